@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "base/file.h"
+#include "base/alloc.h"
+#include "base/fd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int write_temporary(const char *path, const void *data, size_t n, mode_t mode,
+                           bool sync, struct reeve_error *err)
+{
+    auto_close fd =
+        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (fd < 0)
+        return reeve_error_set(err, errno, "create %s", path);
+    /* An existing temporary of a crashed writer keeps its old mode otherwise. */
+    if (fchmod(fd, mode) < 0 || fd_write_all(fd, data, n) < 0)
+        return reeve_error_set(err, errno, "write %s", path);
+    if (sync && fdatasync(fd) < 0)
+        return reeve_error_set(err, errno, "sync %s", path);
+    if (close(fd_take(&fd)) < 0)
+        return reeve_error_set(err, errno, "close %s", path);
+    return 0;
+}
+
+int file_replace(const char *path, const void *data, size_t n, mode_t mode, bool sync,
+                 struct reeve_error *err)
+{
+    auto_free char *tmp = xasprintf("%s.new", path);
+    if (write_temporary(tmp, data, n, mode, sync, err) < 0) {
+        unlink(tmp);
+        return -1;
+    }
+    if (rename(tmp, path) < 0) {
+        reeve_error_set(err, errno, "rename %s", tmp);
+        unlink(tmp);
+        return -1;
+    }
+    if (!sync)
+        return 0;
+    auto_free char *dir = xstrdup(path);
+    char *slash = strrchr(dir, '/');
+    if (slash)
+        *slash = '\0';
+    return dir_sync(slash ? (slash == dir ? "/" : dir) : ".", err);
+}
+
+int file_read(const char *path, struct buf *out, size_t max, struct reeve_error *err)
+{
+    auto_close fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return reeve_error_set(err, errno, "open %s", path);
+    if (fd_read_to_buf(fd, out, max) < 0)
+        return reeve_error_set(err, errno, "read %s", path);
+    return 0;
+}
+
+static int make_one(const char *path, mode_t mode)
+{
+    struct stat st;
+    if (mkdir(path, mode) == 0)
+        return 0;
+    if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return 0;
+    return -1;
+}
+
+int dir_make(const char *path, mode_t mode, struct reeve_error *err)
+{
+    auto_free char *copy = xstrdup(path);
+    for (char *p = copy + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        if (make_one(copy, mode) < 0 && errno != EEXIST)
+            return reeve_error_set(err, errno, "create folder %s", copy);
+        *p = '/';
+    }
+    if (make_one(copy, mode) < 0)
+        return reeve_error_set(err, errno == EEXIST ? ENOTDIR : errno,
+                               "create folder %s", path);
+    return 0;
+}
+
+int dir_sync(const char *path, struct reeve_error *err)
+{
+    auto_close fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0)
+        return reeve_error_set(err, errno, "sync folder %s", path);
+    return 0;
+}
+
+/* Takes the descriptor. Every level is opened relative to its parent, so that a tree
+ * which changes under us can lead nowhere else. */
+static int remove_below(int dirfd, dev_t dev)
+{
+    DIR *dir = fdopendir(dirfd);
+    if (!dir) {
+        close(dirfd);
+        return -1;
+    }
+    int failed = 0;
+    struct dirent *e;
+    while ((e = readdir(dir))) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        int sub = openat(dirfd, e->d_name,
+                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+        if (sub < 0 && errno == EACCES && fchmodat(dirfd, e->d_name, 0700, 0) == 0)
+            sub = openat(dirfd, e->d_name,
+                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (sub >= 0) {
+            struct stat st;
+            if (fstat(sub, &st) < 0 || st.st_dev != dev) {
+                close(sub);
+                errno = EXDEV;
+                failed = errno;
+                continue;
+            }
+            if (remove_below(sub, dev) < 0)
+                failed = errno;
+            if (unlinkat(dirfd, e->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+                failed = errno;
+        } else if (unlinkat(dirfd, e->d_name, 0) < 0 && errno != ENOENT) {
+            failed = errno;
+        }
+    }
+    closedir(dir);
+    errno = failed;
+    return failed ? -1 : 0;
+}
+
+int dir_remove_tree(const char *path, struct reeve_error *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        reeve_error_set(err, errno, "remove %s", path);
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    if (remove_below(fd, st.st_dev) < 0 || (rmdir(path) < 0 && errno != ENOENT))
+        return reeve_error_set(err, errno, "remove %s", path);
+    return 0;
+}
+
+char *path_join_dup(const char *a, const char *b)
+{
+    size_t n = strlen(a);
+    return xasprintf("%s%s%s", a, n > 0 && a[n - 1] == '/' ? "" : "/", b);
+}

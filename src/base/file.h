@@ -1,0 +1,29 @@
+/* file.h - files as wholes: replaced atomically, read with a bound, trees made and
+ * removed */
+#ifndef REEVE_FILE_H
+#define REEVE_FILE_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Replaces path by a new file with this content and mode: a temporary beside it, then
+ * rename. A reader sees the old or the new content, never a mixture. Process death
+ * needs no sync; with sync the file and its folder also survive power loss. 0 or -1. */
+int file_replace(const char *path, const void *data, size_t n, mode_t mode, bool sync,
+                 struct reeve_error *err);
+/* Appends the whole file to out; more than max bytes is EFBIG. 0 or -1. */
+int file_read(const char *path, struct buf *out, size_t max, struct reeve_error *err);
+/* Makes a folder and its missing parents. An existing folder is no error. */
+int dir_make(const char *path, mode_t mode, struct reeve_error *err);
+/* Syncs the names in a folder. */
+int dir_sync(const char *path, struct reeve_error *err);
+/* Removes a folder and everything below it, following no symbolic link and crossing no
+ * mount. A missing folder is no error. */
+int dir_remove_tree(const char *path, struct reeve_error *err);
+/* "a" and "b" as "a/b", to be freed by the caller. */
+char *path_join_dup(const char *a, const char *b);
+
+#endif

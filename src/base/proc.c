@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "base/proc.h"
+#include "base/fd.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/stat.h>
+
+static ssize_t read_small(const char *path, char *out, size_t size)
+{
+    auto_close fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : fd_read_full(fd, out, size - 1);
+    out[n > 0 ? n : 0] = '\0';
+    return n;
+}
+
+uint64_t proc_start_time(pid_t pid)
+{
+    char path[64], stat[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (read_small(path, stat, sizeof stat) <= 0)
+        return 0;
+    /* The name in field 2 may hold spaces and parentheses: count from the last one. */
+    char *p = strrchr(stat, ')');
+    for (int field = 2; p && field < 22; field++)
+        p = strchr(p + 1, ' ');
+    return p ? strtoull(p + 1, NULL, 10) : 0;
+}
+
+const char *proc_boot_identity(char out[BOOT_IDENTITY_SIZE])
+{
+    char boot[64];
+    read_small("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+    boot[strcspn(boot, "\n")] = '\0';
+    struct stat ns;
+    if (stat("/proc/self/ns/pid", &ns) < 0)
+        memset(&ns, 0, sizeof ns);
+    snprintf(out, BOOT_IDENTITY_SIZE, "%.36s.%llu.%llu", boot,
+             (unsigned long long)ns.st_ino, (unsigned long long)proc_start_time(1));
+    return out;
+}
+
+int proc_pidfd_open(pid_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+int proc_pidfd_signal(int pidfd, int sig)
+{
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
+}

@@ -1,0 +1,22 @@
+/* proc.h - processes by more than their number: start times, boots, pidfds */
+#ifndef REEVE_PROC_H
+#define REEVE_PROC_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Start time of a process in clock ticks since boot (/proc/PID/stat, field 22), or 0 if
+ * it is gone. With the boot identity it names a process for ever, where a pid is
+ * reused. */
+uint64_t proc_start_time(pid_t pid);
+
+#define BOOT_IDENTITY_SIZE 96
+/* "<boot id>.<pid namespace>.<start of pid 1>": a restarted container has its host's
+ * boot id, so that alone does not tell. Returns out. */
+const char *proc_boot_identity(char out[BOOT_IDENTITY_SIZE]);
+
+/* pidfd_open(2) with CLOEXEC; -1 with errno. */
+int proc_pidfd_open(pid_t pid);
+int proc_pidfd_signal(int pidfd, int sig);
+
+#endif

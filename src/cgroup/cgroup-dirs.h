@@ -1,0 +1,39 @@
+/* cgroup-dirs.h - one group as its directories, one in each hierarchy
+ *
+ * Enough to join a group, to look whether it is empty and to end it; used by
+ * reeve-subagent too, hence no libcgroup and no allocation behind it. */
+#ifndef REEVE_CGROUP_DIRS_H
+#define REEVE_CGROUP_DIRS_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define CGROUP_DIRS_MAX 10
+#define CGROUP_PATH_MAX 512
+
+struct cgroup_dirs {
+    int count;
+    char dir[CGROUP_DIRS_MAX]
+            [CGROUP_PATH_MAX]; /* absolute; the unified one, if any, first */
+};
+
+/* Moves the calling process into the group, in every hierarchy. Async-signal-safe, so a
+ * child may call it between fork and exec. 0, or -1 with errno. */
+int cgroup_dirs_join(const struct cgroup_dirs *dirs);
+/* True while a process is left in any of the directories or below them. A directory
+ * that is gone counts as empty. */
+bool cgroup_dirs_populated(const struct cgroup_dirs *dirs);
+/* Sends sig once to every process in the group and below. Returns how many got it. */
+int cgroup_dirs_signal(const struct cgroup_dirs *dirs, int sig);
+/* One step of ending the group for good: cgroup.kill where the unified directory has
+ * it; else pids.max 0, freeze, SIGKILL to all, thaw. Never waits. Returns true once
+ * nothing is left; otherwise the caller calls again some ms later. */
+bool cgroup_dirs_kill_step(const struct cgroup_dirs *dirs);
+/* Names up to max processes that are still there, for "left behind: ...". Returns the
+ * text in out, which is empty if there is none. */
+const char *cgroup_dirs_name_processes(const struct cgroup_dirs *dirs, int max,
+                                       char *out, size_t size);
+
+#endif

@@ -1,0 +1,27 @@
+/* limits.h - what one run may use: the values that a cgroup enforces */
+#ifndef REEVE_LIMITS_H
+#define REEVE_LIMITS_H
+
+#include <stdint.h>
+
+#define LIMIT_NONE (-1)
+
+struct limits {
+    int64_t cpu_milli;          /* thousandths of a CPU (Docker's --cpus 0.5 is 500) */
+    int64_t cpu_weight;         /* cgroup v2 scale, 1 to 10000 */
+    char cpuset[128];           /* "0-2,4"; empty: none */
+    int64_t memory;             /* bytes */
+    int64_t memory_reservation; /* bytes, memory.low / soft limit */
+    int64_t memory_swap; /* bytes of memory and swap together, as Docker counts */
+    int64_t pids;
+    /* Bytes and operations a second, for every disk (Docker's names a device). */
+    int64_t read_bps, write_bps, read_iops, write_iops;
+};
+
+#define LIMITS_NONE                                                                    \
+    {                                                                                  \
+        LIMIT_NONE, LIMIT_NONE, "", LIMIT_NONE, LIMIT_NONE, LIMIT_NONE, LIMIT_NONE,    \
+            LIMIT_NONE, LIMIT_NONE, LIMIT_NONE, LIMIT_NONE                             \
+    }
+
+#endif

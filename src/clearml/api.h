@@ -1,0 +1,104 @@
+/* api.h - a session with a ClearML API server: login, token refresh, retries, envelopes
+ *
+ * Rules come from ClearML's own clients (clearml/backend_api/session/session.py): GET
+ * with a JSON body by default, Basic login at auth.login, Bearer afterwards, one
+ * refresh on 401, retry on 429, 502, 503, 509 with back-off, jitter and Retry-After. */
+#ifndef REEVE_API_H
+#define REEVE_API_H
+
+#include "base/error.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ev_loop;
+struct api;
+struct api_call;
+
+struct api_config {
+    const char *url; /* "http://127.0.0.1:8008", a base path allowed */
+    const char *access_key, *secret_key;
+    const char *token;  /* instead of keys; NULL: none */
+    const char *worker; /* X-ClearML-Worker */
+    const char *client; /* X-ClearML-Client, "reeve-0.1.0" */
+    bool verify;
+    const char *ca_file;
+    int max_connections;                /* 0: 4 */
+    int64_t retry_min_ms, retry_max_ms; /* 0: 500 and 60,000 */
+    int64_t token_expiration_s;         /* asked for at login; 0: server's default */
+};
+
+struct api *api_create(struct ev_loop *loop, const struct api_config *config,
+                       struct reeve_error *err);
+void api_destroy(struct api *api);
+
+enum api_result {
+    API_OK,       /* meta.result_code 200 */
+    API_REFUSED,  /* the server's own certain no: code and subcode tell */
+    API_NOT_SENT, /* certainly not applied */
+    API_UNSURE    /* may have been applied: no answer, half an answer, or none that is
+                     ClearML's */
+};
+
+struct api_reply {
+    enum api_result result;
+    int code, subcode;   /* 400/110 and so on; 0 unless the server answered */
+    const char *message; /* one line: the server's result_msg or what went wrong */
+    cJSON *data; /* object, never NULL with API_OK; borrowed, or detach what you keep */
+    double seconds;
+};
+
+typedef void (*api_done_f)(void *arg, const struct api_reply *reply);
+
+enum api_retry {
+    API_RETRY_NONE, /* one try (after login); the caller decides */
+    API_RETRY_SAFE  /* idempotent: tried again until it is answered or deadline_ms is
+                       over */
+};
+
+struct api_options {
+    enum api_retry retry;
+    int64_t timeout_ms;     /* of one try; 0: 30,000 */
+    int64_t deadline_ms;    /* over all tries; 0: none */
+    const char *headers[4]; /* extra ones, NULL-terminated */
+    bool json_lines; /* body is an array, sent as application/json-lines, one element a
+                        line */
+};
+
+/* endpoint: "tasks.get_all"; version "2.14" or NULL for none in the path. body is taken
+ * and may be NULL for {}. options NULL: one try. The callback runs once, from the loop.
+ * A call that waits for the login or for the server to come back waits inside. Never
+ * NULL. */
+struct api_call *api_send(struct api *api, const char *version, const char *endpoint,
+                          cJSON *body, const struct api_options *options,
+                          api_done_f done, void *arg);
+/* Ends a call without a callback. */
+void api_cancel(struct api_call *call);
+
+/* "Server unreachable" is known here once for all calls: from the first failed try
+ * until the next answer. The callback says each change. */
+typedef void (*api_reachable_f)(void *arg, bool reachable, const char *why);
+void api_on_reachable(struct api *api, api_reachable_f fn, void *arg);
+bool api_reachable(const struct api *api);
+double api_latency_ms(const struct api *api); /* of the last answer; -1: none yet */
+/* From the token's claims after the first login; "" before: "2.31". */
+const char *api_server_version(const struct api *api);
+/* True if the server announced the extension in its login claims ("reeve": ["wait",
+ * ...]). */
+bool api_has_extension(const struct api *api, const char *name);
+const char *api_token(const struct api *api); /* current one or NULL */
+const char *api_user(const struct api *api);  /* identity.user of the token or "" */
+
+/* For programs without a loop of their own (the command line): sends one call and runs
+ * a private loop until it is answered. *data is the caller's. 0, or -1 with *reply
+ * filled (message is copied into err). */
+struct api_sync;
+struct api_sync *api_sync_create(const struct api_config *config,
+                                 struct reeve_error *err);
+void api_sync_destroy(struct api_sync *s);
+enum api_result api_sync_call(struct api_sync *s, const char *endpoint, cJSON *body,
+                              const struct api_options *options, cJSON **data,
+                              int *code, int *subcode, struct reeve_error *err);
+
+#endif

@@ -1,0 +1,81 @@
+/* spool.h - a run's log on disk, from the payload's first byte to the server's answer
+ *
+ * A stream of records (base/record.h) in segments log.<offset>, named by the offset of
+ * their first byte in the stream. The sub-agent that holds the run's lock writes; the
+ * master reads, and removes segments that the server has acknowledged in full. */
+#ifndef REEVE_SPOOL_H
+#define REEVE_SPOOL_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SPOOL_SEGMENT_BYTES (1 << 20)
+#define SPOOL_TEXT_MAX                                                                 \
+    65536 /* bytes of text in one record; a longer line is cut there */
+
+enum spool_type {
+    SPOOL_OUTPUT =
+        1, /* lines of the payload, each ending in a newline, one arrival time */
+    SPOOL_NOTE = 2, /* a line of reeve's own */
+    SPOOL_EXIT = 3  /* how an attempt ended */
+};
+
+struct spool_exit {
+    int code;   /* exit code, or -1 */
+    int signal; /* or 0 */
+    bool timed_out;
+    char step[32];  /* set-up step that failed, or "" */
+    char text[256]; /* why it did */
+    char left[256]; /* processes that the sweep ended */
+};
+
+struct spool_entry {
+    enum spool_type type;
+    uint32_t attempt;
+    int64_t wall_ms;  /* arrival */
+    uint64_t offset;  /* of this record in the stream */
+    uint64_t next;    /* of the one after it */
+    uint64_t raw_end; /* how much of the raw file is in records up to this one */
+    const char *text; /* OUTPUT, NOTE: sound UTF-8, no NUL; valid until the next call */
+    size_t text_len;
+    struct spool_exit exit; /* EXIT */
+};
+
+/* Writing. Opens for appending, cuts a torn tail (what follows the last sound record);
+ * *last_raw_end is what the last record says, 0 in a new stream. */
+struct spool_writer;
+struct spool_writer *spool_writer_open(const char *dir, uint64_t *last_raw_end,
+                                       struct reeve_error *err);
+/* 0, or -1 (full disk): nothing was added then, and the caller may try again. */
+int spool_writer_add(struct spool_writer *w, enum spool_type type, uint32_t attempt,
+                     int64_t wall_ms, uint64_t raw_end, const char *text, size_t n,
+                     struct reeve_error *err);
+/* Adds the exit record, and syncs everything up to it. */
+int spool_writer_add_exit(struct spool_writer *w, uint32_t attempt, int64_t wall_ms,
+                          uint64_t raw_end, const struct spool_exit *exit,
+                          struct reeve_error *err);
+uint64_t spool_writer_end(const struct spool_writer *w);
+void spool_writer_close(struct spool_writer *w);
+
+/* Reading from an offset. 1: an entry; 0: none there yet; -1 with err. An unsound
+ * stretch is skipped to the next sound record and reported once, as a NOTE entry that
+ * says how many bytes were lost. */
+struct spool_reader;
+struct spool_reader *spool_reader_open(const char *dir, uint64_t offset,
+                                       struct reeve_error *err);
+int spool_reader_next(struct spool_reader *r, struct spool_entry *out,
+                      struct reeve_error *err);
+void spool_reader_close(struct spool_reader *r);
+
+/* The file `acked`: 0 if there is none. */
+uint64_t spool_acked(const char *dir);
+/* Records that everything before offset is at the server and removes the segments that
+ * end at or before it (the last one is kept until the run goes). */
+int spool_ack(const char *dir, uint64_t offset, struct reeve_error *err);
+/* Finds the last exit record of the stream; 1 found, 0 none, -1 error. */
+int spool_find_exit(const char *dir, struct spool_entry *out, struct reeve_error *err);
+
+#endif

@@ -1,0 +1,90 @@
+/* call.h - one API request on its way through reeve-server
+ *
+ * http.c makes it, auth.c finds out who calls, dispatch.c finds the endpoint and checks
+ * the fields, then the handler runs: a reader on a thread with a read-only connection
+ * of its own, a writer on the store's one writer thread, inside a savepoint of the
+ * group's transaction. The answer to a write is sent after the group's commit
+ * (synchronous=FULL): what was acknowledged survives kill -9 and power loss. */
+#ifndef REEVE_SERVER_CALL_H
+#define REEVE_SERVER_CALL_H
+
+#include <cjson/cJSON.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server; /* server.h: configuration, store, signing key, wake-ups */
+
+struct caller {
+    char user[64];
+    char user_name[128];
+    char company[64];
+    char role[16];
+    bool authenticated;
+};
+
+struct call {
+    struct server *server;
+    sqlite3 *db;
+    const struct endpoint *endpoint;
+    double version; /* requested, 0 if the path had none */
+    cJSON *request; /* object; the body with query arguments merged */
+    cJSON *lines;   /* array: the lines of a json-lines body, else NULL */
+    struct caller caller;
+    char worker[256]; /* X-ClearML-Worker, "" if absent */
+    char client_ip[64];
+    char batch[256]; /* x-reeve-batch, "" if absent */
+    int64_t now_ms;
+    cJSON *data;       /* object: the answer's data, filled by the handler */
+    int code, subcode; /* 200 and 0 until call_fail */
+    char *message;
+    cJSON *error_data;
+};
+
+/* Sets ClearML's error: http code, subcode, message (its text as errors.conf has it
+ * with the details in ClearML's form, "Invalid task id: id=..."). Returns -1, so that a
+ * handler ends in `return call_fail(...)`. A failed writer's changes are rolled back to
+ * its savepoint. */
+int call_fail(struct call *call, int code, int subcode, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+typedef int (*handler_f)(struct call *call); /* 0, or -1 after call_fail */
+
+enum field_type {
+    FIELD_ANY,
+    FIELD_STRING,
+    FIELD_INTEGER,
+    FIELD_NUMBER,
+    FIELD_BOOL,
+    FIELD_OBJECT,
+    FIELD_ARRAY,
+    FIELD_STRINGS /* array of strings */
+};
+
+struct field {
+    const char *name;
+    enum field_type type;
+    bool required;
+};
+
+enum endpoint_flags {
+    ENDPOINT_READ = 0,
+    ENDPOINT_WRITE = 1, /* runs on the writer thread */
+    ENDPOINT_PUBLIC = 2 /* needs no token */
+};
+
+struct endpoint {
+    const char *name;   /* "tasks.get_by_id" */
+    double min_version; /* newest entry with min_version <= requested wins; no version:
+                           the newest */
+    unsigned flags;
+    handler_f handler;
+    const struct field *fields; /* ends with a NULL name; NULL: anything goes */
+};
+
+/* One table per API service, ended by a NULL name, named in dispatch.c. */
+extern const struct endpoint auth_endpoints[], debug_endpoints[], server_endpoints[],
+    users_endpoints[], projects_endpoints[], queues_endpoints[], tasks_endpoints[],
+    workers_endpoints[], events_endpoints[], models_endpoints[];
+
+#endif

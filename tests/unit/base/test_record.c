@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../unit.h"
+
+#include "base/record.h"
+
+#include <string.h>
+
+static void test_crc_known_value(void **state)
+{
+    /* The check value of CRC-32C in RFC 3720, B.4. */
+    assert_int_equal(crc32c(0, "123456789", 9), 0xe3069283u);
+}
+
+static void test_round_trip(void **state)
+{
+    auto_buf b = BUF_INIT;
+    record_append(&b, 1, 7, "hello", 5);
+    record_append(&b, 1, 8, "", 0);
+    struct record r;
+    assert_int_equal(record_parse(b.data, b.len, &r), RECORD_OK);
+    assert_int_equal(r.type, 7);
+    assert_int_equal(r.len, 5);
+    assert_memory_equal(r.body, "hello", 5);
+    size_t first = r.size;
+    assert_int_equal(record_parse(b.data + first, b.len - first, &r), RECORD_OK);
+    assert_int_equal(r.type, 8);
+    assert_int_equal(r.len, 0);
+}
+
+static void test_torn_at_every_byte(void **state)
+{
+    auto_buf b = BUF_INIT;
+    record_append(&b, 1, 1, "0123456789", 10);
+    struct record r;
+    for (size_t n = 0; n < b.len; n++)
+        assert_int_equal(record_parse(b.data, n, &r), RECORD_SHORT);
+}
+
+static void test_every_flipped_bit_is_found(void **state)
+{
+    auto_buf b = BUF_INIT;
+    record_append(&b, 1, 1, "0123456789", 10);
+    for (size_t bit = 0; bit < b.len * 8; bit++) {
+        b.data[bit / 8] ^= (char)(1 << bit % 8);
+        struct record r;
+        assert_int_not_equal(record_parse(b.data, b.len, &r), RECORD_OK);
+        b.data[bit / 8] ^= (char)(1 << bit % 8);
+    }
+}
+
+static void test_resync(void **state)
+{
+    auto_buf b = BUF_INIT;
+    record_append(&b, 1, 1, "RVRVRV", 6);
+    size_t second = b.len;
+    record_append(&b, 1, 2, "x", 1);
+    b.data[5] ^= 1;
+    assert_int_equal(record_resync(b.data, b.len), second);
+    assert_int_equal(record_resync(b.data, second), second);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_crc_known_value),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_torn_at_every_byte),
+        cmocka_unit_test(test_every_flipped_bit_is_found),
+        cmocka_unit_test(test_resync),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
