@@ -1,4 +1,8 @@
-/* http.h - HTTP requests on the event loop: libcurl multi on libev */
+/* http.h - HTTP requests on the event loop: libcurl multi on libev
+ *
+ * A request is written to a server at most once, also when a kept-alive connection
+ * turns out to be closed. Redirects are not followed: they are answers. The proxy
+ * variables of the environment are respected. The program must ignore SIGPIPE. */
 #ifndef REEVE_HTTP_H
 #define REEVE_HTTP_H
 
@@ -15,7 +19,7 @@ struct http_request;
 
 struct http_config {
     const char *user_agent;
-    int max_connections; /* to one host, kept alive; 0: 4 */
+    int max_connections; /* at once, kept alive; more requests wait. 0: 4 */
     bool verify;         /* TLS certificates */
     const char *ca_file; /* NULL: the system's */
     size_t max_response; /* bytes; a longer answer is an error. 0: 64 MiB */
@@ -47,13 +51,13 @@ struct http_answer {
 typedef void (*http_done_f)(void *arg, const struct http_answer *answer);
 
 struct http_params {
-    const char *method; /* "GET", "POST" */
+    const char *method; /* "GET", "POST", "PUT", "HEAD"; any may have a body */
     const char *url;
     const char *const *headers; /* "Name: value", NULL-terminated; NULL: none */
     const void *body;           /* copied; may be NULL */
     size_t body_len;
     int64_t connect_timeout_ms; /* 0: 3,000 */
-    int64_t timeout_ms;         /* whole request; 0: 30,000 */
+    int64_t timeout_ms;         /* from http_send to the end; 0: 30,000 */
 };
 
 /* The callback runs once, from the loop, never before this returns; the request is gone

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* - One ev_io a socket, one ev_timer for curl, one ev_timer a request.
+ * - Requests above max_connections wait here, not inside curl: there a waiting one has
+ *   no time-out, and its connect time-out starts too early.
+ * - curl calls nothing of ours but the small functions marked "called by curl", and
+ *   those never call back into curl. Finished requests are collected first and
+ *   announced afterwards, so that a callback may send, cancel and destroy. */
+#include "config.h"
+
+#include "loop/http.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#include <ctype.h>
+#include <curl/curl.h>
+#include <ev.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+
+enum {
+    DEFAULT_CONNECTIONS = 4,
+    DEFAULT_CONNECT_MS = 3000,
+    DEFAULT_TIMEOUT_MS = 30000,
+    /* Shorter than the keep-alive times of usual servers and proxies (nginx: 65 s), so
+     * that a request rarely meets a connection that is just being closed. */
+    IDLE_CONNECTION_S = 30,
+    MAX_HEADER_BYTES = 256 * 1024
+};
+static const size_t default_max_response = 64UL << 20;
+
+enum request_state { REQUEST_WAITING, REQUEST_ACTIVE, REQUEST_DONE, REQUEST_CALLING };
+
+struct http_request {
+    TAILQ_ENTRY(http_request) link;
+    struct http *http;
+    enum request_state state;
+    CURL *easy;
+    struct curl_slist *headers;
+    char *body;
+    struct buf answer;
+    size_t header_bytes;
+    ev_timer timeout;
+    int64_t timeout_ms;
+    bool issued;   /* a connection stood and the request was about to be written */
+    bool repeated; /* curl wanted to write it a second time */
+    bool too_long; /* the answer was */
+    bool timed_out;
+    int64_t retry_after_ms;
+    CURLcode result;
+    char why[CURL_ERROR_SIZE];
+    http_done_f done;
+    void *arg;
+};
+
+TAILQ_HEAD(request_list, http_request);
+
+struct http {
+    struct ev_loop *loop;
+    CURLM *multi;
+    ev_timer timer;
+    int max_connections, active;
+    bool verify;
+    char *ca_file, *user_agent;
+    size_t max_response;
+    struct request_list waiting, running, done;
+    int depth; /* of dispatch calls on the stack */
+    bool dead; /* destroyed inside a callback: freed when the stack is unwound */
+};
+
+struct http_socket {
+    ev_io io;
+    struct http *http;
+};
+
+static void http_dispatch(struct http *http);
+
+/* Moves what curl has finished to the list of what is to be announced. */
+static void collect(struct http *http)
+{
+    CURLMsg *msg;
+    int left;
+    while ((msg = curl_multi_info_read(http->multi, &left))) {
+        if (msg->msg != CURLMSG_DONE)
+            continue;
+        char *private = NULL;
+        curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private);
+        struct http_request *r = (struct http_request *)private;
+        r->result = msg->data.result;
+        curl_multi_remove_handle(http->multi, r->easy);
+        ev_timer_stop(http->loop, &r->timeout);
+        TAILQ_REMOVE(&http->running, r, link);
+        http->active--;
+        r->state = REQUEST_DONE;
+        TAILQ_INSERT_TAIL(&http->done, r, link);
+    }
+}
+
+static void http_socket_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+    struct http_socket *s = w->data;
+    struct http *http = s->http;
+    int bits = 0, running;
+    if (revents & EV_READ)
+        bits |= CURL_CSELECT_IN;
+    if (revents & EV_WRITE)
+        bits |= CURL_CSELECT_OUT;
+    if (revents & EV_ERROR)
+        bits |= CURL_CSELECT_ERR;
+    /* s may be gone after this. */
+    curl_multi_socket_action(http->multi, w->fd, bits, &running);
+    http_dispatch(http);
+}
+
+static void http_timer_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct http *http = w->data;
+    int running;
+    curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    http_dispatch(http);
+}
+
+/* Called by curl: what it wants to know about a socket. */
+static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg,
+                         void *socket_arg)
+{
+    struct http *http = arg;
+    struct http_socket *s = socket_arg;
+    if (what == CURL_POLL_REMOVE) {
+        if (s) {
+            ev_io_stop(http->loop, &s->io);
+            curl_multi_assign(http->multi, fd, NULL);
+            free(s);
+        }
+        return 0;
+    }
+    int events =
+        (what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0);
+    if (!s) {
+        s = xcalloc(1, sizeof *s);
+        s->http = http;
+        curl_multi_assign(http->multi, fd, s);
+    }
+    ev_io_stop(http->loop, &s->io);
+    ev_io_init(&s->io, http_socket_cb, fd, events);
+    s->io.data = s;
+    if (events)
+        ev_io_start(http->loop, &s->io);
+    return 0;
+}
+
+/* Called by curl: when it wants to be called next. */
+static int timer_wanted(CURLM *multi, long timeout_ms, void *arg)
+{
+    struct http *http = arg;
+    ev_timer_stop(http->loop, &http->timer);
+    if (timeout_ms < 0)
+        return 0;
+    ev_now_update(http->loop);
+    ev_timer_set(&http->timer, (double)timeout_ms / 1000.0, 0.);
+    ev_timer_start(http->loop, &http->timer);
+    return 0;
+}
+
+/* Called by curl when the connection (with its TLS and proxy tunnel) stands, before the
+ * request's first byte. This is what tells "not sent" from "no answer". curl sends a
+ * request again by itself when a reused connection closes without an answer; the first
+ * copy may have been applied, so that is refused: one call sends at most once. */
+static int request_issue(void *arg, char *ip, char *local_ip, int port, int local_port)
+{
+    struct http_request *r = arg;
+    if (r->issued) {
+        r->repeated = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    r->issued = true;
+    return CURL_PREREQFUNC_OK;
+}
+
+/* Called by curl. */
+static size_t body_arrived(char *data, size_t size, size_t n, void *arg)
+{
+    struct http_request *r = arg;
+    size_t bytes = size * n;
+    if (bytes > r->http->max_response - r->answer.len) {
+        r->too_long = true;
+        return CURL_WRITEFUNC_ERROR;
+    }
+    buf_add(&r->answer, data, bytes);
+    return bytes;
+}
+
+/* The value of Retry-After, as milliseconds from now; -1 if it is neither a number of
+ * seconds nor a date. */
+static int64_t retry_after_parse(const char *text, size_t n)
+{
+    char value[64];
+    while (n && isspace((unsigned char)*text))
+        text++, n--;
+    while (n && isspace((unsigned char)text[n - 1]))
+        n--;
+    if (!n || n >= sizeof value)
+        return -1;
+    memcpy(value, text, n);
+    value[n] = '\0';
+    if (strspn(value, "0123456789") == n) {
+        const int64_t limit = 1000000000;
+        int64_t seconds = n > 9 ? limit : strtoll(value, NULL, 10);
+        return seconds * 1000;
+    }
+    time_t when = curl_getdate(value, NULL);
+    if (when < 0)
+        return -1;
+    int64_t ms = (int64_t)when * 1000 - clock_wall_ms();
+    return ms > 0 ? ms : 0;
+}
+
+/* Called by curl, for each header line and for the status line. */
+static size_t header_arrived(char *data, size_t size, size_t n, void *arg)
+{
+    static const char name[] = "retry-after:";
+    const size_t name_len = sizeof name - 1;
+    struct http_request *r = arg;
+    size_t bytes = size * n;
+    r->header_bytes += bytes;
+    if (r->header_bytes > MAX_HEADER_BYTES) {
+        r->too_long = true;
+        return 0;
+    }
+    if (bytes >= 5 && !memcmp(data, "HTTP/", 5))
+        r->retry_after_ms = -1;
+    else if (bytes > name_len && !strncasecmp(data, name, name_len))
+        r->retry_after_ms = retry_after_parse(data + name_len, bytes - name_len);
+    return bytes;
+}
+
+static void request_free(struct http_request *r)
+{
+    ev_timer_stop(r->http->loop, &r->timeout);
+    curl_easy_cleanup(r->easy);
+    curl_slist_free_all(r->headers);
+    free(r->body);
+    buf_free(&r->answer);
+    free(r);
+}
+
+/* Takes the request out of whatever list and out of curl. */
+static void request_detach(struct http_request *r)
+{
+    struct http *http = r->http;
+    switch (r->state) {
+    case REQUEST_WAITING:
+        TAILQ_REMOVE(&http->waiting, r, link);
+        break;
+    case REQUEST_ACTIVE:
+        curl_multi_remove_handle(http->multi, r->easy);
+        TAILQ_REMOVE(&http->running, r, link);
+        http->active--;
+        break;
+    case REQUEST_DONE:
+        TAILQ_REMOVE(&http->done, r, link);
+        break;
+    case REQUEST_CALLING:
+        break;
+    }
+}
+
+static void start_waiting(struct http *http)
+{
+    struct http_request *r;
+    while (http->active < http->max_connections && (r = TAILQ_FIRST(&http->waiting))) {
+        TAILQ_REMOVE(&http->waiting, r, link);
+        CURLMcode code = curl_multi_add_handle(http->multi, r->easy);
+        if (code == CURLM_OK) {
+            r->state = REQUEST_ACTIVE;
+            TAILQ_INSERT_TAIL(&http->running, r, link);
+            http->active++;
+            continue;
+        }
+        r->result = CURLE_FAILED_INIT;
+        snprintf(r->why, sizeof r->why, "%s", curl_multi_strerror(code));
+        r->state = REQUEST_DONE;
+        TAILQ_INSERT_TAIL(&http->done, r, link);
+        /* Nothing else may wake the loop to announce it. */
+        timer_wanted(http->multi, 0, http);
+    }
+}
+
+static const char *why_not(struct http_request *r, char *text, size_t size)
+{
+    if (r->timed_out)
+        snprintf(text, size, "%s within %lld ms",
+                 r->issued ? "no answer" : "no connection", (long long)r->timeout_ms);
+    else if (r->too_long)
+        snprintf(text, size, "the answer is longer than %zu bytes",
+                 r->http->max_response);
+    else if (r->repeated)
+        snprintf(text, size, "the connection was closed without an answer");
+    else
+        snprintf(text, size, "%s", r->why[0] ? r->why : curl_easy_strerror(r->result));
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ')
+            *p = ' ';
+    return text;
+}
+
+static void announce(struct http_request *r)
+{
+    char text[CURL_ERROR_SIZE + 64];
+    long status = 0;
+    curl_off_t usec = 0;
+    struct http_answer answer = {.body = &r->answer,
+                                 .retry_after_ms = r->retry_after_ms};
+    curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(r->easy, CURLINFO_TOTAL_TIME_T, &usec);
+    answer.seconds = (double)usec / 1e6;
+    if (r->result == CURLE_OK && status > 0) {
+        answer.outcome = HTTP_ANSWERED;
+        answer.status = (int)status;
+    } else {
+        answer.outcome = r->issued ? HTTP_NO_ANSWER : HTTP_NOT_SENT;
+        answer.error = why_not(r, text, sizeof text);
+    }
+    r->state = REQUEST_CALLING;
+    r->done(r->arg, &answer);
+}
+
+/* Announces what is finished and lets waiting requests follow. Last thing in every
+ * watcher callback, since http may be gone afterwards. */
+static void http_dispatch(struct http *http)
+{
+    struct http_request *r;
+    http->depth++;
+    collect(http);
+    while (!http->dead && (r = TAILQ_FIRST(&http->done))) {
+        TAILQ_REMOVE(&http->done, r, link);
+        announce(r);
+        request_free(r);
+    }
+    http->depth--;
+    if (http->dead)
+        free(http);
+    else
+        start_waiting(http);
+}
+
+static void request_timeout_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct http_request *r = w->data;
+    struct http *http = r->http;
+    request_detach(r);
+    r->timed_out = true;
+    r->result = CURLE_OPERATION_TIMEDOUT;
+    r->state = REQUEST_DONE;
+    TAILQ_INSERT_TAIL(&http->done, r, link);
+    http_dispatch(http);
+}
+
+struct http *http_create(struct ev_loop *loop, const struct http_config *config,
+                         struct reeve_error *err)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        reeve_error_set(err, 0, "start libcurl");
+        return NULL;
+    }
+    struct http *http = xcalloc(1, sizeof *http);
+    http->multi = curl_multi_init();
+    if (!http->multi) {
+        curl_global_cleanup();
+        free(http);
+        reeve_error_set(err, 0, "start libcurl's multi interface");
+        return NULL;
+    }
+    http->loop = loop;
+    http->max_connections =
+        config->max_connections > 0 ? config->max_connections : DEFAULT_CONNECTIONS;
+    http->verify = config->verify;
+    http->ca_file = config->ca_file ? xstrdup(config->ca_file) : NULL;
+    http->user_agent = config->user_agent ? xstrdup(config->user_agent) : NULL;
+    http->max_response =
+        config->max_response ? config->max_response : default_max_response;
+    TAILQ_INIT(&http->waiting);
+    TAILQ_INIT(&http->running);
+    TAILQ_INIT(&http->done);
+    ev_timer_init(&http->timer, http_timer_cb, 0., 0.);
+    http->timer.data = http;
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)http->max_connections);
+    return http;
+}
+
+static void free_list(struct request_list *list)
+{
+    struct http_request *r;
+    while ((r = TAILQ_FIRST(list))) {
+        request_detach(r);
+        request_free(r);
+    }
+}
+
+void http_destroy(struct http *http)
+{
+    if (!http)
+        return;
+    free_list(&http->waiting);
+    free_list(&http->running);
+    free_list(&http->done);
+    curl_multi_cleanup(http->multi);
+    ev_timer_stop(http->loop, &http->timer);
+    free(http->ca_file);
+    free(http->user_agent);
+    curl_global_cleanup();
+    http->dead = true;
+    if (http->depth == 0)
+        free(http);
+}
+
+static bool names_header(const char *line, const char *name)
+{
+    size_t n = strlen(name);
+    return !strncasecmp(line, name, n) && line[n] == ':';
+}
+
+static void set_headers(struct http_request *r, const char *const *headers)
+{
+    bool type = false;
+    for (; headers && *headers; headers++) {
+        type |= names_header(*headers, "content-type");
+        r->headers = curl_slist_append(r->headers, *headers);
+    }
+    /* curl would call every body a form, and would wait up to a second for a
+     * "100 Continue" before a large one. */
+    if (!type)
+        r->headers = curl_slist_append(r->headers, "Content-Type:");
+    r->headers = curl_slist_append(r->headers, "Expect:");
+    curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
+}
+
+/* A body goes with every method, GET included, as ClearML's own clients send it. */
+static void set_method(struct http_request *r, const struct http_params *params)
+{
+    bool bodiless = !strcmp(params->method, "GET") || !strcmp(params->method, "HEAD");
+    if (params->body || !bodiless) {
+        r->body = xmalloc(params->body_len + 1);
+        if (params->body_len)
+            memcpy(r->body, params->body, params->body_len);
+        curl_easy_setopt(r->easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                         (curl_off_t)params->body_len);
+        curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, r->body);
+    }
+    if (!strcmp(params->method, "HEAD"))
+        curl_easy_setopt(r->easy, CURLOPT_NOBODY, 1L);
+    else
+        curl_easy_setopt(r->easy, CURLOPT_CUSTOMREQUEST, params->method);
+}
+
+static void set_connection(struct http_request *r, const struct http_params *params)
+{
+    CURL *easy = r->easy;
+    struct http *http = r->http;
+    long connect_ms = DEFAULT_CONNECT_MS;
+    if (params->connect_timeout_ms > 0 && params->connect_timeout_ms < INT_MAX)
+        connect_ms = (long)params->connect_timeout_ms;
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 30L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 10L);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_S);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, http->verify ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, http->verify ? 2L : 0L);
+    if (http->ca_file)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
+    if (http->user_agent)
+        curl_easy_setopt(easy, CURLOPT_USERAGENT, http->user_agent);
+    /* A redirect is an answer: following it would send the request, with its
+     * credentials, somewhere that nobody configured. */
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+#if LIBCURL_VERSION_NUM >= 0x075500
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* Otherwise ending a request whose host name is still being looked up waits for the
+     * resolver's thread, with the loop stopped. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+}
+
+static void set_callbacks(struct http_request *r)
+{
+    CURL *easy = r->easy;
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, r);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, r->why);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, request_issue);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, r);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_arrived);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, r);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, header_arrived);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, r);
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+}
+
+struct http_request *http_send(struct http *http, const struct http_params *params,
+                               http_done_f done, void *arg, struct reeve_error *err)
+{
+    CURL *easy = curl_easy_init();
+    if (!easy || curl_easy_setopt(easy, CURLOPT_URL, params->url) != CURLE_OK) {
+        curl_easy_cleanup(easy);
+        reeve_error_set(err, 0, "start a request with libcurl");
+        return NULL;
+    }
+    struct http_request *r = xcalloc(1, sizeof *r);
+    r->http = http;
+    r->easy = easy;
+    r->done = done;
+    r->arg = arg;
+    r->retry_after_ms = -1;
+    r->timeout_ms = params->timeout_ms > 0 ? params->timeout_ms : DEFAULT_TIMEOUT_MS;
+    set_callbacks(r);
+    set_connection(r, params);
+    set_method(r, params);
+    set_headers(r, params->headers);
+
+    ev_now_update(http->loop);
+    ev_timer_init(&r->timeout, request_timeout_cb, (double)r->timeout_ms / 1000.0, 0.);
+    r->timeout.data = r;
+    /* After the sockets of the same turn: a loop that was late must not turn an answer
+     * that is there already into "no answer". */
+    ev_set_priority(&r->timeout, EV_MINPRI);
+    ev_timer_start(http->loop, &r->timeout);
+    r->state = REQUEST_WAITING;
+    TAILQ_INSERT_TAIL(&http->waiting, r, link);
+    start_waiting(http);
+    return r;
+}
+
+void http_cancel(struct http_request *request)
+{
+    struct http *http = request->http;
+    if (request->state == REQUEST_CALLING)
+        return;
+    request_detach(request);
+    request_free(request);
+    start_waiting(http);
+}
