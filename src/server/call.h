@@ -15,6 +15,10 @@
 
 struct server; /* server.h: configuration, store, signing key, wake-ups */
 
+/* Versions are compared part by part (2.13 is newer than 2.4), so never as doubles. */
+#define API_VERSION(major, minor) ((major)*1000 + (minor))
+#define API_VERSION_MAX API_VERSION(2, 31)
+
 struct caller {
     char user[64];
     char user_name[128];
@@ -27,18 +31,26 @@ struct call {
     struct server *server;
     sqlite3 *db;
     const struct endpoint *endpoint;
-    double version; /* requested, 0 if the path had none */
+    int api_version; /* requested, as API_VERSION; the newest if the path had none */
     cJSON *request; /* object; the body with query arguments merged */
     cJSON *lines;   /* array: the lines of a json-lines body, else NULL */
     struct caller caller;
     char worker[256]; /* X-ClearML-Worker, "" if absent */
     char client_ip[64];
     char batch[256]; /* x-reeve-batch, "" if absent */
+    char trx[256];   /* X-ClearML-Trx, "" if absent */
     int64_t now_ms;
     cJSON *data;       /* object: the answer's data, filled by the handler */
+    char *raw_data;    /* if set: the data as JSON text, sent in place of data */
     int code, subcode; /* 200 and 0 until call_fail */
     char *message;
     cJSON *error_data;
+    char *set_cookie;       /* value of a Set-Cookie header, or NULL */
+    char session[64];       /* the token's session_id, "" if Basic */
+    int64_t token_expires;  /* seconds since 1970, 0 if none */
+    int64_t wait_until_ms;  /* CLOCK_BOOTTIME end of a long poll, 0 before it began */
+    char wait_queue[65];    /* what call_wait asked for */
+    bool stopping;          /* the server stops: no more waiting */
 };
 
 /* Sets ClearML's error: http code, subcode, message (its text as errors.conf has it
@@ -48,7 +60,17 @@ struct call {
 int call_fail(struct call *call, int code, int subcode, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-typedef int (*handler_f)(struct call *call); /* 0, or -1 after call_fail */
+/* One more "key=value" of the error's kwargs: appended to the message (": " first, then
+ * ", ") and set in meta.error_data. To be called after call_fail. Returns -1. */
+int call_fail_arg(struct call *call, const char *key, const char *value);
+
+/* For a handler that found its queue empty: true if the request asks to wait
+ * ("wait", milliseconds) and its time is not over; the handler then returns CALL_WAIT
+ * and is run again when the queue has got an entry or the time is over. */
+bool call_wait(struct call *call, const char *queue);
+#define CALL_WAIT 1
+
+typedef int (*handler_f)(struct call *call); /* 0, -1 after call_fail, or CALL_WAIT */
 
 enum field_type {
     FIELD_ANY,
@@ -75,8 +97,8 @@ enum endpoint_flags {
 
 struct endpoint {
     const char *name;   /* "tasks.get_by_id" */
-    double min_version; /* newest entry with min_version <= requested wins; no version:
-                           the newest */
+    const char *min_version; /* "2.13"; newest entry with min_version <= requested wins;
+                                no version in the path: the newest */
     unsigned flags;
     handler_f handler;
     const struct field *fields; /* ends with a NULL name; NULL: anything goes */

@@ -6,6 +6,8 @@
 #include "base/error.h"
 
 #include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct store;
 
@@ -35,8 +37,28 @@ void store_submit(struct store *s, struct store_job *job);
  * Aborts on SQL errors (they are ours). */
 sqlite3_stmt *store_prepare(sqlite3 *db, const char *sql);
 
-/* The schema, one statement list per version; each API service owns its tables in its
- * own file and adds them here. */
+/* The same with parameters bound in order, one letter of types each: t text (copied;
+ * NULL: null), b blob (pointer, int length), i int64_t, d double, n null. */
+sqlite3_stmt *store_query(sqlite3 *db, const char *sql, const char *types, ...);
+/* One row further: true if there is one. Any failure is false; a write that failed fails
+ * its whole job when it ends, whoever ignored it. */
+bool store_row(sqlite3_stmt *stmt);
+/* Runs to the end and resets. 0, or -1 (a constraint; full disk). */
+int store_exec(sqlite3_stmt *stmt);
+/* store_query and store_exec in one: how many rows were changed, or -1. */
+int store_change(sqlite3 *db, const char *sql, const char *types, ...);
+/* The first column of the first row as an integer, or fallback. */
+int64_t store_int(sqlite3 *db, const char *sql, int64_t fallback, const char *types, ...);
+
+/* For tests and tools: an in-memory database with the whole schema, and how to close any
+ * connection that store_prepare has seen. */
+sqlite3 *store_open_memory(void);
+void store_connection_close(sqlite3 *db);
+
+/* The schema, one statement list per version, NULL at the end; each API service owns its
+ * tables in its own file and adds them in schema.c. */
 extern const char *const store_schema[];
+/* schema.c: SQL functions that the services need, on every new connection. */
+void store_add_functions(sqlite3 *db);
 
 #endif

@@ -1,0 +1,47 @@
+/* server.h - what the parts of one reeve-server share */
+#ifndef REEVE_SERVER_SERVER_H
+#define REEVE_SERVER_SERVER_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct server_options {
+    const char *data_dir;
+    const char *listen; /* numeric address */
+    uint16_t api_port, web_port, files_port;
+    const char *web_dir;  /* the page's files */
+    const char *endpoint; /* file to write, or NULL */
+    unsigned threads;     /* of the API */
+    unsigned connections; /* at most, for each listener */
+    size_t body_max;      /* of one API request */
+};
+
+struct store;
+struct auth;
+struct waits;
+struct dispatch;
+struct http_listener;
+
+struct server {
+    struct server_options options;
+    char *data_dir;  /* absolute */
+    char *files_dir; /* data_dir/files: the file server's */
+    struct store *store;
+    struct auth *auth;
+    struct waits *waits;
+    struct dispatch *dispatch;
+    struct http_listener *api, *web, *files;
+    int lock_fd;
+};
+
+void server_options_default(struct server_options *options);
+/* Opens the data folder and listens. NULL with err. */
+struct server *server_start(const struct server_options *options, struct reeve_error *err);
+/* Answers what is running, then closes everything. NULL is allowed. */
+void server_stop(struct server *server);
+/* Writes the endpoint file. 0 or -1. */
+int server_write_endpoint(struct server *server, struct reeve_error *err);
+
+#endif
