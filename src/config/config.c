@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <config.h>
+
+#include "config/config.h"
+#include "config/config-internal.h"
+
+#include "base/alloc.h"
+#include "base/json.h"
+#include "config/hocon.h"
+#include "config/size.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+struct config {
+    cJSON *tree;
+};
+
+/* ---- loading ---- */
+
+/* "~" and "~/x" with the home folder in place. */
+static char *expand_home_dup(const char *path)
+{
+    if (path[0] != '~' || (path[1] && path[1] != '/'))
+        return xstrdup(path);
+    const char *home = getenv("HOME");
+    if (!home || !*home) {
+        const struct passwd *user = getpwuid(geteuid());
+        home = user && user->pw_dir ? user->pw_dir : "/";
+    }
+    return xasprintf("%s%s", home, path + 1);
+}
+
+static int add_folders(cJSON **tree, struct reeve_error *err)
+{
+    const char *named = config_environment("CONFIG_PATH");
+    if (!named)
+        return 0;
+    auto_free char *root = expand_home_dup(named);
+    auto_free char *common = xasprintf("%s/default", root);
+    if (config_add_folder(tree, common, err) < 0)
+        return -1;
+    const char *env = getenv("TRAINS_ENV");
+    if (!env || !*env || strcmp(env, "default") == 0 || strchr(env, '/'))
+        return 0;
+    auto_free char *special = xasprintf("%s/%s", root, env);
+    return config_add_folder(tree, special, err);
+}
+
+static int add_files(cJSON **tree, const char *file, struct reeve_error *err)
+{
+    static const char *const usual[] = {"~/trains.conf", "~/clearml.conf"};
+    if (file)
+        return config_add_file(tree, file, true, err);
+    const char *named = config_environment("CONFIG_FILE");
+    if (named) {
+        auto_free char *path = expand_home_dup(named);
+        return config_add_file(tree, path, false, err);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
+        auto_free char *path = expand_home_dup(usual[i]);
+        if (config_add_file(tree, path, false, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static struct config *config_take(cJSON **tree)
+{
+    struct config *c = xcalloc(1, sizeof *c);
+    c->tree = steal(tree);
+    return c;
+}
+
+struct config *config_load(const char *file, struct reeve_error *err)
+{
+    auto_json *tree = NULL;
+    if (config_add_defaults(&tree, err) < 0 || add_folders(&tree, err) < 0 ||
+        add_files(&tree, file, err) < 0 || config_add_extra_environment(&tree, err) < 0)
+        return NULL;
+    config_add_environment(tree);
+    return config_take(&tree);
+}
+
+struct config *config_from_text(const char *text, struct reeve_error *err)
+{
+    auto_json *tree = hocon_parse(text, strlen(text), NULL, err);
+    return tree ? config_take(&tree) : NULL;
+}
+
+void config_destroy(struct config *c)
+{
+    if (!c)
+        return;
+    cJSON_Delete(c->tree);
+    free(c);
+}
+
+/* ---- reading ---- */
+
+const cJSON *config_tree(const struct config *c)
+{
+    return c->tree;
+}
+
+const cJSON *config_json(const struct config *c, const char *path)
+{
+    const cJSON *at = c->tree;
+    while (at && *path) {
+        size_t n = strcspn(path, ".");
+        auto_free char *name = xstrndup(path, n);
+        at = json_get(at, name);
+        path += n + (path[n] == '.');
+    }
+    return cJSON_IsNull(at) ? NULL : at;
+}
+
+/* A scalar's text, or NULL if there is none or an empty one. */
+static const char *text_of(const cJSON *v)
+{
+    bool scalar = cJSON_IsString(v) || cJSON_IsNumber(v) || cJSON_IsBool(v);
+    return scalar && v->valuestring && *v->valuestring ? v->valuestring : NULL;
+}
+
+const char *config_str(const struct config *c, const char *path, const char *fallback)
+{
+    const char *text = text_of(config_json(c, path));
+    return text ? text : fallback;
+}
+
+int config_read_int(const struct config *c, const char *path, int64_t *out,
+                    struct reeve_error *err)
+{
+    const char *text = config_str(c, path, NULL);
+    if (!text)
+        return config_json(c, path) && !cJSON_IsString(config_json(c, path))
+                   ? reeve_error_set(err, 0, "%s is no whole number", path)
+                   : 0;
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end || errno)
+        return reeve_error_set(err, 0, "%s: \"%.40s\" is no whole number", path, text);
+    *out = value;
+    return 1;
+}
+
+int64_t config_int(const struct config *c, const char *path, int64_t fallback)
+{
+    int64_t value;
+    if (config_read_int(c, path, &value, NULL) > 0)
+        return value;
+    double number = config_num(c, path, NAN);
+    return number > -9e18 && number < 9e18 ? (int64_t)number : fallback;
+}
+
+double config_num(const struct config *c, const char *path, double fallback)
+{
+    const cJSON *v = config_json(c, path);
+    if (cJSON_IsNumber(v))
+        return v->valuedouble;
+    const char *text = cJSON_IsString(v) ? text_of(v) : NULL;
+    if (!text)
+        return fallback;
+    char *end;
+    double value = strtod(text, &end);
+    return end == text || *end || !isfinite(value) ? fallback : value;
+}
+
+bool config_bool(const struct config *c, const char *path, bool fallback)
+{
+    static const char *const yes[] = {"true", "yes", "y", "on", "t", "1"};
+    static const char *const no[] = {"false", "no", "n", "off", "f", "0"};
+    const char *text = config_str(c, path, NULL);
+    for (size_t i = 0; text && i < ARRAY_SIZE(yes); i++) {
+        if (strcasecmp(text, yes[i]) == 0)
+            return true;
+        if (strcasecmp(text, no[i]) == 0)
+            return false;
+    }
+    return fallback;
+}
+
+static int read_with(const struct config *c, const char *path,
+                     int (*parse)(const char *, int64_t *, struct reeve_error *),
+                     int64_t *out, struct reeve_error *err)
+{
+    const char *text = config_str(c, path, NULL);
+    if (!text)
+        return cJSON_IsObject(config_json(c, path)) ||
+                       cJSON_IsArray(config_json(c, path))
+                   ? reeve_error_set(err, 0, "%s: one value is expected", path)
+                   : 0;
+    if (parse(text, out, err) < 0)
+        return reeve_error_wrap(err, "%s", path);
+    return 1;
+}
+
+int config_read_size(const struct config *c, const char *path, int64_t *out,
+                     struct reeve_error *err)
+{
+    return read_with(c, path, size_parse, out, err);
+}
+
+int config_read_duration_ms(const struct config *c, const char *path, int64_t *out,
+                            struct reeve_error *err)
+{
+    return read_with(c, path, duration_parse, out, err);
+}
+
+int64_t config_size(const struct config *c, const char *path, int64_t fallback)
+{
+    int64_t value;
+    return config_read_size(c, path, &value, NULL) > 0 ? value : fallback;
+}
+
+int64_t config_duration_ms(const struct config *c, const char *path, int64_t fallback)
+{
+    int64_t value;
+    return config_read_duration_ms(c, path, &value, NULL) > 0 ? value : fallback;
+}
+
+int config_list(const struct config *c, const char *path, struct words *out,
+                struct reeve_error *err)
+{
+    const cJSON *v = config_json(c, path), *item;
+    if (cJSON_IsObject(v))
+        return reeve_error_set(err, 0, "%s: a list is expected", path);
+    if (!cJSON_IsArray(v)) {
+        const char *text = text_of(v);
+        if (text && words_split(text, out, err) < 0)
+            return reeve_error_wrap(err, "%s", path);
+        return 0;
+    }
+    cJSON_ArrayForEach(item, v)
+    {
+        const char *text = text_of(item);
+        if (!text && !cJSON_IsString(item) && !cJSON_IsNull(item))
+            return reeve_error_set(err, 0, "%s: a list of texts is expected", path);
+        if (text)
+            words_add(out, text);
+    }
+    return 0;
+}
+
+/* ---- setting ---- */
+
+void config_tree_set(cJSON *tree, const char *path, cJSON *value)
+{
+    for (;;) {
+        size_t n = strcspn(path, ".");
+        auto_free char *name = xstrndup(path, n);
+        if (!path[n]) {
+            json_set(tree, name, value);
+            return;
+        }
+        cJSON *next = json_get(tree, name);
+        if (!cJSON_IsObject(next))
+            next = json_set(tree, name, cJSON_CreateObject());
+        tree = next;
+        path += n + 1;
+    }
+}
+
+void config_set_json(struct config *c, const char *path, cJSON *value)
+{
+    /* Numbers and booleans carry their text, as those of a file do. */
+    if ((cJSON_IsNumber(value) || cJSON_IsBool(value)) && !value->valuestring)
+        value->valuestring = json_format(value);
+    config_tree_set(c->tree, path, value);
+}
+
+void config_set(struct config *c, const char *path, const char *value)
+{
+    config_tree_set(c->tree, path, cJSON_CreateString(value));
+}
