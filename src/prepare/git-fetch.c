@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "prepare/git-fetch.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "prepare/git-error.h"
+#include "prepare/report.h"
+#include "prepare/watchdog.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROGRESS_MS 5000
+
+struct fetch {
+    const struct git_source *source;
+    struct git_auth auth;
+    int64_t next_line; /* when progress may be told again */
+};
+
+static int credentials_cb(git_credential **out, const char *url, const char *url_user,
+                          unsigned allowed, void *payload)
+{
+    struct fetch *f = payload;
+    (void)url;
+    return git_auth_credentials(out, &f->auth, url_user, allowed);
+}
+
+static int certificate_cb(git_cert *cert, int valid, const char *host, void *payload)
+{
+    struct fetch *f = payload;
+    return git_auth_check_host(&f->auth, cert, valid, host);
+}
+
+static int progress_cb(const git_indexer_progress *p, void *payload)
+{
+    struct fetch *f = payload;
+    int64_t now = clock_boot_ms();
+    if (now >= f->next_line) {
+        f->next_line = now + PROGRESS_MS;
+        report_line(f->source->report, "fetching: %u of %u objects, %.1f MiB",
+                    p->received_objects, p->total_objects,
+                    (double)p->received_bytes / (1 << 20));
+    }
+    return watchdog_feed();
+}
+
+static int sideband_cb(const char *text, int len, void *payload)
+{
+    (void)text, (void)len, (void)payload;
+    return watchdog_feed();
+}
+
+static void set_options(git_fetch_options *o, struct fetch *f)
+{
+    git_fetch_options_init(o, GIT_FETCH_OPTIONS_VERSION);
+    o->callbacks.credentials = credentials_cb;
+    o->callbacks.certificate_check = certificate_cb;
+    o->callbacks.transfer_progress = progress_cb;
+    o->callbacks.sideband_progress = sideband_cb;
+    o->callbacks.payload = f;
+    /* FETCH_HEAD would hold the URL. */
+    o->update_fetchhead = 0;
+    o->download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
+    o->prune = GIT_FETCH_PRUNE;
+    o->proxy_opts.type = GIT_PROXY_AUTO;
+#if LIBGIT2_VER_MAJOR > 1 || LIBGIT2_VER_MINOR >= 4
+    /* The credentials' callback is not told where a redirect led to. */
+    bool secret = (f->auth.url->user[0] && f->auth.url->pass[0]) ||
+                  git_identity_applies(f->auth.identity, f->auth.url);
+    o->follow_redirects =
+        secret ? GIT_REMOTE_REDIRECT_NONE : GIT_REMOTE_REDIRECT_INITIAL;
+#endif
+}
+
+static int explain(const struct fetch *f, bool timed_out, struct reeve_error *err)
+{
+    if (timed_out)
+        return reeve_error_set(err, 0, "fetch %s: no answer in time", f->source->shown);
+    if (f->auth.refusal[0])
+        return reeve_error_set(err, 0, "fetch %s: %s", f->source->shown,
+                               f->auth.refusal);
+    return git_error_to(err, "fetch %s", f->source->shown);
+}
+
+static int fetch(git_repository *repo, const struct git_source *source,
+                 const git_strarray *refspecs, struct reeve_error *err)
+{
+    struct fetch f = {
+        .source = source,
+        .auth = {.url = source->url, .identity = source->identity},
+        .next_line = clock_boot_ms() + PROGRESS_MS,
+    };
+    git_remote *remote = NULL;
+    /* libgit2 says "unsupported URL protocol" to a path that is not there. */
+    const char *path = source->url->fetch;
+    if (source->url->kind == GIT_URL_FILE && path[0] == '/' && access(path, R_OK) < 0)
+        return reeve_error_set(err, errno, "fetch %s", source->shown);
+    if (git_remote_create_anonymous(&remote, repo, source->url->fetch) < 0)
+        return git_error_to(err, "fetch %s", source->shown);
+    git_fetch_options options;
+    set_options(&options, &f);
+    git_error_clear();
+    watchdog_start(source->report, source->stall_ms, source->total_ms);
+    int failed = git_remote_fetch(remote, refspecs, &options, NULL);
+    bool timed_out = watchdog_stop();
+    int result = failed < 0 ? explain(&f, timed_out, err) : 0;
+    git_remote_free(remote);
+    return result;
+}
+
+int git_fetch_all(git_repository *repo, const struct git_source *source,
+                  struct reeve_error *err)
+{
+    char *specs[] = {"+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*",
+                     "+HEAD:refs/remotes/origin/HEAD"};
+    git_strarray list = {specs, ARRAY_SIZE(specs)};
+    return fetch(repo, source, &list, err);
+}
+
+int git_fetch_commit(git_repository *repo, const struct git_source *source,
+                     const char *id, struct reeve_error *err)
+{
+    auto_free char *spec = xasprintf("+%s:refs/reeve/%s", id, id);
+    git_strarray list = {&spec, 1};
+    return fetch(repo, source, &list, err);
+}
