@@ -27,13 +27,23 @@ struct caller {
     bool authenticated;
 };
 
+/* The session that a token stands for. */
+struct auth_session {
+    char id[64];         /* "" for Basic */
+    char access_key[64]; /* of Basic, else "" */
+    int64_t expires;     /* seconds since 1970, 0 if it never does */
+};
+
 struct call {
     struct server *server;
     sqlite3 *db;
-    const struct endpoint *endpoint;
+    const struct endpoint *endpoint; /* NULL until it is found */
+    char id[33];                     /* of this call, made by the server */
+    char endpoint_name[128];
+    char version_text[16]; /* as requested, "2.31" if the path had none */
     int api_version; /* requested, as API_VERSION; the newest if the path had none */
-    cJSON *request; /* object; the body with query arguments merged */
-    cJSON *lines;   /* array: the lines of a json-lines body, else NULL */
+    cJSON *request;  /* object; the body with query arguments merged */
+    cJSON *lines;    /* array: the lines of a json-lines body, else NULL */
     struct caller caller;
     char worker[256]; /* X-ClearML-Worker, "" if absent */
     char client_ip[64];
@@ -45,12 +55,11 @@ struct call {
     int code, subcode; /* 200 and 0 until call_fail */
     char *message;
     cJSON *error_data;
-    char *set_cookie;       /* value of a Set-Cookie header, or NULL */
-    char session[64];       /* the token's session_id, "" if Basic */
-    int64_t token_expires;  /* seconds since 1970, 0 if none */
-    int64_t wait_until_ms;  /* CLOCK_BOOTTIME end of a long poll, 0 before it began */
-    char wait_queue[65];    /* what call_wait asked for */
-    bool stopping;          /* the server stops: no more waiting */
+    char *set_cookie; /* value of a Set-Cookie header, or NULL */
+    struct auth_session session;
+    int64_t wait_until_ms; /* CLOCK_BOOTTIME end of a long poll, 0 before it began */
+    char wait_queue[65];   /* what call_wait asked for */
+    bool stopping;         /* the server stops: no more waiting */
 };
 
 /* Sets ClearML's error: http code, subcode, message (its text as errors.conf has it
@@ -96,7 +105,7 @@ enum endpoint_flags {
 };
 
 struct endpoint {
-    const char *name;   /* "tasks.get_by_id" */
+    const char *name;        /* "tasks.get_by_id" */
     const char *min_version; /* "2.13"; newest entry with min_version <= requested wins;
                                 no version in the path: the newest */
     unsigned flags;
@@ -105,8 +114,8 @@ struct endpoint {
 };
 
 /* One table per API service, ended by a NULL name, named in dispatch.c. */
-extern const struct endpoint auth_endpoints[], debug_endpoints[], server_endpoints[],
-    users_endpoints[], projects_endpoints[], queues_endpoints[], tasks_endpoints[],
-    workers_endpoints[], events_endpoints[], models_endpoints[];
+extern const struct endpoint auth_endpoints[], login_endpoints[], debug_endpoints[],
+    server_endpoints[], users_endpoints[], projects_endpoints[], queues_endpoints[],
+    tasks_endpoints[], workers_endpoints[], events_endpoints[], models_endpoints[];
 
 #endif

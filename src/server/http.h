@@ -19,11 +19,11 @@ struct http_request;
 struct MHD_Connection;
 
 struct http_handler {
-    /* The headers are in. Returns the request's state, which may be NULL. A handler that
-     * answers here already does so without the body, and the connection ends. */
+    /* The headers are in. Returns the request's state, which may be NULL. A handler
+     * that answers here already does so without the body, and the connection ends. */
     void *(*begin)(struct server *server, struct http_request *request);
-    /* A piece of the body as it arrives; NULL if the handler wants none. After an answer
-     * the rest of the body is read and dropped. */
+    /* A piece of the body as it arrives; NULL if the handler wants none. After an
+     * answer the rest of the body is read and dropped. */
     void (*body)(void *state, struct http_request *request, const char *data, size_t n);
     /* The whole request is in: http_reply*, or http_suspend; then called again after
      * http_resume. Not called if there is an answer already. */
@@ -35,9 +35,15 @@ struct http_handler {
 /* The API (api.c) and the file server (fileserver.c). */
 extern const struct http_handler api_handler, fileserver_handler;
 
+/* Only in begin: the rest of the request goes to another handler, which sees the path
+ * behind the first n bytes. Returns that handler's state, to be returned by begin. */
+void *http_delegate(struct http_request *request, const struct http_handler *handler,
+                    size_t n);
+
 /* ---- the request ---- */
 const char *http_method(const struct http_request *request);
-/* Decoded path, from "/"; behind a prefix (/api, /files on the web port) what follows it. */
+/* Decoded path, from "/"; behind a prefix (/api, /files on the web port) what follows
+ * it. */
 const char *http_path(const struct http_request *request);
 /* The prefix that was cut off: "", "/api" or "/files". */
 const char *http_prefix(const struct http_request *request);
@@ -54,7 +60,8 @@ struct server *http_server(const struct http_request *request);
 /* The client's address: X-Forwarded-For, X-Real-IP, else the peer's. */
 void http_client_ip(const struct http_request *request, char out[64]);
 /* Who calls: Authorization (Basic or Bearer), else the cookie. 0 with caller filled, or
- * the 401 subcode of ClearML (20: nothing given). why: a text of its message or NULL. */
+ * the 401 subcode of ClearML (20: nothing given). why: a text of its message or NULL.
+ */
 int http_authenticate(const struct http_request *request, struct caller *caller,
                       char why[256]);
 
@@ -93,9 +100,10 @@ struct http_listener *http_listen(struct server *server,
 uint16_t http_port(const struct http_listener *listener);
 /* Accepts no more; requests that run go on. */
 void http_quiesce(struct http_listener *listener);
-/* Ends what is open; nothing may be suspended any more. */
+/* Waits until what is suspended was resumed and answered, then ends what is open. */
 void http_close(struct http_listener *listener);
-/* Ends connections whose headers or body take too long. To be called every few seconds. */
+/* Ends connections whose headers or body take too long. To be called every few seconds.
+ */
 void http_sweep(struct http_listener *listener);
 
 #endif

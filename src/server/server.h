@@ -4,6 +4,9 @@
 
 #include "base/error.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +19,7 @@ struct server_options {
     unsigned threads;     /* of the API */
     unsigned connections; /* at most, for each listener */
     size_t body_max;      /* of one API request */
+    size_t bodies_max;    /* of all API requests together */
 };
 
 struct store;
@@ -34,11 +38,18 @@ struct server {
     struct dispatch *dispatch;
     struct http_listener *api, *web, *files;
     int lock_fd;
+    atomic_size_t bodies; /* bytes of large bodies that are held now */
+    atomic_bool stopping;
+    pthread_t sweeper;
+    pthread_mutex_t lock; /* of stopped */
+    pthread_cond_t changed;
+    bool sweeping, stopped;
 };
 
 void server_options_default(struct server_options *options);
 /* Opens the data folder and listens. NULL with err. */
-struct server *server_start(const struct server_options *options, struct reeve_error *err);
+struct server *server_start(const struct server_options *options,
+                            struct reeve_error *err);
 /* Answers what is running, then closes everything. NULL is allowed. */
 void server_stop(struct server *server);
 /* Writes the endpoint file. 0 or -1. */

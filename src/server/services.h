@@ -16,30 +16,43 @@ struct call;
 bool queue_exists(sqlite3 *db, const char *queue);
 /* Its id into out (65 bytes); false if there is none of this exact name. */
 bool queue_find_by_name(sqlite3 *db, const char *name, char out[65]);
-/* The queue with the system tag "default": 0; -1: none (400/707); -2: several (400/708). */
+/* The queue with the system tag "default": 0; -1: none (400/707); -2: several
+ * (400/708). */
 int queue_find_default(sqlite3 *db, char out[65]);
 /* Makes a queue; false if the name is taken. */
 bool queue_create(sqlite3 *db, const char *name, int64_t now_ms, char out[65]);
-/* Appends; false if the task is in this queue already (400/706). Those who wait for the queue are
- * woken after the commit. */
+/* Gives it one more system tag. */
+void queue_add_system_tag(sqlite3 *db, const char *queue, const char *tag);
+/* Appends; false if the task is in this queue already (400/706). Those who wait for the
+ * queue are woken after the commit. */
 bool queue_push(struct call *call, const char *queue, const char *task);
 /* Takes the task out of every queue; returns from how many. */
 int queue_remove_task(struct call *call, const char *task);
 
 /* ---- tasks.c ---- */
 bool task_exists(sqlite3 *db, const char *task);
-/* The whole document as tasks.get_by_id gives it; the caller's. NULL if there is none. */
+/* The whole document as tasks.get_by_id gives it; the caller's. NULL if there is none.
+ */
 cJSON *task_load(sqlite3 *db, const char *task);
-/* Status, project and name of a task, each into a buffer that may be NULL; false if none. */
+/* Status, project and name of a task, each into a buffer that may be NULL; false if
+ * none. */
 bool task_brief(sqlite3 *db, const char *task, char status[16], char project[65],
                 char name[512]);
 /* Sets top-level or dotted fields ("execution.queue"; null unsets) and nothing else. */
 void task_set_fields(sqlite3 *db, const char *task, const cJSON *fields);
-/* What queues.get_next_task does to a stopped task (back to queued), and queues.delete with force. */
-void task_set_status(sqlite3 *db, const char *task, const char *status, const char *reason,
-                     const char *message, int64_t now_ms);
-/* What new events change: last_update, last_iteration, last_metrics.* (fields: dotted). */
-void task_note_events(sqlite3 *db, const char *task, const cJSON *fields, int64_t now_ms);
+/* What queues.get_next_task does to a stopped task (back to queued), and queues.delete
+ * with force. */
+void task_set_status(sqlite3 *db, const char *task, const char *status,
+                     const char *reason, const char *message, int64_t now_ms);
+/* What queues.delete, queues.clear_queue and queues.remove_task do to a task that lost
+ * its place: if its execution.queue is this queue, back to its enqueue_status or
+ * created, and both unset. False if that is not its queue or there is no such task. */
+bool task_left_queue(struct call *call, const char *task, const char *queue,
+                     const char *reason);
+/* What new events change: last_update, last_iteration, last_metrics.* (fields: dotted).
+ */
+void task_note_events(sqlite3 *db, const char *task, const cJSON *fields,
+                      int64_t now_ms);
 /* ClearML's defaults: fills what every new database has. */
 int task_count_by_project(sqlite3 *db, const char *project);
 
@@ -52,21 +65,31 @@ void project_find_or_create(struct call *call, const char *name, char out[65]);
 /* ---- events.c ---- */
 int events_delete_task(sqlite3 *db, const char *task);
 /* ---- models.c ---- */
-/* Draft models that the task made: removed (reset, delete); their ids are added to ids. */
+/* Draft models that the task made: removed (reset, delete); their ids are added to ids.
+ */
 int models_delete_drafts(sqlite3 *db, const char *task, cJSON *ids);
 
-/* ---- query.c: the grammar that every get_all and get_all_ex shares (wire.md 3) ---- */
+/* ---- workers.c ---- */
+/* What queues.get_all_ex says of each queue's live workers: an object by queue id of
+ * arrays of {"name", "ip", "key", "task": {"id", "name"} or null}; the caller's. */
+cJSON *workers_by_queue(sqlite3 *db, int64_t now_ms);
+
+/* ---- query.c: the grammar that every get_all and get_all_ex shares (wire.md 3) ----
+ */
 struct query_collection {
-    const char *table;       /* with columns id, doc (JSON text) and those named below */
-    const char *const *columns; /* "name=name", "status=status": document path = column; NULL at the end */
+    const char *table; /* with columns id, doc (JSON text) and those named below */
+    const char *const *columns; /* "name=name", "status=status": document path = column;
+                                   NULL at the end */
     const char *const *ranges;  /* fields that take [min, max] */
     const char *const *datetimes;
-    const char *hidden_tag; /* documents with this system tag appear with id or search_hidden alone */
+    const char *hidden_tag; /* documents with this system tag appear with id or
+                               search_hidden alone */
 };
-/* Runs call->request as a query; returns an array of projected documents. Sets scroll_id in
- * call->data. NULL after call_fail. */
+/* Runs call->request as a query; returns an array of projected documents. Sets
+ * scroll_id in call->data. NULL after call_fail. */
 cJSON *query_run(struct call *call, const struct query_collection *collection);
-/* Keeps the named paths (and id) of a document; paths with '-' in front are dropped instead. */
+/* Keeps the named paths (and id) of a document; paths with '-' in front are dropped
+ * instead. */
 void query_project(cJSON *doc, const cJSON *only_fields);
 
 #endif

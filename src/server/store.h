@@ -31,6 +31,9 @@ struct store_job {
     struct store_job *next;
 };
 void store_submit(struct store *s, struct store_job *job);
+/* Runs on the writer thread and waits for the commit; never from that thread itself.
+ * What run returned, or -1 if the commit failed. */
+int store_run(struct store *s, int (*run)(sqlite3 *db, void *arg), void *arg);
 
 /* A statement from the connection's cache of prepared ones, reset and without bindings;
  * give it back with sqlite3_reset(). sql must be a literal: its address is the key.
@@ -40,23 +43,24 @@ sqlite3_stmt *store_prepare(sqlite3 *db, const char *sql);
 /* The same with parameters bound in order, one letter of types each: t text (copied;
  * NULL: null), b blob (pointer, int length), i int64_t, d double, n null. */
 sqlite3_stmt *store_query(sqlite3 *db, const char *sql, const char *types, ...);
-/* One row further: true if there is one. Any failure is false; a write that failed fails
- * its whole job when it ends, whoever ignored it. */
+/* One row further: true if there is one. Any failure is false; a write that failed
+ * fails its whole job when it ends, whoever ignored it. */
 bool store_row(sqlite3_stmt *stmt);
 /* Runs to the end and resets. 0, or -1 (a constraint; full disk). */
 int store_exec(sqlite3_stmt *stmt);
 /* store_query and store_exec in one: how many rows were changed, or -1. */
 int store_change(sqlite3 *db, const char *sql, const char *types, ...);
 /* The first column of the first row as an integer, or fallback. */
-int64_t store_int(sqlite3 *db, const char *sql, int64_t fallback, const char *types, ...);
+int64_t store_int(sqlite3 *db, const char *sql, int64_t fallback, const char *types,
+                  ...);
 
-/* For tests and tools: an in-memory database with the whole schema, and how to close any
- * connection that store_prepare has seen. */
+/* For tests and tools: an in-memory database with the whole schema, and how to close
+ * any connection that store_prepare has seen. */
 sqlite3 *store_open_memory(void);
 void store_connection_close(sqlite3 *db);
 
-/* The schema, one statement list per version, NULL at the end; each API service owns its
- * tables in its own file and adds them in schema.c. */
+/* The schema, one statement list per version, NULL at the end; each API service owns
+ * its tables in its own file and adds them in schema.c. */
 extern const char *const store_schema[];
 /* schema.c: SQL functions that the services need, on every new connection. */
 void store_add_functions(sqlite3 *db);

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/utf8.h"
+#include "server/auth.h"
+#include "server/call.h"
+#include "server/dispatch.h"
+#include "server/http.h"
+#include "server/server.h"
+#include "server/store.h"
+#include "server/wait.h"
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Bodies up to this size are always taken; larger ones share the server's budget. */
+#define BODY_FREE (64u << 10)
+
+enum phase {
+    API_START,  /* the body comes, or is in */
+    API_READ,   /* to be run here */
+    API_WRITE,  /* to be given to the writer */
+    API_WRITTEN /* the writer is through */
+};
+
+/* One request. While its connection is suspended the writer or the waits own it. */
+struct api_request {
+    struct call call;
+    struct server *server;
+    struct http_request *http;
+    struct buf body;
+    size_t budget; /* what of the server's budget this body holds */
+    enum phase phase;
+    struct store_job job;
+    struct waiter waiter;
+    uint64_t generation;
+    int result;
+};
+
+static void answer(struct api_request *r)
+{
+    struct buf out = BUF_INIT;
+    dispatch_envelope(&r->call, &out);
+    if (r->call.set_cookie)
+        http_add_header(r->http, "Set-Cookie", r->call.set_cookie);
+    if (r->call.code >= 500)
+        log_warn("%s: %d: %s", r->call.endpoint_name, r->call.code, r->call.message);
+    size_t n = out.len;
+    http_reply_take(r->http, r->call.code, "application/json", buf_take(&out), n);
+}
+
+/* ---- headers ---- */
+
+static const char *either_header(struct http_request *http, const char *first,
+                                 const char *second)
+{
+    const char *value = http_header(http, first);
+    return value ? value : http_header(http, second);
+}
+
+static void copy_header(char *out, size_t size, const char *value)
+{
+    auto_buf safe = BUF_INIT;
+    if (!value)
+        return;
+    utf8_add_safe(&safe, value, strnlen(value, size));
+    snprintf(out, size, "%s", buf_str(&safe));
+    /* The cut may have gone through the last character. */
+    size_t n = strlen(out);
+    while (n > 0 && !utf8_valid(out, n))
+        out[--n] = '\0';
+}
+
+/* A page of another site can make a browser send its cookie along with a link. Such a
+ * request is not the user's. */
+static const char *trusted_cookie(struct http_request *http)
+{
+    const char *site = http_header(http, "Sec-Fetch-Site");
+    if (site && strcmp(site, "cross-site") == 0)
+        return NULL;
+    return http_cookie(http, AUTH_COOKIE);
+}
+
+static int impersonate(struct call *call, const char *act_as,
+                       const char *impersonate_as)
+{
+    struct caller other;
+    sqlite3 *db = store_reader(call->server->store);
+    if (act_as && impersonate_as)
+        return call_fail(call, 400, 5, "Invalid headers (only one allowed)");
+    if (strcmp(call->caller.role, "admin") != 0) {
+        call_fail(call, 400, 6, "Impersonation error (impersonation not allowed)");
+        return call_fail_arg(call, "role", call->caller.role);
+    }
+    const char *user = act_as ? act_as : impersonate_as;
+    if (!db || !utf8_valid(user, strlen(user)) || !auth_user(db, user, &other))
+        return call_fail(call, 400, 6, "Impersonation error (unknown user)");
+    if (act_as)
+        strcpy(other.role, call->caller.role);
+    other.authenticated = true;
+    call->caller = other;
+    return 0;
+}
+
+static int authenticate(struct api_request *r)
+{
+    char why[256];
+    struct call *call = &r->call;
+    int refused =
+        auth_check(r->server, http_header(r->http, "Authorization"),
+                   trusted_cookie(r->http), &call->caller, &call->session, why);
+    if (call->endpoint->flags & ENDPOINT_PUBLIC) {
+        if (refused)
+            memset(&call->caller, 0, sizeof call->caller);
+        return 0;
+    }
+    if (refused)
+        return auth_fail(call, refused, why);
+    const char *act_as = either_header(r->http, "X-ClearML-Act-As", "X-Trains-Act-As");
+    const char *as =
+        either_header(r->http, "X-ClearML-Impersonate-As", "X-Trains-Impersonate-As");
+    return act_as || as ? impersonate(call, act_as, as) : 0;
+}
+
+static bool reserve(struct api_request *r, size_t want)
+{
+    if (want <= BODY_FREE || want <= r->budget)
+        return true;
+    size_t more = want - r->budget;
+    size_t before = atomic_fetch_add(&r->server->bodies, more);
+    if (before + more > r->server->options.bodies_max) {
+        atomic_fetch_sub(&r->server->bodies, more);
+        return false;
+    }
+    r->budget += more;
+    return true;
+}
+
+static int check_size(struct api_request *r, uint64_t n)
+{
+    if (n > r->server->options.body_max)
+        return call_fail(&r->call, 413, 0, "Request body is larger than %zu bytes",
+                         r->server->options.body_max);
+    /* 429 is what ClearML's clients try again after a while. */
+    if (!reserve(r, n))
+        return call_fail(&r->call, 429, 0, "Too many large requests at once");
+    return 0;
+}
+
+static void read_headers(struct api_request *r)
+{
+    struct call *call = &r->call;
+    struct http_request *http = r->http;
+    copy_header(call->worker, sizeof call->worker,
+                either_header(http, "X-ClearML-Worker", "X-Trains-Worker"));
+    copy_header(call->trx, sizeof call->trx,
+                either_header(http, "X-ClearML-Trx", "X-Trains-Trx"));
+    copy_header(call->batch, sizeof call->batch, http_header(http, "x-reeve-batch"));
+    http_client_ip(http, call->client_ip);
+}
+
+static void *api_begin(struct server *server, struct http_request *http)
+{
+    if (strcmp(http_method(http), "OPTIONS") == 0) {
+        http_add_header(http, "Access-Control-Allow-Methods",
+                        "GET, POST, PUT, OPTIONS");
+        http_add_header(
+            http, "Access-Control-Allow-Headers",
+            "Authorization, Content-Type, X-ClearML-Worker, X-ClearML-Client");
+        http_reply_text(http, 200, "");
+        return NULL;
+    }
+    const char *encoding = http_header(http, "Content-Encoding");
+    if (encoding && *encoding) {
+        http_reply_text(http, 415, "Content encoding is not supported");
+        return NULL;
+    }
+    struct api_request *r = xcalloc(1, sizeof *r);
+    r->server = server;
+    r->http = http;
+    call_init(&r->call, server);
+    read_headers(r);
+    int64_t length = http_content_length(http);
+    if (dispatch_path(server->dispatch, &r->call, http_path(http)) < 0 ||
+        authenticate(r) < 0 || check_size(r, length > 0 ? (uint64_t)length : 0) < 0)
+        answer(r);
+    return r;
+}
+
+static void api_body(void *state, struct http_request *http, const char *data, size_t n)
+{
+    struct api_request *r = state;
+    if (check_size(r, r->body.len + n) < 0)
+        answer(r);
+    else
+        buf_add(&r->body, data, n);
+}
+
+/* ---- running ---- */
+
+static enum MHD_Result add_arg(void *cls, enum MHD_ValueKind kind, const char *key,
+                               const char *value)
+{
+    cJSON *args = cls;
+    if (!value)
+        value = "";
+    if (!utf8_valid(key, strlen(key)) || !utf8_valid(value, strlen(value)))
+        return MHD_YES;
+    cJSON *list = json_get(args, key);
+    if (!list)
+        list = json_set(args, key, cJSON_CreateArray());
+    cJSON_AddItemToArray(list, cJSON_CreateString(value));
+    return MHD_YES;
+}
+
+static int prepare(struct api_request *r)
+{
+    auto_json *args = cJSON_CreateObject();
+    struct call *call = &r->call;
+    if (dispatch_body(call, http_header(r->http, "Content-Type"), buf_str(&r->body),
+                      r->body.len) < 0)
+        return -1;
+    buf_free(&r->body);
+    MHD_get_connection_values(http_connection(r->http), MHD_GET_ARGUMENT_KIND, add_arg,
+                              args);
+    if (args->child && dispatch_merge_args(call, args) < 0)
+        return -1;
+    return dispatch_validate(call);
+}
+
+static void on_wake(void *arg)
+{
+    struct api_request *r = arg;
+    http_resume(r->http);
+}
+
+/* The connection is suspended: until the queue has got an entry, or for no time at all
+ * if it has one already. */
+static void wait_for_queue(struct api_request *r)
+{
+    struct call *call = &r->call;
+    r->phase = call->endpoint->flags & ENDPOINT_WRITE ? API_WRITE : API_READ;
+    snprintf(r->waiter.queue, sizeof r->waiter.queue, "%s", call->wait_queue);
+    r->waiter.until_ms = call->wait_until_ms;
+    r->waiter.wake = on_wake;
+    r->waiter.arg = r;
+    if (!waits_add(r->server->waits, &r->waiter, r->generation))
+        http_resume(r->http);
+}
+
+static void run_reader(struct api_request *r)
+{
+    struct call *call = &r->call;
+    call->db = store_reader(r->server->store);
+    call->stopping = atomic_load(&r->server->stopping);
+    r->generation = waits_generation(r->server->waits);
+    call_reset_answer(call);
+    if (!call->db) {
+        call_fail(call, 500, 0, "General server error (no database connection)");
+        answer(r);
+        return;
+    }
+    /* One snapshot for all that the handler reads. */
+    store_change(call->db, "BEGIN", "");
+    r->result = dispatch_run(call);
+    store_change(call->db, "COMMIT", "");
+    if (r->result == CALL_WAIT) {
+        http_suspend(r->http);
+        wait_for_queue(r);
+        return;
+    }
+    answer(r);
+}
+
+static int write_run(sqlite3 *db, void *arg)
+{
+    struct api_request *r = arg;
+    r->call.db = db;
+    r->call.stopping = atomic_load(&r->server->stopping);
+    r->generation = waits_generation(r->server->waits);
+    call_reset_answer(&r->call);
+    r->result = dispatch_run(&r->call);
+    return r->result < 0 ? -1 : 0;
+}
+
+static void write_done(void *arg, int result)
+{
+    struct api_request *r = arg;
+    waits_flush(r->server->waits, result == 0);
+    if (result < 0) {
+        call_reset_answer(&r->call);
+        r->result =
+            call_fail(&r->call, 500, 0,
+                      "General server error (the data could not be written to disk)");
+    }
+    if (r->result == CALL_WAIT) {
+        wait_for_queue(r);
+        return;
+    }
+    r->phase = API_WRITTEN;
+    http_resume(r->http);
+}
+
+static void submit(struct api_request *r)
+{
+    r->job = (struct store_job){write_run, write_done, r, NULL};
+    http_suspend(r->http);
+    store_submit(r->server->store, &r->job);
+}
+
+static void api_end(void *state, struct http_request *http)
+{
+    struct api_request *r = state;
+    if (r->phase == API_START) {
+        if (prepare(r) < 0) {
+            answer(r);
+            return;
+        }
+        r->phase = r->call.endpoint->flags & ENDPOINT_WRITE ? API_WRITE : API_READ;
+    }
+    if (r->phase == API_READ)
+        run_reader(r);
+    else if (r->phase == API_WRITE)
+        submit(r);
+    else
+        answer(r);
+}
+
+static void api_destroy(void *state)
+{
+    struct api_request *r = state;
+    if (r->budget > 0)
+        atomic_fetch_sub(&r->server->bodies, r->budget);
+    buf_free(&r->body);
+    call_free(&r->call);
+    free(r);
+}
+
+const struct http_handler api_handler = {api_begin, api_body, api_end, api_destroy};

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "server/dispatch.h"
+#include "base/alloc.h"
+#include "base/json.h"
+#include "base/utf8.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATH_DEPTH_MAX 32
+
+/* Every API service's table; each owner adds its own. */
+static const struct endpoint *const services[] = {
+    auth_endpoints,   login_endpoints,  debug_endpoints,    server_endpoints,
+    users_endpoints,  queues_endpoints, projects_endpoints, tasks_endpoints,
+    models_endpoints, events_endpoints, workers_endpoints};
+
+/* One endpoint's versions lie together, newest first. */
+struct dispatch {
+    const struct endpoint **sorted;
+    size_t n;
+};
+
+/* "2.13" to API_VERSION(2, 13); -1 if it is none. */
+static int parse_version(const char *text, size_t n)
+{
+    int part[2] = {0, 0};
+    size_t at = 0;
+    if (n == 0 || n > 9)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '.' && at == 0 && i > 0 && i + 1 < n)
+            at = 1;
+        else if (isdigit((unsigned char)text[i]))
+            part[at] = part[at] * 10 + (text[i] - '0');
+        else
+            return -1;
+    }
+    if (part[0] > 999 || part[1] > 999)
+        return -1;
+    return API_VERSION(part[0], part[1]);
+}
+
+static int endpoint_version(const struct endpoint *e)
+{
+    return parse_version(e->min_version, strlen(e->min_version));
+}
+
+static int compare_endpoints(const void *a, const void *b)
+{
+    const struct endpoint *x = *(const struct endpoint *const *)a;
+    const struct endpoint *y = *(const struct endpoint *const *)b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : endpoint_version(y) - endpoint_version(x);
+}
+
+struct dispatch *dispatch_create(void)
+{
+    struct dispatch *d = xcalloc(1, sizeof *d);
+    for (size_t s = 0; s < ARRAY_SIZE(services); s++)
+        for (const struct endpoint *e = services[s]; e->name; e++)
+            d->n++;
+    d->sorted = xcalloc(d->n, sizeof(*d->sorted));
+    size_t i = 0;
+    for (size_t s = 0; s < ARRAY_SIZE(services); s++)
+        for (const struct endpoint *e = services[s]; e->name; e++)
+            d->sorted[i++] = e;
+    qsort(d->sorted, d->n, sizeof(*d->sorted), compare_endpoints);
+    return d;
+}
+
+void dispatch_destroy(struct dispatch *d)
+{
+    if (!d)
+        return;
+    free(d->sorted);
+    free(d);
+}
+
+void dispatch_list(struct dispatch *d, cJSON *out)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        cJSON *list = json_get(out, d->sorted[i]->name);
+        if (!list)
+            list = json_set(out, d->sorted[i]->name, cJSON_CreateArray());
+        cJSON *one = cJSON_CreateObject();
+        json_set_str(one, "min_version", d->sorted[i]->min_version);
+        json_set_bool(one, "authorize", !(d->sorted[i]->flags & ENDPOINT_PUBLIC));
+        cJSON_AddItemToArray(list, one);
+    }
+}
+
+/* ---- the path ---- */
+
+static size_t name_length(const char *p)
+{
+    if (!isalpha((unsigned char)*p) && *p != '_')
+        return 0;
+    size_t n = 1;
+    while (isalnum((unsigned char)p[n]) || p[n] == '_')
+        n++;
+    return n >= 2 ? n : 0;
+}
+
+/* "/v2.9/service.action/": fills version_text, api_version and endpoint_name. */
+static bool split_path(struct call *call, const char *path)
+{
+    const char *p = path + (*path == '/');
+    size_t digits = *p == 'v' ? strspn(p + 1, "0123456789.") : 0;
+    snprintf(call->version_text, sizeof call->version_text, "%d.%d",
+             API_VERSION_MAX / 1000, API_VERSION_MAX % 1000);
+    if (digits >= 2 && p[1 + digits] == '/') {
+        call->api_version = parse_version(p + 1, digits);
+        if (call->api_version < 0)
+            return false;
+        snprintf(call->version_text, sizeof call->version_text, "%.*s", (int)digits,
+                 p + 1);
+        p += digits + 2;
+    }
+    size_t service = name_length(p);
+    if (service == 0 || p[service] != '.')
+        return false;
+    size_t action = name_length(p + service + 1);
+    size_t n = service + 1 + action;
+    if (action == 0 || n >= sizeof call->endpoint_name)
+        return false;
+    if (strcmp(p + n, "") != 0 && strcmp(p + n, "/") != 0)
+        return false;
+    snprintf(call->endpoint_name, sizeof call->endpoint_name, "%.*s", (int)n, p);
+    return true;
+}
+
+/* The first (newest) entry of this name. */
+static size_t find_name(const struct dispatch *d, const char *name)
+{
+    size_t low = 0, high = d->n;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (strcmp(d->sorted[middle]->name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+int dispatch_path(struct dispatch *d, struct call *call, const char *path)
+{
+    if (!split_path(call, path))
+        return call_fail(call, 400, 0, "Invalid request path %.200s", path);
+    for (size_t i = find_name(d, call->endpoint_name);
+         i < d->n && strcmp(d->sorted[i]->name, call->endpoint_name) == 0; i++) {
+        if (endpoint_version(d->sorted[i]) <= call->api_version) {
+            call->endpoint = d->sorted[i];
+            return 0;
+        }
+    }
+    return call_fail(call, 404, 0, "Unable to find endpoint for name %s and version %s",
+                     call->endpoint_name, call->version_text);
+}
+
+/* ---- the body ---- */
+
+static bool is_type(const char *content_type, const char *type)
+{
+    size_t n = strlen(type);
+    return content_type && strncasecmp(content_type, type, n) == 0 &&
+           strchr(" ;", content_type[n]) != NULL;
+}
+
+static int parse_lines(struct call *call, const char *body, size_t n)
+{
+    call->lines = cJSON_CreateArray();
+    for (size_t at = 0, i = 0; at < n; i++) {
+        const char *newline = memchr(body + at, '\n', n - at);
+        size_t len = newline ? (size_t)(newline - body) - at : n - at;
+        struct reeve_error err;
+        cJSON *line = json_parse(body + at, len, &err);
+        if (!line)
+            return call_fail(call, 400, 0,
+                             "Failed to decode JSON object: %s in batch item #%zu",
+                             err.text, i);
+        cJSON_AddItemToArray(call->lines, line);
+        if (!cJSON_IsObject(line))
+            return call_fail(call, 400, 0, "json lines must contain objects");
+        at += len + 1;
+    }
+    return 0;
+}
+
+/* "a=1&b=%20x" as an object of arrays of strings. */
+static cJSON *parse_form(const char *body, size_t n)
+{
+    cJSON *args = cJSON_CreateObject();
+    for (size_t at = 0; at < n;) {
+        const char *end = memchr(body + at, '&', n - at);
+        size_t len = end ? (size_t)(end - body) - at : n - at;
+        auto_buf pair = BUF_INIT;
+        size_t equals = SIZE_MAX;
+        for (size_t i = at; i < at + len; i++) {
+            unsigned int byte;
+            char c = body[i];
+            if (c == '=' && equals == SIZE_MAX) {
+                equals = pair.len;
+                c = '\0';
+            } else if (c == '+') {
+                c = ' ';
+            } else if (c == '%' && i + 2 < at + len &&
+                       isxdigit((unsigned char)body[i + 1]) &&
+                       isxdigit((unsigned char)body[i + 2])) {
+                sscanf((char[]){body[i + 1], body[i + 2], 0}, "%x", &byte);
+                c = (char)byte;
+                i += 2;
+            }
+            buf_add_char(&pair, c);
+        }
+        if (pair.len > 0 && utf8_valid(pair.data, pair.len)) {
+            cJSON *list = json_get(args, pair.data);
+            if (!list)
+                list = json_set(args, pair.data, cJSON_CreateArray());
+            cJSON_AddItemToArray(
+                list,
+                cJSON_CreateString(equals == SIZE_MAX ? "" : pair.data + equals + 1));
+        }
+        at += len + 1;
+    }
+    return args;
+}
+
+int dispatch_body(struct call *call, const char *content_type, const char *body,
+                  size_t n)
+{
+    if (is_type(content_type, "application/json-lines"))
+        return parse_lines(call, body, n);
+    if (is_type(content_type, "application/x-www-form-urlencoded")) {
+        auto_json *args = parse_form(body, n);
+        return dispatch_merge_args(call, args);
+    }
+    if (n == 0)
+        return 0;
+    struct reeve_error err;
+    cJSON *value = json_parse(body, n, &err);
+    if (!value)
+        return call_fail(call, 400, 0, "Failed to decode JSON object: %s", err.text);
+    if (cJSON_IsObject(value)) {
+        cJSON_Delete(call->request);
+        call->request = value;
+        return 0;
+    }
+    bool empty = cJSON_IsNull(value);
+    cJSON_Delete(value);
+    return empty ? 0
+                 : call_fail(call, 400, 12, "Validation error (data should be a dict)");
+}
+
+/* ---- arguments of the URL ---- */
+
+static cJSON *convert_arg(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    size_t more = text[digits] == '.' ? strspn(text + digits + 1, "0123456789") : 0;
+    size_t n = strlen(text);
+    if (n < 300 &&
+        ((n > 0 && digits == n) || (digits + more > 0 && digits + 1 + more == n)))
+        return cJSON_CreateNumber(strtod(text, NULL));
+    if (strcmp(text, "true") == 0 || strcmp(text, "True") == 0 ||
+        strcmp(text, "TRUE") == 0)
+        return cJSON_CreateTrue();
+    if (strcmp(text, "false") == 0 || strcmp(text, "False") == 0 ||
+        strcmp(text, "FALSE") == 0)
+        return cJSON_CreateFalse();
+    return cJSON_CreateString(text);
+}
+
+static int set_nested(struct call *call, char *path, cJSON *value)
+{
+    cJSON *at = call->request;
+    char *next = path, *name = NULL;
+    for (int depth = 0; (name = strsep(&next, ".")) && next; depth++) {
+        cJSON *child = json_get(at, name);
+        if (!cJSON_IsObject(child))
+            child = json_set(at, name, cJSON_CreateObject());
+        at = child;
+        if (depth > PATH_DEPTH_MAX) {
+            cJSON_Delete(value);
+            return call_fail(call, 400, 12,
+                             "Validation error (argument nested too deep)");
+        }
+    }
+    json_set(at, name, value);
+    return 0;
+}
+
+int dispatch_merge_args(struct call *call, const cJSON *args)
+{
+    const cJSON *arg;
+    cJSON_ArrayForEach(arg, args)
+    {
+        auto_free char *path = xstrdup(arg->string);
+        size_t n = strlen(path);
+        bool list = n >= 2 && strcmp(path + n - 2, "[]") == 0;
+        while (n > 0 && (path[n - 1] == '[' || path[n - 1] == ']'))
+            path[--n] = '\0';
+        cJSON *value;
+        if (list || cJSON_GetArraySize(arg) > 1) {
+            value = cJSON_CreateArray();
+            const cJSON *one;
+            cJSON_ArrayForEach(one, arg)
+                cJSON_AddItemToArray(value, convert_arg(one->valuestring));
+        } else {
+            value = convert_arg(cJSON_GetArrayItem(arg, 0)->valuestring);
+        }
+        if (set_nested(call, path, value) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- fields ---- */
+
+static int wrong_type(struct call *call, const char *field, const char *expected)
+{
+    return call_fail(call, 400, 12,
+                     "Validation error (error for field '%s': value is wrong, expected "
+                     "type \"%s\".)",
+                     field, expected);
+}
+
+/* The model classes of ClearML turn what looks like an integer or a truth into one. */
+static int to_integer(struct call *call, const char *name, const cJSON *value)
+{
+    double number = 0;
+    char *end = NULL;
+    if (cJSON_IsNumber(value)) {
+        number = value->valuedouble;
+    } else if (cJSON_IsBool(value)) {
+        number = cJSON_IsTrue(value);
+    } else if (cJSON_IsString(value) && value->valuestring[0]) {
+        number = strtod(value->valuestring, &end);
+        if (*end)
+            return wrong_type(call, name, "int");
+    } else {
+        return wrong_type(call, name, "int");
+    }
+    if (!isfinite(number) || fabs(number) > 9007199254740992.0)
+        return wrong_type(call, name, "int");
+    if (!cJSON_IsNumber(value) || trunc(number) != number)
+        json_set_num(call->request, name, trunc(number));
+    return 0;
+}
+
+static void to_bool(struct call *call, const char *name, const cJSON *value)
+{
+    bool truth = cJSON_IsNumber(value)   ? value->valuedouble != 0
+                 : cJSON_IsString(value) ? value->valuestring[0] != '\0'
+                                         : value->child != NULL;
+    json_set_bool(call->request, name, truth);
+}
+
+static int check_strings(struct call *call, const char *name, const cJSON *value)
+{
+    const cJSON *item;
+    if (!cJSON_IsArray(value))
+        return wrong_type(call, name, "list");
+    cJSON_ArrayForEach(item, value)
+    {
+        if (!cJSON_IsString(item) && !cJSON_IsNull(item))
+            return call_fail(
+                call, 400, 12,
+                "Validation error (error for field '%s': all items must be "
+                "instances of \"str\".)",
+                name);
+    }
+    return 0;
+}
+
+static int check_field(struct call *call, const struct field *f, const cJSON *value)
+{
+    switch (f->type) {
+    case FIELD_STRING:
+        return cJSON_IsString(value) ? 0 : wrong_type(call, f->name, "str");
+    case FIELD_INTEGER:
+        return to_integer(call, f->name, value);
+    case FIELD_NUMBER:
+        return cJSON_IsNumber(value) ? 0 : wrong_type(call, f->name, "float, int");
+    case FIELD_BOOL:
+        if (!cJSON_IsBool(value))
+            to_bool(call, f->name, value);
+        return 0;
+    case FIELD_OBJECT:
+        return cJSON_IsObject(value) ? 0 : wrong_type(call, f->name, "dict");
+    case FIELD_ARRAY:
+        return cJSON_IsArray(value) ? 0 : wrong_type(call, f->name, "list");
+    case FIELD_STRINGS:
+        return check_strings(call, f->name, value);
+    default:
+        return 0;
+    }
+}
+
+int dispatch_validate(struct call *call)
+{
+    if (!call->endpoint->fields || call->lines)
+        return 0;
+    for (const struct field *f = call->endpoint->fields; f->name; f++) {
+        const cJSON *value = json_get(call->request, f->name);
+        bool absent = !value || cJSON_IsNull(value);
+        if (absent && f->required)
+            return call_fail(
+                call, 400, 12,
+                "Validation error (error for field '%s'. field is required!)", f->name);
+        if (!absent && check_field(call, f, value) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int dispatch_run(struct call *call)
+{
+    int result = call->endpoint->handler(call);
+    if (result < 0 && call->code == 200)
+        call_fail(call, 500, 0, "General server error");
+    return result;
+}
+
+/* ---- the answer ---- */
+
+static void add_json_string(struct buf *out, const char *text)
+{
+    cJSON item = {.type = cJSON_String, .valuestring = (char *)text};
+    auto_free char *quoted = json_format(&item);
+    buf_add_str(out, quoted);
+}
+
+static void add_version(struct buf *out, const struct call *call, const char *version)
+{
+    if (!version)
+        buf_add_str(out, "null");
+    else
+        buf_printf(out, call->api_version < API_VERSION(2, 1) ? "%s" : "\"%s\"",
+                   version);
+}
+
+static void add_json(struct buf *out, const cJSON *value)
+{
+    auto_free char *text = json_format(value);
+    buf_add_str(out, text);
+}
+
+void dispatch_envelope(const struct call *call, struct buf *out)
+{
+    bool failed = call->code != 200;
+    buf_printf(out, "{\"meta\":{\"id\":\"%s\",\"trx\":", call->id);
+    add_json_string(out, call->trx[0] ? call->trx : call->id);
+    buf_printf(out, ",\"endpoint\":{\"name\":\"%s\",\"requested_version\":",
+               call->endpoint_name);
+    add_version(out, call, call->version_text[0] ? call->version_text : "2.31");
+    buf_add_str(out, ",\"actual_version\":");
+    add_version(out, call, call->endpoint ? call->endpoint->min_version : NULL);
+    buf_printf(out,
+               "},\"result_code\":%d,\"result_subcode\":%d,\"result_msg\":", call->code,
+               call->subcode);
+    add_json_string(out, failed && call->message ? call->message : "OK");
+    buf_add_str(out, ",\"error_stack\":null,\"error_data\":");
+    if (call->error_data)
+        add_json(out, call->error_data);
+    else
+        buf_add_str(out, "{}");
+    buf_add_str(out, "},\"data\":");
+    if (failed)
+        buf_add_str(out, "{}");
+    else if (call->raw_data)
+        buf_add_str(out, call->raw_data);
+    else
+        add_json(out, call->data);
+    buf_add_char(out, '}');
+}

@@ -1,0 +1,7 @@
+/* schema.h - the tables of each API service, as schema.c lists them */
+#ifndef REEVE_SERVER_SCHEMA_H
+#define REEVE_SERVER_SCHEMA_H
+
+extern const char auth_schema[], queues_schema[], projects_schema[];
+
+#endif
