@@ -40,13 +40,30 @@ static uint32_t record_crc(const unsigned char header[RECORD_HEADER_SIZE],
     return crc32c(crc32c(0, h, sizeof h), body, n);
 }
 
+void record_header(unsigned char out[RECORD_HEADER_SIZE], uint8_t version, uint8_t type,
+                   const struct iovec *body, int pieces)
+{
+    size_t n = 0;
+    for (int i = 0; i < pieces; i++)
+        n += body[i].iov_len;
+    assert(n <= RECORD_BODY_MAX);
+    memset(out, 0, RECORD_HEADER_SIZE);
+    memcpy(out, "RV", 2);
+    out[2] = version;
+    out[3] = type;
+    put_le32(out + 4, (uint32_t)n);
+    uint32_t crc = crc32c(0, out, RECORD_HEADER_SIZE);
+    for (int i = 0; i < pieces; i++)
+        crc = crc32c(crc, body[i].iov_base, body[i].iov_len);
+    put_le32(out + 8, crc);
+}
+
 void record_append(struct buf *out, uint8_t version, uint8_t type, const void *body,
                    size_t n)
 {
-    assert(n <= RECORD_BODY_MAX);
-    unsigned char h[RECORD_HEADER_SIZE] = {'R', 'V', version, type};
-    put_le32(h + 4, (uint32_t)n);
-    put_le32(h + 8, record_crc(h, body, n));
+    unsigned char h[RECORD_HEADER_SIZE];
+    struct iovec piece = {(void *)(uintptr_t)body, n};
+    record_header(h, version, type, &piece, 1);
     buf_add(out, h, sizeof h);
     buf_add(out, body, n);
 }

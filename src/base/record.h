@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #define RECORD_HEADER_SIZE 12
 #define RECORD_BODY_MAX (1u << 20)
@@ -20,6 +21,11 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t n);
 /* Appends one record to out. n is at most RECORD_BODY_MAX (asserted). */
 void record_append(struct buf *out, uint8_t version, uint8_t type, const void *body,
                    size_t n);
+/* The header alone, of a record whose body is these pieces, for a writer that has them
+ * in several places and does not copy them. Their sum is at most RECORD_BODY_MAX
+ * (asserted). */
+void record_header(unsigned char out[RECORD_HEADER_SIZE], uint8_t version, uint8_t type,
+                   const struct iovec *body, int pieces);
 
 struct record {
     uint8_t version;

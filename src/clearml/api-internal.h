@@ -1,0 +1,104 @@
+/* api-internal.h - what api.c (calls) and api-login.c (the session) share */
+#ifndef REEVE_API_INTERNAL_H
+#define REEVE_API_INTERNAL_H
+
+#include "clearml/api.h"
+#include "clearml/envelope.h"
+#include "clearml/token.h"
+#include "loop/http.h"
+
+#include <ev.h>
+#include <sys/queue.h>
+
+enum call_state {
+    CALL_WAITING,  /* for the login */
+    CALL_SENT,     /* a try is under way */
+    CALL_PAUSED,   /* until the next try */
+    CALL_FINISHED, /* its reply is announced in the loop's next turn */
+    CALL_ANNOUNCED /* the callback is running */
+};
+
+struct api_call {
+    TAILQ_ENTRY(api_call) link;
+    struct api *api;
+    enum call_state state;
+    char *url, *body;
+    size_t body_len;
+    char *headers[4];
+    bool json_lines, held;
+    enum api_retry retry;
+    int64_t timeout_ms;
+    int64_t deadline; /* clock_boot_ms; 0: none */
+    struct http_request *request;
+    ev_timer timer;   /* pause, or the announcement */
+    ev_timer expiry;  /* deadline while waiting or paused */
+    unsigned tries;   /* failed ones */
+    unsigned session; /* number of the session that the last try used */
+    bool refreshed;   /* a 401 was answered by a login already */
+    bool unsure;      /* some try may have been applied */
+    bool told;        /* the server said when to come again */
+    /* The reply, or the last failure. */
+    enum api_result result;
+    int code, subcode;
+    char *message;
+    cJSON *data;
+    double seconds;
+    api_done_f done;
+    void *arg;
+};
+
+struct api {
+    struct ev_loop *loop;
+    struct http *http;
+    char *url;   /* without a slash at the end */
+    char *shown; /* the same without user and password, for messages */
+    char *basic; /* "Authorization: Basic ..." or NULL */
+    char *worker_header, *client_header;
+    int64_t retry_min_ms, retry_max_ms, expiration_s;
+    TAILQ_HEAD(, api_call) calls;
+
+    bool reachable;
+    double latency_ms;
+    api_reachable_f on_reachable;
+    void *on_reachable_arg;
+
+    /* The session. */
+    struct token *token; /* NULL: none */
+    bool authorized;     /* calls carry a token; false without keys and token */
+    unsigned session;    /* counts logins */
+    int64_t refresh_at; /* clock_boot_ms: a new token is asked for, the old one works */
+    int64_t expires_at; /* the old one doesn't */
+    int64_t threshold_s;
+    bool rejected; /* the token was answered with 401 */
+    struct http_request *login;
+    ev_timer login_again;
+    unsigned login_failures;
+    int64_t login_not_before; /* clock_boot_ms */
+};
+
+/* api-login.c */
+void session_init(struct api *api);
+bool session_usable(const struct api *api);
+/* A login is under way or due afterwards. */
+void session_login(struct api *api);
+/* Asks for a new token in the background when the time has come. */
+void session_refresh_if_due(struct api *api);
+void session_take(struct api *api, struct token *token, bool fresh);
+void session_stop(struct api *api);
+
+/* api.c */
+void call_start(struct api_call *call);
+void call_finish(struct api_call *call, enum api_result result, int code, int subcode,
+                 const char *message, cJSON *data);
+/* Full jitter: between 0 and min(retry_max, retry_min * 2^failures), never below what
+ * the server asked for (retry_after_ms, -1: nothing). */
+int64_t api_backoff_ms(const struct api *api, unsigned failures,
+                       int64_t retry_after_ms);
+void api_start_timer(struct api *api, ev_timer *timer, int64_t ms);
+/* May call into the program, which may destroy the api: nothing may follow. */
+void api_set_reachable(struct api *api, bool reachable, const char *why);
+/* "Authorization: Bearer ..." of the current token, to be wiped and freed. */
+char *api_bearer_dup(const struct api *api);
+void api_wipe(char **text);
+
+#endif

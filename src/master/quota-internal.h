@@ -1,0 +1,65 @@
+/* quota-internal.h - one quota's value and the table of what there is to set */
+#ifndef REEVE_QUOTA_INTERNAL_H
+#define REEVE_QUOTA_INTERNAL_H
+
+#include "master/quota.h"
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+
+#define SOURCE_SIZE 96
+
+enum key {
+    KEY_MEMORY,
+    KEY_MEMORY_RESERVATION,
+    KEY_MEMORY_SWAP,
+    KEY_CPUS,
+    KEY_CPU_SHARES,
+    KEY_CPUSET,
+    KEY_PIDS,
+    KEY_READ_BPS,
+    KEY_WRITE_BPS,
+    KEY_READ_IOPS,
+    KEY_WRITE_IOPS,
+    KEY_RESTART,
+    KEY_STOP_TIMEOUT,
+    KEY_STOP_SIGNAL,
+    KEY_TIMEOUT,
+    KEY_COUNT
+};
+
+/* What is known of one key while the sources are gone through. */
+struct value {
+    bool set;
+    int64_t number; /* LIMIT_NONE: none */
+    int extra;      /* restart_max */
+    char text[128]; /* cpuset */
+    char source[SOURCE_SIZE];
+    int64_t asked; /* before a ceiling lowered it */
+    char asked_source[SOURCE_SIZE];
+    bool lowered;
+};
+
+typedef int (*parse_f)(const char *text, struct value *v, struct reeve_error *err);
+
+enum unit { UNIT_BYTES, UNIT_CPUS, UNIT_COUNT, UNIT_MS, UNIT_OTHER };
+
+struct key_info {
+    const char *name;     /* of property, default and ceiling */
+    const char *words[3]; /* Docker's */
+    parse_f parse;
+    enum unit unit;
+};
+
+const struct key_info *quota_key(enum key key);
+/* A whole number within bounds, nothing around it. */
+int quota_parse_whole(const char *text, int64_t min, int64_t max, int64_t *out,
+                      struct reeve_error *err);
+/* True where nothing limits: not set, LIMIT_NONE, and a time-out of 0. */
+bool quota_is_none(enum key key, const struct value *v);
+/* Appends "512 MiB", "0.5", "unlimited", "on-failure:3", ... */
+void quota_add_number(struct buf *out, enum key key, int64_t number);
+void quota_add_value(struct buf *out, enum key key, const struct value *v);
+
+#endif

@@ -1,0 +1,59 @@
+/* quota.h - what one task may use and how it is restarted, from task and configuration
+ *
+ * - Sources, later ones win: agent.reeve.defaults.NAME; for restart the variable
+ *   CLEARML_AGENT_SERVICES_DOCKER_RESTART; Docker's words in the task's
+ *   container.arguments; the task's user properties reeve.NAME. Then
+ *   agent.reeve.ceilings.NAME bounds them all, and what has no limit too.
+ * - NAME: memory memory_reservation memory_swap cpus cpu_shares cpuset pids read_bps
+ *   write_bps read_iops write_iops restart stop_timeout stop_signal timeout.
+ * - 0 and, where Docker has it, -1 mean: no limit.
+ * - A value that can't be read is an error, never passed over. */
+#ifndef REEVE_QUOTA_H
+#define REEVE_QUOTA_H
+
+#include "base/error.h"
+#include "cgroup/limits.h"
+#include "config/words.h"
+
+#include <cjson/cJSON.h>
+#include <stdint.h>
+
+struct config;
+
+enum restart_policy {
+    RESTART_NO,
+    RESTART_ON_FAILURE,
+    RESTART_ALWAYS,
+    RESTART_UNLESS_STOPPED
+};
+
+#define QUOTA_STOP_TIMEOUT_MS 10000 /* Docker's own default */
+
+struct quota {
+    struct limits limits;
+    enum restart_policy restart;
+    int restart_max; /* of on-failure:N; 0: no bound */
+    int64_t stop_timeout_ms;
+    int64_t timeout_ms; /* of one attempt; 0: none */
+    int stop_signal;
+    struct words env;     /* "NAME=value" of -e and --env, each name once */
+    struct words ignored; /* words without a meaning here: "--network"; no values */
+    struct words notes;   /* lines for the run's log: what applies, and from where */
+};
+
+/* Fills *out from a task document as tasks.get_by_id gives it (of it only container and
+ * hyperparams are read, and what the restart variable's selector names). config may be
+ * NULL. 0, or -1 with err naming word or property and what is allowed; *out is then
+ * empty. */
+int quota_resolve(const cJSON *task, const struct config *config, struct quota *out,
+                  struct reeve_error *err);
+void quota_free(struct quota *q);
+
+/* "on-failure:5" and the other three. 0, or -1 with err. */
+int restart_policy_parse(const char *text, enum restart_policy *policy, int *max,
+                         struct reeve_error *err);
+#define RESTART_TEXT_SIZE 32
+const char *restart_policy_text(enum restart_policy policy, int max,
+                                char out[RESTART_TEXT_SIZE]);
+
+#endif
