@@ -51,7 +51,8 @@ int log_level_parse(const char *name)
     return -1;
 }
 
-static void log_line(enum log_level level, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void log_line(enum log_level level,
+                                                           const char *fmt, va_list ap)
 {
     if ((int)level > log_level)
         return;
