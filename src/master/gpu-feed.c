@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "master/gpu-feed.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* After a crash; no GPU is no crash. */
+enum { RESTART_MS = 60000 };
+
+extern char **environ;
+
+struct gpu_feed {
+    char *program;
+    pid_t pid; /* -1: not running */
+    int fd;    /* -1 */
+    bool over; /* there is no GPU, or no such program */
+    int64_t start_at;
+};
+
+struct gpu_feed *gpu_feed_create(const char *program)
+{
+    struct gpu_feed *f = xcalloc(1, sizeof *f);
+    f->program = xstrdup(program);
+    f->pid = -1;
+    f->fd = -1;
+    return f;
+}
+
+static int spawn_program(const char *program, int out, pid_t *pid)
+{
+    char *argv[] = {(char *)program, NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, out, 1);
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &all);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    int code = posix_spawn(pid, program, &actions, &attr, argv, environ);
+    posix_spawnattr_destroy(&attr);
+    posix_spawn_file_actions_destroy(&actions);
+    return code;
+}
+
+static void start(struct gpu_feed *f)
+{
+    int fds[2];
+    f->start_at = clock_boot_ms() + RESTART_MS;
+    /* O_DIRECT: one read is one write. */
+    if (pipe2(fds, O_CLOEXEC | O_DIRECT) != 0)
+        return;
+    auto_close out = fds[1];
+    f->fd = fds[0];
+    int code =
+        fd_set_nonblock(f->fd) == 0 ? spawn_program(f->program, out, &f->pid) : errno;
+    if (code == 0)
+        return;
+    close(fd_take(&f->fd));
+    f->pid = -1;
+    f->over = code == ENOENT || code == EACCES;
+}
+
+static void reap_if_gone(struct gpu_feed *f)
+{
+    int status;
+    if (f->pid < 0 || waitpid(f->pid, &status, WNOHANG) == 0)
+        return;
+    f->pid = -1;
+    close(fd_take(&f->fd));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == GPU_FEED_NONE_EXIT)
+        f->over = true;
+}
+
+int gpu_feed_read(struct gpu_feed *f, struct nvml_gpu out[NVML_MAX_GPUS])
+{
+    const size_t head = offsetof(struct gpu_packet, gpus);
+    struct gpu_packet p;
+    int count = 0;
+    if (f->pid < 0 && !f->over && clock_boot_ms() >= f->start_at)
+        start(f);
+    if (f->pid < 0)
+        return 0;
+    ssize_t n;
+    while ((n = read(f->fd, &p, sizeof p)) > 0) {
+        if ((size_t)n < head || p.version != GPU_PACKET_VERSION ||
+            p.count > NVML_MAX_GPUS || (size_t)n != head + p.count * sizeof p.gpus[0])
+            continue;
+        memcpy(out, p.gpus, p.count * sizeof p.gpus[0]);
+        count = (int)p.count;
+    }
+    reap_if_gone(f);
+    return count;
+}
+
+void gpu_feed_destroy(struct gpu_feed *f)
+{
+    if (!f)
+        return;
+    if (f->fd >= 0)
+        close(f->fd);
+    if (f->pid >= 0) {
+        kill(f->pid, SIGKILL);
+        /* One that hangs in the driver does not die yet; init reaps it then. */
+        for (int i = 0; i < 20 && waitpid(f->pid, NULL, WNOHANG) == 0; i++)
+            usleep(1000);
+    }
+    free(f->program);
+    free(f);
+}
