@@ -13,8 +13,9 @@ struct server;
 struct store;
 
 #define AUTH_COOKIE "clearml_token_basic"
-#define AUTH_COMPANY "d1bd92a3b039400cbafc60a7a5b1e52b" /* ClearML's default company   \
-                                                         */
+#define AUTH_COMPANY                                                                   \
+    "d1bd92a3b039400cbafc60a7a5b1e52b" /* ClearML's default company                    \
+                                        */
 #define AUTH_COMPANY_NAME "clearml"
 #define AUTH_EXPIRATION_DEFAULT_S 2592000
 #define AUTH_EXPIRATION_MAX_S 31536000

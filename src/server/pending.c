@@ -12,8 +12,6 @@
  * answers 404 for their endpoints. Each goes when its file comes. */
 #define WEAK __attribute__((weak))
 
-extern const struct endpoint projects_endpoints[] WEAK;
-const struct endpoint projects_endpoints[] = {{0}};
 extern const struct endpoint tasks_endpoints[] WEAK;
 extern const struct endpoint models_endpoints[] WEAK;
 extern const struct endpoint events_endpoints[] WEAK;
@@ -71,6 +69,10 @@ WEAK int task_count_by_project(sqlite3 *db, const char *project)
 WEAK cJSON *workers_by_queue(sqlite3 *db, int64_t now_ms)
 {
     return cJSON_CreateObject();
+}
+
+WEAK void query_register(sqlite3 *db)
+{
 }
 
 WEAK cJSON *query_run(struct call *call, const struct query_collection *collection)

@@ -2,17 +2,17 @@
 #include "config.h"
 
 #include "server/schema.h"
+#include "server/services.h"
 #include "server/store.h"
 
 #include <stddef.h>
 
 const char *const store_schema[] = {
-    auth_schema, queues_schema,
+    auth_schema, queues_schema, projects_schema,
     /* The other services' tables follow; nothing is ever put in between. */
     NULL};
 
 void store_add_functions(sqlite3 *db)
 {
-    /* Each service that needs a function of its own in SQL registers it here. */
-    (void)db;
+    query_register(db);
 }

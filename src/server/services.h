@@ -76,14 +76,32 @@ cJSON *workers_by_queue(sqlite3 *db, int64_t now_ms);
 
 /* ---- query.c: the grammar that every get_all and get_all_ex shares (wire.md 3) ----
  */
+struct doc_type; /* document.h */
+
+/* A field that is the id of another document, which get_all_ex joins. */
+struct query_ref {
+    const char *path; /* "project", "models.input.*.model" */
+    cJSON *(*load)(sqlite3 *db,
+                   const char *id); /* the caller's; NULL if there is none */
+};
+
 struct query_collection {
     const char *table; /* with columns id, doc (JSON text) and those named below */
     const char *const *columns; /* "name=name", "status=status": document path = column;
                                    NULL at the end */
     const char *const *ranges;  /* fields that take [min, max] */
-    const char *const *datetimes;
-    const char *hidden_tag; /* documents with this system tag appear with id or
-                               search_hidden alone */
+    const char *const *datetimes; /* in doc as ClearML's ISO text */
+    const char *hidden_tag;       /* documents with this system tag appear with id or
+                                     search_hidden alone */
+    /* The rest may be left out. A name may end in ".*". */
+    const char *const *lists;    /* fields that take the list operators; NULL: id, tags,
+                                    system_tags */
+    const char *const *patterns; /* regular expressions; NULL: name */
+    const char *const *equals;   /* compared as a whole */
+    const char *const *texts;    /* what search_text looks at; NULL: name, id */
+    const struct doc_type
+        *docs; /* documents kept in columns; replaces table, columns */
+    const struct query_ref *refs; /* ended by a NULL path: joins, as get_all_ex does */
 };
 /* Runs call->request as a query; returns an array of projected documents. Sets
  * scroll_id in call->data. NULL after call_fail. */
@@ -91,5 +109,8 @@ cJSON *query_run(struct call *call, const struct query_collection *collection);
 /* Keeps the named paths (and id) of a document; paths with '-' in front are dropped
  * instead. */
 void query_project(cJSON *doc, const cJSON *only_fields);
+/* Adds to a connection the SQL functions that query_run needs; the store does so for
+ * each one that it opens. */
+void query_register(sqlite3 *db);
 
 #endif

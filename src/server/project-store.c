@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "server/project-store.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "server/names.h"
+#include "server/schema.h"
+#include "server/services.h"
+#include "server/store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char projects_schema[] =
+    "CREATE TABLE projects (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+    " doc TEXT NOT NULL) WITHOUT ROWID;";
+
+/* ---- names ---- */
+
+char *project_clean_name_dup(const char *name)
+{
+    struct buf out = BUF_INIT;
+    while (*name) {
+        size_t n = strcspn(name, "/");
+        auto_free char *raw = xstrndup(name, n);
+        auto_free char *part = names_strip_dup(raw);
+        if (n > 0) {
+            if (out.len > 0)
+                buf_add_char(&out, '/');
+            buf_add_str(&out, part);
+        }
+        name += n + (name[n] == '/');
+    }
+    if (!out.data)
+        buf_add_str(&out, "");
+    return buf_take(&out);
+}
+
+int project_depth(const char *name)
+{
+    int depth = *name ? 1 : 0;
+    for (; *name; name++)
+        depth += *name == '/';
+    return depth;
+}
+
+const char *project_basename(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    return slash ? slash + 1 : name;
+}
+
+char *project_location_dup(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    return xstrndup(name, slash ? (size_t)(slash - name) : 0);
+}
+
+void project_range(const char *name, char **first, char **last)
+{
+    *first = xasprintf("%s/", name);
+    *last = xasprintf("%s%c", name, '/' + 1);
+}
+
+/* ---- documents ---- */
+
+static bool find_text(sqlite3_stmt *find, char out[65])
+{
+    bool found = store_row(find);
+    if (found)
+        snprintf(out, 65, "%s", (const char *)sqlite3_column_text(find, 0));
+    sqlite3_reset(find);
+    return found;
+}
+
+bool project_find(sqlite3 *db, const char *name, char out[65])
+{
+    return find_text(
+        store_query(db, "SELECT id FROM projects WHERE name = ?", "t", name), out);
+}
+
+cJSON *project_load_full(sqlite3 *db, const char *project)
+{
+    sqlite3_stmt *find =
+        store_query(db, "SELECT doc FROM projects WHERE id = ?", "t", project);
+    cJSON *doc = NULL;
+    if (store_row(find))
+        doc = json_parse((const char *)sqlite3_column_text(find, 0),
+                         (size_t)sqlite3_column_bytes(find, 0), NULL);
+    sqlite3_reset(find);
+    return doc;
+}
+
+void project_save(sqlite3 *db, const cJSON *doc)
+{
+    auto_free char *text = json_format(doc);
+    store_change(
+        db,
+        "INSERT INTO projects (id, name, doc) VALUES (?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET name = excluded.name, doc = excluded.doc",
+        "ttt", json_str(doc, "id", ""), json_str(doc, "name", ""), text);
+}
+
+void project_touch(struct call *call, const char *project)
+{
+    char iso[CLOCK_ISO_SIZE];
+    store_change(
+        call->db,
+        "UPDATE projects SET doc = json_set(doc, '$.last_update', ?) WHERE id = ?",
+        "tt", clock_iso_clearml(call->now_ms, iso), project);
+}
+
+/* Sets parent and path of a document; parent "": it is at the top. */
+static void put_below(sqlite3 *db, cJSON *doc, const char *parent)
+{
+    auto_json *above = *parent ? project_load_full(db, parent) : NULL;
+    cJSON *path = cJSON_Duplicate(json_get(above, "path"), true);
+    if (!cJSON_IsArray(path)) {
+        cJSON_Delete(path);
+        path = cJSON_CreateArray();
+    }
+    json_remove(doc, "parent");
+    if (above) {
+        json_set_str(doc, "parent", parent);
+        cJSON_AddItemToArray(path, cJSON_CreateString(parent));
+    }
+    json_set(doc, "path", path);
+}
+
+void project_make(struct call *call, const char *name, const cJSON *extra, char out[65])
+{
+    char iso[CLOCK_ISO_SIZE], parent[65];
+    const cJSON *field;
+    auto_free char *location = project_location_dup(name);
+    project_ensure(call, location, parent);
+    id_new(out);
+    auto_json *doc = cJSON_CreateObject();
+    json_set_str(doc, "id", out);
+    json_set_str(doc, "user", call->caller.user);
+    json_set_str(doc, "company", call->caller.company);
+    json_set_str(doc, "name", name);
+    json_set_str(doc, "basename", project_basename(name));
+    json_set_str(doc, "description", "");
+    json_set_str(doc, "created", clock_iso_clearml(call->now_ms, iso));
+    json_set_str(doc, "last_update", iso);
+    json_set(doc, "tags", cJSON_CreateArray());
+    json_set(doc, "system_tags", cJSON_CreateArray());
+    json_set_int(doc, "featured", 9999);
+    cJSON_ArrayForEach(field, extra)
+        json_set(doc, field->string, cJSON_Duplicate(field, true));
+    put_below(call->db, doc, parent);
+    project_save(call->db, doc);
+    if (*parent)
+        project_touch(call, parent);
+}
+
+void project_ensure(struct call *call, const char *name, char out[65])
+{
+    out[0] = '\0';
+    if (*name && !project_find(call->db, name, out))
+        project_make(call, name, NULL, out);
+}
+
+/* One project below another that was renamed: the same way further down. */
+static void move_child(struct call *call, const char *child, size_t old_len,
+                       const char *new_name)
+{
+    char parent[65], iso[CLOCK_ISO_SIZE];
+    auto_json *doc = project_load_full(call->db, child);
+    auto_free char *name =
+        xasprintf("%s%s", new_name, json_str(doc, "name", "") + old_len);
+    auto_free char *location = project_location_dup(name);
+    if (!project_find(call->db, location, parent))
+        parent[0] = '\0';
+    json_set_str(doc, "name", name);
+    json_set_str(doc, "last_update", clock_iso_clearml(call->now_ms, iso));
+    put_below(call->db, doc, parent);
+    project_save(call->db, doc);
+}
+
+static cJSON *children_of(sqlite3 *db, const char *name)
+{
+    auto_free char *first = NULL, *last = NULL;
+    cJSON *ids = cJSON_CreateArray();
+    project_range(name, &first, &last);
+    sqlite3_stmt *find = store_query(
+        db, "SELECT id FROM projects WHERE name > ? AND name < ? ORDER BY name", "tt",
+        first, last);
+    while (store_row(find))
+        cJSON_AddItemToArray(
+            ids, cJSON_CreateString((const char *)sqlite3_column_text(find, 0)));
+    sqlite3_reset(find);
+    return ids;
+}
+
+int project_rename(struct call *call, const char *project, const char *name)
+{
+    char parent[65], iso[CLOCK_ISO_SIZE];
+    const cJSON *child;
+    auto_json *doc = project_load_full(call->db, project);
+    auto_free char *old = xstrdup(json_str(doc, "name", ""));
+    auto_free char *location = project_location_dup(name);
+    /* Parents come before their children, so that each finds its own by name. */
+    auto_json *children = children_of(call->db, old);
+    project_ensure(call, location, parent);
+    json_set_str(doc, "name", name);
+    json_set_str(doc, "basename", project_basename(name));
+    json_set_str(doc, "last_update", clock_iso_clearml(call->now_ms, iso));
+    put_below(call->db, doc, parent);
+    project_save(call->db, doc);
+    cJSON_ArrayForEach(child, children)
+        move_child(call, child->valuestring, strlen(old), name);
+    return 1 + cJSON_GetArraySize(children);
+}
+
+/* ---- services.h ---- */
+
+bool project_exists(sqlite3 *db, const char *project)
+{
+    return store_int(db, "SELECT 1 FROM projects WHERE id = ?", 0, "t", project) == 1;
+}
+
+cJSON *project_load(sqlite3 *db, const char *project)
+{
+    cJSON *doc = project_load_full(db, project);
+    json_remove(doc, "path");
+    return doc;
+}
+
+void project_find_or_create(struct call *call, const char *name, char out[65])
+{
+    auto_free char *clean = project_clean_name_dup(name);
+    project_ensure(call, clean, out);
+}
