@@ -143,7 +143,8 @@ static void login_done(void *arg, const struct http_answer *a)
     }
     envelope_free(&e);
     bool answered = e.kind != ENVELOPE_FOREIGN || a->status == 429;
-    api_set_reachable(api, answered, e.message);
+    if (!a->crowded)
+        api_set_reachable(api, answered, e.message);
 }
 
 static void login_send(struct api *api)
@@ -163,6 +164,7 @@ static void login_send(struct api *api)
     struct http_params params = {.method = "GET",
                                  .url = url,
                                  .headers = headers,
+                                 .urgent = true,
                                  .timeout_ms = LOGIN_TIMEOUT_MS};
     api->login = http_send(api->http, &params, login_done, api, &err);
     api_wipe(&authorization);

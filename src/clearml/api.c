@@ -250,7 +250,8 @@ static void call_done(void *arg, const struct http_answer *a)
     }
     envelope_free(&e);
     bool answered = e.kind != ENVELOPE_FOREIGN || a->status == 429;
-    api_set_reachable(api, answered, e.message);
+    if (!a->crowded)
+        api_set_reachable(api, answered, e.message);
 }
 
 static bool names_same_header(const char *a, const char *b)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* - One ev_io a socket, one ev_timer for curl, one ev_timer a request.
  * - Requests above max_connections wait here, not inside curl: there a waiting one has
- *   no time-out, and its connect time-out starts too early.
+ *   no time-out, its connect time-out starts too early, and it takes 7 KB. Only a
+ *   request that is under way has an easy handle, and those are used again.
  * - curl calls nothing of ours but the small functions marked "called by curl", and
  *   those never call back into curl. Finished requests are collected first and
  *   announced afterwards, so that a callback may send, cancel and destroy. */
@@ -27,7 +28,8 @@ enum {
     /* Shorter than the keep-alive times of usual servers and proxies (nginx: 65 s), so
      * that a request rarely meets a connection that is just being closed. */
     IDLE_CONNECTION_S = 30,
-    MAX_HEADER_BYTES = 256 * 1024
+    MAX_HEADER_BYTES = 256 * 1024,
+    MAX_URL = 64 * 1024
 };
 static const size_t default_max_response = 64UL << 20;
 
@@ -37,9 +39,12 @@ struct http_request {
     TAILQ_ENTRY(http_request) link;
     struct http *http;
     enum request_state state;
-    CURL *easy;
+    CURL *easy; /* NULL unless active */
+    char *method, *url;
     struct curl_slist *headers;
-    char *body;
+    char *body; /* NULL: none */
+    size_t body_len;
+    int64_t connect_timeout_ms;
     struct buf answer;
     size_t header_bytes;
     ev_timer timeout;
@@ -48,8 +53,11 @@ struct http_request {
     bool repeated; /* curl wanted to write it a second time */
     bool too_long; /* the answer was */
     bool timed_out;
+    bool crowded; /* it timed out before its turn came */
     int64_t retry_after_ms;
     CURLcode result;
+    long status;
+    curl_off_t usec;
     char why[CURL_ERROR_SIZE];
     http_done_f done;
     void *arg;
@@ -62,6 +70,8 @@ struct http {
     CURLM *multi;
     ev_timer timer;
     int max_connections, active;
+    CURL **idle; /* easy handles to be used again, at most max_connections */
+    int idle_count;
     bool verify;
     char *ca_file, *user_agent;
     size_t max_response;
@@ -77,6 +87,28 @@ struct http_socket {
 
 static void http_dispatch(struct http *http);
 
+/* Takes an active request out of curl and out of the running ones. */
+static void request_deactivate(struct http_request *r)
+{
+    struct http *http = r->http;
+    curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &r->status);
+    curl_easy_getinfo(r->easy, CURLINFO_TOTAL_TIME_T, &r->usec);
+    curl_multi_remove_handle(http->multi, r->easy);
+    curl_easy_reset(r->easy);
+    http->idle[http->idle_count++] = r->easy;
+    r->easy = NULL;
+    TAILQ_REMOVE(&http->running, r, link);
+    http->active--;
+}
+
+static void request_done(struct http_request *r, CURLcode result)
+{
+    ev_timer_stop(r->http->loop, &r->timeout);
+    r->result = result;
+    r->state = REQUEST_DONE;
+    TAILQ_INSERT_TAIL(&r->http->done, r, link);
+}
+
 /* Moves what curl has finished to the list of what is to be announced. */
 static void collect(struct http *http)
 {
@@ -86,15 +118,11 @@ static void collect(struct http *http)
         if (msg->msg != CURLMSG_DONE)
             continue;
         char *private = NULL;
+        CURLcode result = msg->data.result;
         curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private);
         struct http_request *r = (struct http_request *)private;
-        r->result = msg->data.result;
-        curl_multi_remove_handle(http->multi, r->easy);
-        ev_timer_stop(http->loop, &r->timeout);
-        TAILQ_REMOVE(&http->running, r, link);
-        http->active--;
-        r->state = REQUEST_DONE;
-        TAILQ_INSERT_TAIL(&http->done, r, link);
+        request_deactivate(r);
+        request_done(r, result);
     }
 }
 
@@ -239,8 +267,9 @@ static size_t header_arrived(char *data, size_t size, size_t n, void *arg)
 static void request_free(struct http_request *r)
 {
     ev_timer_stop(r->http->loop, &r->timeout);
-    curl_easy_cleanup(r->easy);
     curl_slist_free_all(r->headers);
+    free(r->method);
+    free(r->url);
     free(r->body);
     buf_free(&r->answer);
     free(r);
@@ -255,9 +284,7 @@ static void request_detach(struct http_request *r)
         TAILQ_REMOVE(&http->waiting, r, link);
         break;
     case REQUEST_ACTIVE:
-        curl_multi_remove_handle(http->multi, r->easy);
-        TAILQ_REMOVE(&http->running, r, link);
-        http->active--;
+        request_deactivate(r);
         break;
     case REQUEST_DONE:
         TAILQ_REMOVE(&http->done, r, link);
@@ -267,207 +294,25 @@ static void request_detach(struct http_request *r)
     }
 }
 
-static void start_waiting(struct http *http)
-{
-    struct http_request *r;
-    while (http->active < http->max_connections && (r = TAILQ_FIRST(&http->waiting))) {
-        TAILQ_REMOVE(&http->waiting, r, link);
-        CURLMcode code = curl_multi_add_handle(http->multi, r->easy);
-        if (code == CURLM_OK) {
-            r->state = REQUEST_ACTIVE;
-            TAILQ_INSERT_TAIL(&http->running, r, link);
-            http->active++;
-            continue;
-        }
-        r->result = CURLE_FAILED_INIT;
-        snprintf(r->why, sizeof r->why, "%s", curl_multi_strerror(code));
-        r->state = REQUEST_DONE;
-        TAILQ_INSERT_TAIL(&http->done, r, link);
-        /* Nothing else may wake the loop to announce it. */
-        timer_wanted(http->multi, 0, http);
-    }
-}
-
-static const char *why_not(struct http_request *r, char *text, size_t size)
-{
-    if (r->timed_out)
-        snprintf(text, size, "%s within %lld ms",
-                 r->issued ? "no answer" : "no connection", (long long)r->timeout_ms);
-    else if (r->too_long)
-        snprintf(text, size, "the answer is longer than %zu bytes",
-                 r->http->max_response);
-    else if (r->repeated)
-        snprintf(text, size, "the connection was closed without an answer");
-    else
-        snprintf(text, size, "%s", r->why[0] ? r->why : curl_easy_strerror(r->result));
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p < ' ')
-            *p = ' ';
-    return text;
-}
-
-static void announce(struct http_request *r)
-{
-    char text[CURL_ERROR_SIZE + 64];
-    long status = 0;
-    curl_off_t usec = 0;
-    struct http_answer answer = {.body = &r->answer,
-                                 .retry_after_ms = r->retry_after_ms};
-    curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(r->easy, CURLINFO_TOTAL_TIME_T, &usec);
-    answer.seconds = (double)usec / 1e6;
-    if (r->result == CURLE_OK && status > 0) {
-        answer.outcome = HTTP_ANSWERED;
-        answer.status = (int)status;
-    } else {
-        answer.outcome = r->issued ? HTTP_NO_ANSWER : HTTP_NOT_SENT;
-        answer.error = why_not(r, text, sizeof text);
-    }
-    r->state = REQUEST_CALLING;
-    r->done(r->arg, &answer);
-}
-
-/* Announces what is finished and lets waiting requests follow. Last thing in every
- * watcher callback, since http may be gone afterwards. */
-static void http_dispatch(struct http *http)
-{
-    struct http_request *r;
-    http->depth++;
-    collect(http);
-    while (!http->dead && (r = TAILQ_FIRST(&http->done))) {
-        TAILQ_REMOVE(&http->done, r, link);
-        announce(r);
-        request_free(r);
-    }
-    http->depth--;
-    if (http->dead)
-        free(http);
-    else
-        start_waiting(http);
-}
-
-static void request_timeout_cb(struct ev_loop *loop, ev_timer *w, int revents)
-{
-    struct http_request *r = w->data;
-    struct http *http = r->http;
-    request_detach(r);
-    r->timed_out = true;
-    r->result = CURLE_OPERATION_TIMEDOUT;
-    r->state = REQUEST_DONE;
-    TAILQ_INSERT_TAIL(&http->done, r, link);
-    http_dispatch(http);
-}
-
-struct http *http_create(struct ev_loop *loop, const struct http_config *config,
-                         struct reeve_error *err)
-{
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        reeve_error_set(err, 0, "start libcurl");
-        return NULL;
-    }
-    struct http *http = xcalloc(1, sizeof *http);
-    http->multi = curl_multi_init();
-    if (!http->multi) {
-        curl_global_cleanup();
-        free(http);
-        reeve_error_set(err, 0, "start libcurl's multi interface");
-        return NULL;
-    }
-    http->loop = loop;
-    http->max_connections =
-        config->max_connections > 0 ? config->max_connections : DEFAULT_CONNECTIONS;
-    http->verify = config->verify;
-    http->ca_file = config->ca_file ? xstrdup(config->ca_file) : NULL;
-    http->user_agent = config->user_agent ? xstrdup(config->user_agent) : NULL;
-    http->max_response =
-        config->max_response ? config->max_response : default_max_response;
-    TAILQ_INIT(&http->waiting);
-    TAILQ_INIT(&http->running);
-    TAILQ_INIT(&http->done);
-    ev_timer_init(&http->timer, http_timer_cb, 0., 0.);
-    http->timer.data = http;
-    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
-    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
-    curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
-    curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)http->max_connections);
-    return http;
-}
-
-static void free_list(struct request_list *list)
-{
-    struct http_request *r;
-    while ((r = TAILQ_FIRST(list))) {
-        request_detach(r);
-        request_free(r);
-    }
-}
-
-void http_destroy(struct http *http)
-{
-    if (!http)
-        return;
-    free_list(&http->waiting);
-    free_list(&http->running);
-    free_list(&http->done);
-    curl_multi_cleanup(http->multi);
-    ev_timer_stop(http->loop, &http->timer);
-    free(http->ca_file);
-    free(http->user_agent);
-    curl_global_cleanup();
-    http->dead = true;
-    if (http->depth == 0)
-        free(http);
-}
-
-static bool names_header(const char *line, const char *name)
-{
-    size_t n = strlen(name);
-    return !strncasecmp(line, name, n) && line[n] == ':';
-}
-
-static void set_headers(struct http_request *r, const char *const *headers)
-{
-    bool type = false;
-    for (; headers && *headers; headers++) {
-        type |= names_header(*headers, "content-type");
-        r->headers = curl_slist_append(r->headers, *headers);
-    }
-    /* curl would call every body a form, and would wait up to a second for a
-     * "100 Continue" before a large one. */
-    if (!type)
-        r->headers = curl_slist_append(r->headers, "Content-Type:");
-    r->headers = curl_slist_append(r->headers, "Expect:");
-    curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
-}
-
 /* A body goes with every method, GET included, as ClearML's own clients send it. */
-static void set_method(struct http_request *r, const struct http_params *params)
+static void set_method(struct http_request *r)
 {
-    bool bodiless = !strcmp(params->method, "GET") || !strcmp(params->method, "HEAD");
-    if (params->body || !bodiless) {
-        r->body = xmalloc(params->body_len + 1);
-        if (params->body_len)
-            memcpy(r->body, params->body, params->body_len);
+    if (r->body) {
         curl_easy_setopt(r->easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                         (curl_off_t)params->body_len);
+        curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
         curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, r->body);
     }
-    if (!strcmp(params->method, "HEAD"))
+    if (!strcmp(r->method, "HEAD"))
         curl_easy_setopt(r->easy, CURLOPT_NOBODY, 1L);
     else
-        curl_easy_setopt(r->easy, CURLOPT_CUSTOMREQUEST, params->method);
+        curl_easy_setopt(r->easy, CURLOPT_CUSTOMREQUEST, r->method);
 }
 
-static void set_connection(struct http_request *r, const struct http_params *params)
+static void set_connection(struct http_request *r)
 {
     CURL *easy = r->easy;
     struct http *http = r->http;
-    long connect_ms = DEFAULT_CONNECT_MS;
-    if (params->connect_timeout_ms > 0 && params->connect_timeout_ms < INT_MAX)
-        connect_ms = (long)params->connect_timeout_ms;
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)r->connect_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 30L);
@@ -509,26 +354,232 @@ static void set_callbacks(struct http_request *r)
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 }
 
+/* NULL, or why curl does not take it. */
+static const char *request_activate(struct http_request *r)
+{
+    struct http *http = r->http;
+    r->easy = http->idle_count ? http->idle[--http->idle_count] : curl_easy_init();
+    if (!r->easy)
+        return "libcurl makes no handle";
+    set_callbacks(r);
+    set_connection(r);
+    set_method(r);
+    curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
+    CURLcode code = curl_easy_setopt(r->easy, CURLOPT_URL, r->url);
+    if (code != CURLE_OK)
+        return curl_easy_strerror(code);
+    CURLMcode added = curl_multi_add_handle(http->multi, r->easy);
+    if (added != CURLM_OK)
+        return curl_multi_strerror(added);
+    r->state = REQUEST_ACTIVE;
+    TAILQ_INSERT_TAIL(&http->running, r, link);
+    http->active++;
+    return NULL;
+}
+
+static void start_waiting(struct http *http)
+{
+    struct http_request *r;
+    while (http->active < http->max_connections && (r = TAILQ_FIRST(&http->waiting))) {
+        TAILQ_REMOVE(&http->waiting, r, link);
+        const char *why = request_activate(r);
+        if (!why)
+            continue;
+        snprintf(r->why, sizeof r->why, "%s", why);
+        curl_easy_cleanup(r->easy);
+        r->easy = NULL;
+        request_done(r, CURLE_FAILED_INIT);
+        /* Nothing else may wake the loop to announce it. */
+        timer_wanted(http->multi, 0, http);
+    }
+}
+
+static const char *why_not(struct http_request *r, char *text, size_t size)
+{
+    if (r->crowded)
+        snprintf(text, size, "no free connection within %lld ms",
+                 (long long)r->timeout_ms);
+    else if (r->timed_out)
+        snprintf(text, size, "%s within %lld ms",
+                 r->issued ? "no answer" : "no connection", (long long)r->timeout_ms);
+    else if (r->too_long)
+        snprintf(text, size, "the answer is longer than %zu bytes",
+                 r->http->max_response);
+    else if (r->repeated)
+        snprintf(text, size, "the connection was closed without an answer");
+    else
+        snprintf(text, size, "%s", r->why[0] ? r->why : curl_easy_strerror(r->result));
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ')
+            *p = ' ';
+    return text;
+}
+
+static void announce(struct http_request *r)
+{
+    char text[CURL_ERROR_SIZE + 64];
+    struct http_answer answer = {.body = &r->answer,
+                                 .retry_after_ms = r->retry_after_ms};
+    answer.seconds = (double)r->usec / 1e6;
+    if (r->result == CURLE_OK && r->status > 0) {
+        answer.outcome = HTTP_ANSWERED;
+        answer.status = (int)r->status;
+    } else {
+        answer.outcome = r->issued ? HTTP_NO_ANSWER : HTTP_NOT_SENT;
+        answer.crowded = r->crowded;
+        answer.error = why_not(r, text, sizeof text);
+    }
+    r->state = REQUEST_CALLING;
+    r->done(r->arg, &answer);
+}
+
+/* Announces what is finished and lets waiting requests follow. Last thing in every
+ * watcher callback, since http may be gone afterwards. */
+static void http_dispatch(struct http *http)
+{
+    struct http_request *r;
+    http->depth++;
+    collect(http);
+    while (!http->dead && (r = TAILQ_FIRST(&http->done))) {
+        TAILQ_REMOVE(&http->done, r, link);
+        announce(r);
+        request_free(r);
+    }
+    http->depth--;
+    if (http->dead)
+        free(http);
+    else
+        start_waiting(http);
+}
+
+static void request_timeout_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct http_request *r = w->data;
+    struct http *http = r->http;
+    r->crowded = r->state == REQUEST_WAITING;
+    request_detach(r);
+    r->timed_out = true;
+    request_done(r, CURLE_OPERATION_TIMEDOUT);
+    http_dispatch(http);
+}
+
+struct http *http_create(struct ev_loop *loop, const struct http_config *config,
+                         struct reeve_error *err)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        reeve_error_set(err, 0, "start libcurl");
+        return NULL;
+    }
+    struct http *http = xcalloc(1, sizeof *http);
+    http->multi = curl_multi_init();
+    if (!http->multi) {
+        curl_global_cleanup();
+        free(http);
+        reeve_error_set(err, 0, "start libcurl's multi interface");
+        return NULL;
+    }
+    http->loop = loop;
+    http->max_connections =
+        config->max_connections > 0 ? config->max_connections : DEFAULT_CONNECTIONS;
+    http->verify = config->verify;
+    http->ca_file = config->ca_file ? xstrdup(config->ca_file) : NULL;
+    http->user_agent = config->user_agent ? xstrdup(config->user_agent) : NULL;
+    http->max_response =
+        config->max_response ? config->max_response : default_max_response;
+    http->idle = xcalloc((size_t)http->max_connections, sizeof *http->idle);
+    TAILQ_INIT(&http->waiting);
+    TAILQ_INIT(&http->running);
+    TAILQ_INIT(&http->done);
+    ev_timer_init(&http->timer, http_timer_cb, 0., 0.);
+    http->timer.data = http;
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)http->max_connections);
+    return http;
+}
+
+static void free_list(struct request_list *list)
+{
+    struct http_request *r;
+    while ((r = TAILQ_FIRST(list))) {
+        request_detach(r);
+        request_free(r);
+    }
+}
+
+void http_destroy(struct http *http)
+{
+    if (!http)
+        return;
+    free_list(&http->waiting);
+    free_list(&http->running);
+    free_list(&http->done);
+    while (http->idle_count > 0)
+        curl_easy_cleanup(http->idle[--http->idle_count]);
+    free(http->idle);
+    curl_multi_cleanup(http->multi);
+    ev_timer_stop(http->loop, &http->timer);
+    free(http->ca_file);
+    free(http->user_agent);
+    curl_global_cleanup();
+    http->dead = true;
+    if (http->depth == 0)
+        free(http);
+}
+
+static bool names_header(const char *line, const char *name)
+{
+    size_t n = strlen(name);
+    return !strncasecmp(line, name, n) && line[n] == ':';
+}
+
+static void take_headers(struct http_request *r, const char *const *headers)
+{
+    bool type = false;
+    for (; headers && *headers; headers++) {
+        type |= names_header(*headers, "content-type");
+        r->headers = curl_slist_append(r->headers, *headers);
+    }
+    /* curl would call every body a form, and would wait up to a second for a
+     * "100 Continue" before a large one. */
+    if (!type)
+        r->headers = curl_slist_append(r->headers, "Content-Type:");
+    r->headers = curl_slist_append(r->headers, "Expect:");
+}
+
+static void take_body(struct http_request *r, const struct http_params *params)
+{
+    bool bodiless = !strcmp(params->method, "GET") || !strcmp(params->method, "HEAD");
+    if (!params->body && bodiless)
+        return;
+    r->body_len = params->body ? params->body_len : 0;
+    r->body = xmalloc(r->body_len + 1);
+    if (r->body_len)
+        memcpy(r->body, params->body, r->body_len);
+}
+
 struct http_request *http_send(struct http *http, const struct http_params *params,
                                http_done_f done, void *arg, struct reeve_error *err)
 {
-    CURL *easy = curl_easy_init();
-    if (!easy || curl_easy_setopt(easy, CURLOPT_URL, params->url) != CURLE_OK) {
-        curl_easy_cleanup(easy);
-        reeve_error_set(err, 0, "start a request with libcurl");
+    if (strlen(params->url) > MAX_URL) {
+        reeve_error_set(err, 0, "the address is too long");
         return NULL;
     }
     struct http_request *r = xcalloc(1, sizeof *r);
     r->http = http;
-    r->easy = easy;
     r->done = done;
     r->arg = arg;
     r->retry_after_ms = -1;
+    r->method = xstrdup(params->method);
+    r->url = xstrdup(params->url);
     r->timeout_ms = params->timeout_ms > 0 ? params->timeout_ms : DEFAULT_TIMEOUT_MS;
-    set_callbacks(r);
-    set_connection(r, params);
-    set_method(r, params);
-    set_headers(r, params->headers);
+    r->connect_timeout_ms = DEFAULT_CONNECT_MS;
+    if (params->connect_timeout_ms > 0 && params->connect_timeout_ms < INT_MAX)
+        r->connect_timeout_ms = params->connect_timeout_ms;
+    take_headers(r, params->headers);
+    take_body(r, params);
 
     ev_now_update(http->loop);
     ev_timer_init(&r->timeout, request_timeout_cb, (double)r->timeout_ms / 1000.0, 0.);
@@ -538,7 +589,10 @@ struct http_request *http_send(struct http *http, const struct http_params *para
     ev_set_priority(&r->timeout, EV_MINPRI);
     ev_timer_start(http->loop, &r->timeout);
     r->state = REQUEST_WAITING;
-    TAILQ_INSERT_TAIL(&http->waiting, r, link);
+    if (params->urgent)
+        TAILQ_INSERT_HEAD(&http->waiting, r, link);
+    else
+        TAILQ_INSERT_TAIL(&http->waiting, r, link);
     start_waiting(http);
     return r;
 }

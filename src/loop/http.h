@@ -44,6 +44,8 @@ struct http_answer {
     int status;
     const struct buf *body; /* valid during the callback */
     int64_t retry_after_ms; /* Retry-After in seconds or as a date; -1: none */
+    bool crowded;           /* NOT_SENT for want of a free connection: says nothing
+                               about the server */
     const char *error;      /* for outcome other than HTTP_ANSWERED: one line */
     double seconds;
 };
@@ -57,6 +59,7 @@ struct http_params {
     const void *body;           /* copied; may be NULL */
     size_t body_len;
     int64_t connect_timeout_ms; /* 0: 3,000 */
+    bool urgent;                /* ahead of those that wait for a connection */
     int64_t timeout_ms;         /* from http_send to the end; 0: 30,000 */
 };
 

@@ -455,6 +455,25 @@ static void test_not_sent(void **state)
     teardown(f);
 }
 
+/* Calls whose turn does not come in time tell nothing about the server. */
+static void test_crowd_is_no_outage(void **state)
+{
+    struct fixture *f = setup(answer_ok);
+    struct api_options held = {.timeout_ms = 20000, .held = true};
+    struct api_options brief = {.timeout_ms = 100};
+    struct api_call *calls[4];
+    call(f, NULL);
+    f->on_call = silent;
+    for (int i = 0; i < 4; i++)
+        calls[i] = api_send(f->api, NULL, "queues.peek_task", NULL, &held, done, f);
+    call(f, &brief);
+    assert_int_equal(f->result, API_NOT_SENT);
+    assert_int_equal(f->edges, 0);
+    for (int i = 0; i < 4; i++)
+        api_cancel(calls[i]);
+    teardown(f);
+}
+
 static void worse_and_worse(void *arg, const struct fake_request *r)
 {
     struct fixture *f = arg;
@@ -819,6 +838,7 @@ int main(void)
         cmocka_unit_test(test_safe_call_waits_for_login),
         cmocka_unit_test(test_unsure),
         cmocka_unit_test(test_not_sent),
+        cmocka_unit_test(test_crowd_is_no_outage),
         cmocka_unit_test(test_safe_call_is_tried_until_answered),
         cmocka_unit_test(test_safe_500_is_final),
         cmocka_unit_test(test_retry_after),

@@ -27,6 +27,7 @@ struct fixture {
     size_t body_len;
     char why[256];
     int64_t retry_after_ms;
+    bool crowded;
     /* of the last request */
     char head[1024];
     char request_body[64];
@@ -76,6 +77,7 @@ static void done(void *arg, const struct http_answer *a)
     snprintf(f->body, sizeof f->body, "%s", buf_str(a->body));
     snprintf(f->why, sizeof f->why, "%s", a->error ? a->error : "");
     f->retry_after_ms = a->retry_after_ms;
+    f->crowded = a->crowded;
     ev_break(f->loop, EVBREAK_ALL);
 }
 
@@ -243,7 +245,29 @@ static void test_waiting_for_a_connection_is_not_sent(void **state)
     ask(f, 100);
     assert_int_equal(f->answers, 1);
     assert_int_equal(f->outcome, HTTP_NOT_SENT);
+    assert_true(f->crowded);
     http_cancel(first);
+    teardown(f);
+}
+
+/* With the one connection taken: b waits, urgent c overtakes it. */
+static void test_urgent_goes_first(void **state)
+{
+    struct fixture *f = setup(answer_ok, 1, 0);
+    struct reeve_error err;
+    const char *paths[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) {
+        auto_free char *url = xasprintf("%s/%s", fake_server_url(f->server), paths[i]);
+        struct http_params p = {.method = "GET", .url = url, .urgent = i == 2};
+        assert_non_null(http_send(f->http, &p, done, f, &err));
+    }
+    while (f->answers < 2)
+        ev_run(f->loop, 0);
+    assert_non_null(strstr(f->head, "GET /c "));
+    while (f->answers < 3)
+        ev_run(f->loop, 0);
+    assert_non_null(strstr(f->head, "GET /b "));
+    assert_false(f->crowded);
     teardown(f);
 }
 
@@ -516,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_bad_urls_are_not_sent),
         cmocka_unit_test(test_silence_is_no_answer),
         cmocka_unit_test(test_waiting_for_a_connection_is_not_sent),
+        cmocka_unit_test(test_urgent_goes_first),
         cmocka_unit_test(test_closed_without_whole_answer),
         cmocka_unit_test(test_sent_at_most_once),
         cmocka_unit_test(test_stale_connection_is_replaced),
