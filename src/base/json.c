@@ -9,6 +9,25 @@
 #include <stdarg.h>
 #include <string.h>
 
+/* cJSON cuts a string at an escaped NUL, which would lose what follows it without a
+ * word: each is made U+FFFD, of the same length. NULL if there is none. */
+static char *without_nul_escapes(const char *data, size_t n)
+{
+    static const char escape[] = "\\u0000";
+    if (!memmem(data, n, escape, 6))
+        return NULL;
+    char *copy = xmalloc(n);
+    memcpy(copy, data, n);
+    for (size_t i = 0; i + 6 <= n; i++) {
+        if (copy[i] != '\\')
+            continue;
+        if (!memcmp(copy + i, escape, 6))
+            memcpy(copy + i + 2, "fffd", 4);
+        i++; /* whatever is escaped here starts no escape itself */
+    }
+    return copy;
+}
+
 cJSON *json_parse(const char *data, size_t n, struct reeve_error *err)
 {
     if (!utf8_valid(data, n)) {
@@ -19,6 +38,9 @@ cJSON *json_parse(const char *data, size_t n, struct reeve_error *err)
         reeve_error_set(err, 0, "a NUL byte in JSON");
         return NULL;
     }
+    auto_free char *copy = without_nul_escapes(data, n);
+    if (copy)
+        data = copy;
     const char *end = NULL;
     cJSON *value = cJSON_ParseWithLengthOpts(data, n, &end, 0);
     if (!value) {

@@ -20,7 +20,8 @@ static inline void auto_json_cleanup(cJSON **p)
 #define auto_json __attribute__((cleanup(auto_json_cleanup))) cJSON
 
 /* Parses exactly n bytes: one value, then nothing but white space. NULL with err set;
- * an embedded NUL, bad UTF-8 or nesting above cJSON's limit (1,000) is refused. */
+ * an embedded NUL, bad UTF-8 or nesting above cJSON's limit (1,000) is refused. An
+ * escaped NUL in a string (\u0000) is read as U+FFFD. */
 cJSON *json_parse(const char *data, size_t n, struct reeve_error *err);
 /* One line, to be freed by the caller with free(3); aborts when out of memory. */
 char *json_format(const cJSON *value);

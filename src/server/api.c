@@ -14,6 +14,7 @@
 #include "server/store.h"
 #include "server/wait.h"
 
+#include <ctype.h>
 #include <microhttpd.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -43,8 +44,28 @@ struct api_request {
     int result;
 };
 
+/* A download: the data as they are, under a name that a header can carry. */
+static void answer_raw(struct api_request *r)
+{
+    struct call *call = &r->call;
+    for (char *p = call->raw_file; p && *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("._-", *p))
+            *p = '_';
+    if (call->raw_file) {
+        auto_free char *value =
+            xasprintf("attachment; filename=\"%s\"", call->raw_file);
+        http_add_header(r->http, "Content-Disposition", value);
+    }
+    size_t n = strlen(call->raw_data);
+    http_reply_take(r->http, 200, call->raw_type, steal(&call->raw_data), n);
+}
+
 static void answer(struct api_request *r)
 {
+    if (r->call.raw_type && r->call.raw_data && r->call.code == 200) {
+        answer_raw(r);
+        return;
+    }
     struct buf out = BUF_INIT;
     dispatch_envelope(&r->call, &out);
     if (r->call.set_cookie)

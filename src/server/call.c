@@ -33,6 +33,7 @@ void call_free(struct call *call)
     cJSON_Delete(call->data);
     cJSON_Delete(call->error_data);
     free(call->raw_data);
+    free(call->raw_file);
     free(call->message);
     free(call->set_cookie);
 }
@@ -44,6 +45,8 @@ void call_reset_answer(struct call *call)
     call->data = cJSON_CreateObject();
     call->error_data = NULL;
     free(steal(&call->raw_data));
+    free(steal(&call->raw_file));
+    call->raw_type = NULL;
     free(steal(&call->message));
     free(steal(&call->set_cookie));
     call->code = 200;

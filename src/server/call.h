@@ -50,9 +50,12 @@ struct call {
     char batch[256]; /* x-reeve-batch, "" if absent */
     char trx[256];   /* X-ClearML-Trx, "" if absent */
     int64_t now_ms;
-    cJSON *data;       /* object: the answer's data, filled by the handler */
-    char *raw_data;    /* if set: the data as JSON text, sent in place of data */
-    int code, subcode; /* 200 and 0 until call_fail */
+    cJSON *data;          /* object: the answer's data, filled by the handler */
+    char *raw_data;       /* if set: the data as JSON text, sent in place of data */
+    const char *raw_type; /* if set: raw_data is the whole answer, of this content type,
+                             without an envelope (200 only) */
+    char *raw_file;       /* the name under which a browser is to save it, or NULL */
+    int code, subcode;    /* 200 and 0 until call_fail */
     char *message;
     cJSON *error_data;
     char *set_cookie; /* value of a Set-Cookie header, or NULL */

@@ -14,12 +14,8 @@
 
 extern const struct endpoint tasks_endpoints[] WEAK;
 extern const struct endpoint models_endpoints[] WEAK;
-extern const struct endpoint events_endpoints[] WEAK;
-extern const struct endpoint workers_endpoints[] WEAK;
 const struct endpoint tasks_endpoints[] = {{0}};
 const struct endpoint models_endpoints[] = {{0}};
-const struct endpoint events_endpoints[] = {{0}};
-const struct endpoint workers_endpoints[] = {{0}};
 
 static void *files_begin(struct server *server, struct http_request *request)
 {
@@ -61,14 +57,20 @@ WEAK bool task_left_queue(struct call *call, const char *task, const char *queue
     return false;
 }
 
+WEAK void task_note_events(sqlite3 *db, const char *task, const cJSON *fields,
+                           int64_t now_ms)
+{
+}
+
+WEAK bool task_progress(sqlite3 *db, const char *task, int64_t *seconds,
+                        int64_t *iteration)
+{
+    return false;
+}
+
 WEAK int task_count_by_project(sqlite3 *db, const char *project)
 {
     return 0;
-}
-
-WEAK cJSON *workers_by_queue(sqlite3 *db, int64_t now_ms)
-{
-    return cJSON_CreateObject();
 }
 
 WEAK void query_register(sqlite3 *db)

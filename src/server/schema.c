@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 const char *const store_schema[] = {
-    auth_schema, queues_schema, projects_schema,
+    auth_schema, queues_schema, projects_schema, events_schema, workers_schema,
     /* The other services' tables follow; nothing is ever put in between. */
     NULL};
 

@@ -2,6 +2,7 @@
 #ifndef REEVE_SERVER_SCHEMA_H
 #define REEVE_SERVER_SCHEMA_H
 
-extern const char auth_schema[], queues_schema[], projects_schema[];
+extern const char auth_schema[], queues_schema[], projects_schema[], events_schema[],
+    workers_schema[];
 
 #endif

@@ -38,6 +38,9 @@ cJSON *task_load(sqlite3 *db, const char *task);
  * none. */
 bool task_brief(sqlite3 *db, const char *task, char status[16], char project[65],
                 char name[512]);
+/* How long it ran, in seconds, and its last iteration; false if there is no such task.
+ */
+bool task_progress(sqlite3 *db, const char *task, int64_t *seconds, int64_t *iteration);
 /* Sets top-level or dotted fields ("execution.queue"; null unsets) and nothing else. */
 void task_set_fields(sqlite3 *db, const char *task, const cJSON *fields);
 /* What queues.get_next_task does to a stopped task (back to queued), and queues.delete
