@@ -56,8 +56,10 @@ bool task_left_queue(struct call *call, const char *task, const char *queue,
  */
 void task_note_events(sqlite3 *db, const char *task, const cJSON *fields,
                       int64_t now_ms);
-/* ClearML's defaults: fills what every new database has. */
 int task_count_by_project(sqlite3 *db, const char *project);
+/* The watchdog: stops tasks in progress of which nothing was heard for silence_ms
+ * (ClearML: 2 hours, looked at every 15 minutes). Returns how many. */
+int tasks_stop_silent(sqlite3 *db, int64_t now_ms, int64_t silence_ms);
 
 /* ---- projects.c ---- */
 bool project_exists(sqlite3 *db, const char *project);
@@ -68,6 +70,8 @@ void project_find_or_create(struct call *call, const char *name, char out[65]);
 /* ---- events.c ---- */
 int events_delete_task(sqlite3 *db, const char *task);
 /* ---- models.c ---- */
+/* NULL if there is none; the caller's. */
+cJSON *model_load(sqlite3 *db, const char *model);
 /* Draft models that the task made: removed (reset, delete); their ids are added to ids.
  */
 int models_delete_drafts(sqlite3 *db, const char *task, cJSON *ids);

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "server/tasks-internal.h"
+
+/* The tasks.* endpoints: which handler, which fields. Fields that are not named are the
+ * handler's to look at or to ignore. */
+
+#define STATUS_FIELDS                                                                  \
+    {"status_reason", FIELD_STRING, false}, {"status_message", FIELD_STRING, false},   \
+    {                                                                                  \
+        "force", FIELD_BOOL, false                                                     \
+    }
+
+static const struct field one_task[] = {{"task", FIELD_STRING, true}, {0}};
+static const struct field status_change[] = {
+    {"task", FIELD_STRING, true}, STATUS_FIELDS, {0}};
+static const struct field completed[] = {
+    {"task", FIELD_STRING, true}, STATUS_FIELDS, {"publish", FIELD_BOOL, false}, {0}};
+static const struct field enqueue[] = {{"task", FIELD_STRING, true},
+                                       STATUS_FIELDS,
+                                       {"queue", FIELD_STRING, false},
+                                       {"queue_name", FIELD_STRING, false},
+                                       {"verify_watched_queue", FIELD_BOOL, false},
+                                       {"update_execution_queue", FIELD_BOOL, false},
+                                       {0}};
+static const struct field dequeue[] = {{"task", FIELD_STRING, true},
+                                       STATUS_FIELDS,
+                                       {"new_status", FIELD_STRING, false},
+                                       {"remove_from_all_queues", FIELD_BOOL, false},
+                                       {0}};
+static const struct field clean[] = {{"task", FIELD_STRING, true},
+                                     STATUS_FIELDS,
+                                     {"clear_all", FIELD_BOOL, false},
+                                     {"delete_output_models", FIELD_BOOL, false},
+                                     {"return_file_urls", FIELD_BOOL, false},
+                                     {0}};
+static const struct field many[] = {
+    {"ids", FIELD_STRINGS, true},        STATUS_FIELDS,
+    {"queue", FIELD_STRING, false},      {"queue_name", FIELD_STRING, false},
+    {"new_status", FIELD_STRING, false}, {0}};
+static const struct field archive[] = {
+    {"tasks", FIELD_STRINGS, true}, STATUS_FIELDS, {0}};
+static const struct field create[] = {
+    {"name", FIELD_STRING, true}, {"type", FIELD_STRING, true}, {0}};
+static const struct field edit[] = {{"task", FIELD_STRING, true}, {0}};
+static const struct field clone[] = {{"task", FIELD_STRING, true},
+                                     {"new_task_name", FIELD_STRING, false},
+                                     {"new_task_comment", FIELD_STRING, false},
+                                     {"new_task_tags", FIELD_STRINGS, false},
+                                     {"new_task_system_tags", FIELD_STRINGS, false},
+                                     {"new_task_parent", FIELD_STRING, false},
+                                     {"new_task_project", FIELD_STRING, false},
+                                     {"new_task_hyperparams", FIELD_OBJECT, false},
+                                     {"new_task_configuration", FIELD_OBJECT, false},
+                                     {"new_task_container", FIELD_OBJECT, false},
+                                     {"execution_overrides", FIELD_OBJECT, false},
+                                     {"new_project_name", FIELD_STRING, false},
+                                     {0}};
+static const struct field requirements[] = {
+    {"task", FIELD_STRING, true}, {"requirements", FIELD_OBJECT, true}, {0}};
+static const struct field ids[] = {{"ids", FIELD_STRINGS, true}, {0}};
+static const struct field move[] = {{"ids", FIELD_STRINGS, true},
+                                    {"project", FIELD_STRING, false},
+                                    {"project_name", FIELD_STRING, false},
+                                    {0}};
+static const struct field tags[] = {{"ids", FIELD_STRINGS, true},
+                                    {"add_tags", FIELD_STRINGS, false},
+                                    {"remove_tags", FIELD_STRINGS, false},
+                                    {0}};
+static const struct field tasks[] = {{"tasks", FIELD_STRINGS, true}, {0}};
+static const struct field hyperparams[] = {
+    {"task", FIELD_STRING, true}, {"hyperparams", FIELD_ARRAY, true}, {0}};
+static const struct field configuration[] = {
+    {"task", FIELD_STRING, true}, {"configuration", FIELD_ARRAY, true}, {0}};
+static const struct field artifacts[] = {
+    {"task", FIELD_STRING, true}, {"artifacts", FIELD_ARRAY, true}, {0}};
+static const struct field model[] = {
+    {"task", FIELD_STRING, true},        {"name", FIELD_STRING, true},
+    {"model", FIELD_STRING, true},       {"type", FIELD_STRING, true},
+    {"iteration", FIELD_INTEGER, false}, {0}};
+static const struct field models[] = {
+    {"task", FIELD_STRING, true}, {"models", FIELD_ARRAY, true}, {0}};
+static const struct field by_id_ex[] = {{"id", FIELD_ANY, true}, {0}};
+static const struct field types[] = {{"projects", FIELD_STRINGS, false}, {0}};
+
+#define R ENDPOINT_READ
+#define W ENDPOINT_WRITE
+
+const struct endpoint tasks_endpoints[] = {
+    {"tasks.get_by_id", "2.1", R, tasks_get_by_id, one_task},
+    {"tasks.get_by_id_ex", "2.1", R, tasks_get_by_id_ex, by_id_ex},
+    {"tasks.get_all", "2.1", R, tasks_get_all, NULL},
+    {"tasks.get_all_ex", "2.1", R, tasks_get_all_ex, NULL},
+    {"tasks.get_types", "2.8", R, tasks_get_types, types},
+    {"tasks.create", "2.1", W, tasks_create, create},
+    {"tasks.validate", "2.1", R, tasks_validate, create},
+    {"tasks.clone", "2.5", W, tasks_clone, clone},
+    {"tasks.update", "2.1", W, tasks_update, edit},
+    {"tasks.update_batch", "2.1", W, tasks_update_batch, NULL},
+    {"tasks.edit", "2.1", W, tasks_edit, edit},
+    {"tasks.set_requirements", "2.1", W, tasks_set_requirements, requirements},
+    {"tasks.started", "2.1", W, tasks_started, status_change},
+    {"tasks.stop", "2.1", W, tasks_stop, status_change},
+    {"tasks.stopped", "2.1", W, tasks_stopped, status_change},
+    {"tasks.failed", "2.1", W, tasks_failed, status_change},
+    {"tasks.close", "2.1", W, tasks_close, status_change},
+    {"tasks.completed", "2.2", W, tasks_completed, completed},
+    {"tasks.publish", "2.1", W, tasks_publish, status_change},
+    {"tasks.ping", "2.1", W, tasks_ping, one_task},
+    {"tasks.enqueue", "1.5", W, tasks_enqueue, enqueue},
+    {"tasks.dequeue", "1.5", W, tasks_dequeue, dequeue},
+    {"tasks.reset", "2.1", W, tasks_reset, clean},
+    {"tasks.delete", "2.1", W, tasks_delete, clean},
+    {"tasks.archive", "2.12", W, tasks_archive, archive},
+    {"tasks.stop_many", "2.13", W, tasks_stop_many, many},
+    {"tasks.enqueue_many", "2.13", W, tasks_enqueue_many, many},
+    {"tasks.dequeue_many", "2.13", W, tasks_dequeue_many, many},
+    {"tasks.reset_many", "2.13", W, tasks_reset_many, many},
+    {"tasks.delete_many", "2.13", W, tasks_delete_many, many},
+    {"tasks.archive_many", "2.13", W, tasks_archive_many, many},
+    {"tasks.unarchive_many", "2.13", W, tasks_unarchive_many, many},
+    {"tasks.publish_many", "2.13", W, tasks_publish_many, many},
+    {"tasks.move", "2.12", W, tasks_move, move},
+    {"tasks.update_tags", "2.27", W, tasks_update_tags, tags},
+    {"tasks.make_public", "2.9", W, tasks_make_public, ids},
+    {"tasks.make_private", "2.9", W, tasks_make_private, ids},
+    {"tasks.get_hyper_params", "2.9", R, tasks_get_hyper_params, tasks},
+    {"tasks.edit_hyper_params", "2.9", W, tasks_edit_hyper_params, hyperparams},
+    {"tasks.delete_hyper_params", "2.9", W, tasks_delete_hyper_params, hyperparams},
+    {"tasks.get_configurations", "2.9", R, tasks_get_configurations, tasks},
+    {"tasks.get_configuration_names", "2.9", R, tasks_get_configuration_names, tasks},
+    {"tasks.edit_configuration", "2.9", W, tasks_edit_configuration, configuration},
+    {"tasks.delete_configuration", "2.9", W, tasks_delete_configuration, configuration},
+    {"tasks.add_or_update_artifacts", "2.10", W, tasks_add_or_update_artifacts,
+     artifacts},
+    {"tasks.delete_artifacts", "2.10", W, tasks_delete_artifacts, artifacts},
+    {"tasks.add_or_update_model", "2.13", W, tasks_add_or_update_model, model},
+    {"tasks.delete_models", "2.13", W, tasks_delete_models, models},
+    {0},
+};
