@@ -5,6 +5,7 @@
 #include "server/dispatch.h"
 #include "server/server.h"
 #include "server/services.h"
+#include "server/wait.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct api *api_open(void)
     api->db = store_open_memory();
     api->server = xcalloc(1, sizeof *api->server);
     api->server->dispatch = dispatch_create();
+    api->server->waits = waits_create();
     api->now_ms = 1700000000000;
     call_init(&api->call, api->server);
     next_id = 0;
@@ -30,6 +32,7 @@ void api_close(struct api *api)
 {
     call_free(&api->call);
     dispatch_destroy(api->server->dispatch);
+    waits_destroy(api->server->waits);
     store_connection_close(api->db);
     free(api->server);
     free(api);
@@ -88,7 +91,8 @@ cJSON *api_at(struct api *api, const char *path)
             return whole;
         size_t n = strcspn(path, ".");
         auto_free char *name = xstrndup(path, n);
-        at = cJSON_IsArray(at) ? cJSON_GetArrayItem(at, atoi(name)) : json_get(at, name);
+        at =
+            cJSON_IsArray(at) ? cJSON_GetArrayItem(at, atoi(name)) : json_get(at, name);
         path += n + (path[n] == '.');
     }
     return at;

@@ -26,8 +26,8 @@ int api_call(struct api *api, const char *endpoint, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The last answer's data at a dotted path. */
 cJSON *api_at(struct api *api, const char *path);
-/* The same as text: strings as they are, other values as JSON, "-" if there is none. The
- * text lives until the next call of it. */
+/* The same as text: strings as they are, other values as JSON, "-" if there is none.
+ * The text lives until the next call of it. */
 const char *api_text(struct api *api, const char *path);
 /* Makes a draft task; its id lives as long as api. */
 const char *api_task(struct api *api, const char *name, const char *more);

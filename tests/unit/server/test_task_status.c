@@ -34,8 +34,10 @@ static void put(struct api *api, const char *task, const char *status)
 static const struct {
     const char *endpoint;
     const char *to;
-} plain[] = {{"tasks.started", "in_progress"}, {"tasks.stopped", "stopped"},
-             {"tasks.completed", "completed"}, {"tasks.failed", "failed"},
+} plain[] = {{"tasks.started", "in_progress"},
+             {"tasks.stopped", "stopped"},
+             {"tasks.completed", "completed"},
+             {"tasks.failed", "failed"},
              {"tasks.close", "closed"}};
 
 static int index_of(const char *status)
@@ -99,8 +101,10 @@ static void test_answer(void **state)
 {
     struct api *api = *state;
     const char *task = api_task(api, "answer", "'system_tags': ['development']");
-    assert_call(api, "tasks.started", "{'task': '%s', 'status_reason': 'why', "
-                                      "'status_message': 'what'}", task);
+    assert_call(api, "tasks.started",
+                "{'task': '%s', 'status_reason': 'why', "
+                "'status_message': 'what'}",
+                task);
     assert_string_equal(api_text(api, "updated"), "1");
     assert_string_equal(api_text(api, "started"), "1");
     assert_string_equal(api_text(api, "fields.status_reason"), "why");
