@@ -1,0 +1,95 @@
+# bash completion for reeve                                       -*- shell-script -*-
+#
+# Commands and options come from `reeve help`, task ids from the master: nothing here
+# needs to follow the program.
+
+_reeve_words()
+{
+    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
+}
+
+_reeve_commands()
+{
+    reeve help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p'
+}
+
+_reeve_options()
+{
+    reeve "$1" --help 2>/dev/null |
+        sed -nE "s/^ *(-[a-zA-Z], *)?(--[a-z][a-z-]*).*/\2/p"
+}
+
+_reeve_tasks()
+{
+    local all=()
+    [[ $1 == all ]] && all=(--all)
+    timeout 2 reeve ps "${all[@]}" --json 2>/dev/null |
+        grep -oE '"id": *"[^"]*"' | cut -d'"' -f4
+}
+
+_reeve()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local command=${COMP_WORDS[1]}
+    local IFS=$' \t\n'
+    COMPREPLY=()
+
+    if ((COMP_CWORD == 1)); then
+        _reeve_words "$(_reeve_commands)" "$cur"
+        return
+    fi
+    case $prev in
+    --data | --state-dir | --run-dir)
+        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+        return
+        ;;
+    --config | --diff)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --on-exit)
+        _reeve_words "keep stop" "$cur"
+        return
+        ;;
+    --log-level)
+        _reeve_words "error warn info debug" "$cur"
+        return
+        ;;
+    --restart)
+        _reeve_words "no on-failure always unless-stopped" "$cur"
+        return
+        ;;
+    --status)
+        if [[ $command == wait ]]; then
+            _reeve_words "queued in_progress completed stopped failed closed published" \
+                "$cur"
+            return
+        fi
+        ;;
+    esac
+    if [[ $cur == -* ]]; then
+        _reeve_words "$(_reeve_options "$command")" "$cur"
+        return
+    fi
+    case $command in
+    stop | restart | set)
+        _reeve_words "$(_reeve_tasks running)" "$cur"
+        ;;
+    logs | inspect | wait | enqueue | dequeue | clone)
+        _reeve_words "$(_reeve_tasks all)" "$cur"
+        ;;
+    queue)
+        if ((COMP_CWORD == 2)); then
+            _reeve_words "list create clear delete" "$cur"
+        fi
+        ;;
+    help)
+        _reeve_words "$(_reeve_commands)" "$cur"
+        ;;
+    submit)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        ;;
+    esac
+}
+
+complete -o filenames -F _reeve reeve
