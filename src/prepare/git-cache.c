@@ -187,6 +187,25 @@ static enum found find_wanted(git_repository *repo, const struct git_wanted *w,
     return w->branch[0] ? find_branch(repo, w->branch, out) : find_default(repo, out);
 }
 
+/* What the server knows we have, it does not send again; so a branch whose commit is
+ * not there after a fetch is damage. */
+static bool is_sound(git_repository *repo)
+{
+    git_odb *odb = NULL;
+    git_reference_iterator *it = NULL;
+    git_reference *ref = NULL;
+    bool sound = git_repository_odb(&odb, repo) == 0 &&
+                 git_reference_iterator_glob_new(&it, repo, "refs/remotes/*") == 0;
+    while (sound && git_reference_next(&ref, it) == 0) {
+        const git_oid *id = git_reference_target(ref);
+        sound = !id || git_odb_exists(odb, id) == 1;
+        git_reference_free(ref);
+    }
+    git_reference_iterator_free(it);
+    git_odb_free(odb);
+    return sound;
+}
+
 static int tell_missing(const struct git_source *source, const struct git_wanted *w,
                         struct reeve_error *err)
 {
@@ -223,6 +242,8 @@ static int get_locked(git_repository *repo, const struct git_source *source,
         if (git_fetch_commit(repo, source, w->commit, &ignored) == 0)
             found = find_wanted(repo, w, commit);
     }
+    if (found == MISSING && !is_sound(repo))
+        found = DAMAGED;
     if (found == DAMAGED)
         reeve_error_set(err, 0, "the copy of %s is damaged", source->shown);
     return found == FOUND ? 0 : found == DAMAGED ? 1 : tell_missing(source, w, err);

@@ -64,7 +64,6 @@ static void set_options(git_fetch_options *o, struct fetch *f)
     /* FETCH_HEAD would hold the URL. */
     o->update_fetchhead = 0;
     o->download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
-    o->prune = GIT_FETCH_PRUNE;
     o->proxy_opts.type = GIT_PROXY_AUTO;
 #if LIBGIT2_VER_MAJOR > 1 || LIBGIT2_VER_MINOR >= 4
     /* The credentials' callback is not told where a redirect led to. */
@@ -85,8 +84,22 @@ static int explain(const struct fetch *f, bool timed_out, struct reeve_error *er
     return git_error_to(err, "fetch %s", f->source->shown);
 }
 
+/* As git_remote_fetch does, but what is gone goes first: a branch "a" would stand in
+ * the way of a new branch "a/b". */
+static int transfer(git_remote *remote, const git_strarray *refspecs, bool prune,
+                    const git_fetch_options *options)
+{
+    if (git_remote_download(remote, refspecs, options) < 0)
+        return -1;
+    git_remote_disconnect(remote);
+    if (prune && git_remote_prune(remote, &options->callbacks) < 0)
+        return -1;
+    return git_remote_update_tips(remote, &options->callbacks, 0,
+                                  GIT_REMOTE_DOWNLOAD_TAGS_NONE, NULL);
+}
+
 static int fetch(git_repository *repo, const struct git_source *source,
-                 const git_strarray *refspecs, struct reeve_error *err)
+                 const git_strarray *refspecs, bool prune, struct reeve_error *err)
 {
     struct fetch f = {
         .source = source,
@@ -104,7 +117,7 @@ static int fetch(git_repository *repo, const struct git_source *source,
     set_options(&options, &f);
     git_error_clear();
     watchdog_start(source->report, source->stall_ms, source->total_ms);
-    int failed = git_remote_fetch(remote, refspecs, &options, NULL);
+    int failed = transfer(remote, refspecs, prune, &options);
     bool timed_out = watchdog_stop();
     int result = failed < 0 ? explain(&f, timed_out, err) : 0;
     git_remote_free(remote);
@@ -117,7 +130,7 @@ int git_fetch_all(git_repository *repo, const struct git_source *source,
     char *specs[] = {"+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*",
                      "+HEAD:refs/remotes/origin/HEAD"};
     git_strarray list = {specs, ARRAY_SIZE(specs)};
-    return fetch(repo, source, &list, err);
+    return fetch(repo, source, &list, true, err);
 }
 
 int git_fetch_commit(git_repository *repo, const struct git_source *source,
@@ -125,5 +138,5 @@ int git_fetch_commit(git_repository *repo, const struct git_source *source,
 {
     auto_free char *spec = xasprintf("+%s:refs/reeve/%s", id, id);
     git_strarray list = {&spec, 1};
-    return fetch(repo, source, &list, err);
+    return fetch(repo, source, &list, false, err);
 }

@@ -5,7 +5,6 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "prepare/beneath.h"
-#include "prepare/git-error.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +58,10 @@ static bool is_removed(const struct plan *plan, const char *path)
 static int read_source(const struct plan *plan, size_t index, const char *path,
                        struct buf *out, mode_t *mode, struct reeve_error *err)
 {
-    const struct result *earlier = find_written(plan, index, path);
+    /* A copy or a renamed file is made of what was there before the diff. */
+    const struct patch_file *f = &plan->patch->files[index];
+    bool original = f->kind == PATCH_COPY || f->kind == PATCH_RENAME;
+    const struct result *earlier = original ? NULL : find_written(plan, index, path);
     if (!earlier)
         return beneath_read(plan->root, path, out, mode, PATCH_FILE_MAX, err);
     buf_add(out, earlier->content.data, earlier->content.len);
@@ -122,7 +124,7 @@ static bool only_adds(const struct patch_file *f)
     return f->hunk_count > 0;
 }
 
-static int plan_text(const struct plan *plan, size_t index, struct reeve_error *err)
+static int plan_change(const struct plan *plan, size_t index, struct reeve_error *err)
 {
     const struct patch_file *f = &plan->patch->files[index];
     struct result *r = &plan->results[index];
@@ -142,7 +144,8 @@ static int plan_text(const struct plan *plan, size_t index, struct reeve_error *
     if (f->new_path && f->kind != PATCH_MODIFY &&
         check_target(plan, index, f->new_path, err) < 0)
         return -1;
-    if (change_text(plan, f, &content, r, err) < 0)
+    if ((f->binary ? patch_apply_binary(f, content.data, content.len, &r->content, err)
+                   : change_text(plan, f, &content, r, err)) < 0)
         return -1;
     if (f->kind == PATCH_DELETE && r->content.len)
         return reeve_error_set(err, 0, "something is left of a file that is to go");
@@ -151,25 +154,6 @@ static int plan_text(const struct plan *plan, size_t index, struct reeve_error *
     r->write = f->new_path;
     r->remove = f->kind == PATCH_DELETE || f->kind == PATCH_RENAME ? f->old_path : NULL;
     return 0;
-}
-
-/* libgit2 inflates and places binary hunks. */
-static int apply_binary(git_repository *repo, const struct patch_file *f, bool check,
-                        struct reeve_error *err)
-{
-    git_diff *diff = NULL;
-    git_apply_options options;
-    git_apply_options_init(&options, GIT_APPLY_OPTIONS_VERSION);
-    options.flags = check ? GIT_APPLY_CHECK : 0;
-    if (!repo)
-        return reeve_error_set(err, 0, "a binary patch without a repository");
-    git_error_clear();
-    int result = 0;
-    if (git_diff_from_buffer(&diff, f->text, f->text_len) < 0 ||
-        git_apply(repo, diff, GIT_APPLY_LOCATION_WORKDIR, &options) < 0)
-        result = git_error_to(err, "binary patch");
-    git_diff_free(diff);
-    return result;
 }
 
 static int check_paths(const struct patch_file *f, struct reeve_error *err)
@@ -191,9 +175,7 @@ static int plan_file(const struct plan *plan, size_t index, struct reeve_error *
     if (f->binary_missing)
         return reeve_error_set(err, 0,
                                "the diff does not hold this binary file's content");
-    if (f->binary)
-        return apply_binary(plan->repo, f, true, err);
-    return plan_text(plan, index, err);
+    return plan_change(plan, index, err);
 }
 
 static int carry_out(const struct plan *plan, size_t *failed, struct reeve_error *err)
@@ -208,11 +190,6 @@ static int carry_out(const struct plan *plan, size_t *failed, struct reeve_error
         const struct result *r = &plan->results[*failed];
         if (r->write && beneath_write(plan->root, r->write, r->content.data,
                                       r->content.len, r->mode, err) < 0)
-            return -1;
-    }
-    for (*failed = 0; *failed < count; ++*failed) {
-        const struct patch_file *f = &plan->patch->files[*failed];
-        if (f->binary && !is_gitlink(f) && apply_binary(plan->repo, f, false, err) < 0)
             return -1;
     }
     return 0;

@@ -14,6 +14,10 @@
  * lines are. Returns 0, or -1 with the hunk named in err. */
 int patch_apply_hunks(const struct patch_file *f, const char *content, size_t n,
                       struct buf *out, struct reeve_error *err);
+/* The same for a binary patch: what its first half ("literal" or "delta") makes of the
+ * content. The result is checked against the blob's id where the diff has it. */
+int patch_apply_binary(const struct patch_file *f, const char *content, size_t n,
+                       struct buf *out, struct reeve_error *err);
 /* Applies all of it to the files below dir, the working tree of repo, or (-1) nothing:
  * the files are touched only when every hunk has found its place. The file and hunk are
  * named in err. repo may be NULL: then line ends are taken as they are and binary

@@ -183,6 +183,13 @@ static mode_t parse_mode(const char *p, size_t n)
 /* "index 1234..5678 100644" */
 static void parse_index(const struct reader *r, struct patch_file *f)
 {
+    const char *dots = memmem(r->line, r->len, "..", 2);
+    size_t left = dots ? r->len - (size_t)(dots + 2 - r->line) : 0;
+    size_t id = 0;
+    while (id < left && isxdigit((unsigned char)dots[2 + id]))
+        id++;
+    if (id == sizeof f->new_id - 1)
+        memcpy(f->new_id, dots + 2, id);
     const char *blank = memrchr(r->line, ' ', r->len);
     if (!blank || blank == r->line + 5)
         return;
@@ -340,9 +347,10 @@ static int parse_file(struct reader *r, struct patch_file *f, bool strip,
         }
         if (f->hunk_count == 0 && !f->binary && parse_header(r, f))
             continue;
-        if (f->hunk_count == 0 && starts(r, "GIT binary patch"))
+        if (f->hunk_count == 0 && !f->binary && starts(r, "GIT binary patch")) {
             f->binary = true;
-        else if (f->hunk_count == 0 && starts(r, "Binary files "))
+            f->binary_text = r->at;
+        } else if (f->hunk_count == 0 && starts(r, "Binary files "))
             f->binary_missing = true;
         else if (!f->binary && f->hunk_count == 0 && starts(r, "--- ") &&
                  parse_names(r, f, strip, err) < 0)
@@ -355,7 +363,8 @@ static int parse_file(struct reader *r, struct patch_file *f, bool strip,
 
 static int finish_file(struct reader *r, struct patch_file *f, struct reeve_error *err)
 {
-    f->text_len = (size_t)(r->at - f->text);
+    if (f->binary)
+        f->binary_len = (size_t)(r->at - f->binary_text);
     if (f->kind == PATCH_CREATE) {
         free(f->old_path);
         f->old_path = NULL;
@@ -389,7 +398,6 @@ static int parse_all(struct reader *r, struct patch *out, struct reeve_error *er
         if (!git && !plain)
             continue;
         struct patch_file *f = add_file(out);
-        f->text = r->line;
         bool strip = true;
         if (git)
             parse_git_line(r, f, &strip);

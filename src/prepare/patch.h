@@ -1,8 +1,9 @@
 /* patch.h - `git diff` output, read
  *
  * libgit2 reads and applies diffs too, but against its index rather than the files
- * (ClearML's SDK sends `--submodule=diff`, whose files are in no index), and it places
- * hunks without context (-U0) wrongly. It still does the binary ones: patch-apply.h. */
+ * (ClearML's SDK sends `--submodule=diff`, whose files are in no index), places hunks
+ * without context (-U0) wrongly, and stumbles over "dissimilarity index" and over
+ * blanks in the names of binary files. */
 #ifndef REEVE_PATCH_H
 #define REEVE_PATCH_H
 
@@ -29,8 +30,9 @@ struct patch_file {
     bool binary_missing;       /* "Binary files differ", without their content */
     struct patch_hunk *hunks;
     size_t hunk_count;
-    const char *text; /* this file's part of the diff */
-    size_t text_len;
+    const char *binary_text; /* after "GIT binary patch" */
+    size_t binary_len;
+    char new_id[41]; /* of the blob that results, "" if it is not given in full */
 };
 
 struct patch {
