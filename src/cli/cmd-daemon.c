@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/commands.h"
+#include "cli/daemon-args.h"
+#include "cli/master-status.h"
+#include "cli/programs.h"
+#include "cli/session.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "run/run-dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define READY_MS 60000
+#define STOP_MS 120000
+#define STOP_POLL_MS 100
+
+/* ---- --stop ---- */
+
+/* The master answers at once and then ends: it is gone when nobody answers any more. */
+static int stop_master(const struct args *args)
+{
+    struct reeve_error err = {0};
+    auto_free char *run_dir = target_run_dir_dup(args);
+    const char *on_exit = args_value(args, "on-exit", "keep");
+    int64_t until = clock_boot_ms() + STOP_MS;
+    cJSON *request = cJSON_CreateObject();
+    json_set_str(request, "cmd", "shutdown");
+    json_set_str(request, "on_exit", on_exit);
+    int code = control_call(run_dir, request, NULL, &err);
+    if (code != CLI_DONE)
+        return cli_fail(code, "daemon --stop: %s", err.text);
+    while (clock_boot_ms() < until) {
+        struct timespec nap = {0, STOP_POLL_MS * 1000000};
+        cJSON *ask = cJSON_CreateObject();
+        json_set_str(ask, "cmd", "status");
+        if (control_call(run_dir, ask, NULL, NULL) == CLI_UNREACHABLE)
+            return CLI_DONE;
+        nanosleep(&nap, NULL);
+    }
+    return cli_fail(CLI_TIMEOUT, "daemon --stop: the master still runs after %d s",
+                    STOP_MS / 1000);
+}
+
+/* ---- --detached ---- */
+
+static _Noreturn void run_detached(const char *program, char *const *argv, int ready,
+                                   int log, int null)
+{
+    setsid();
+    dup2(null, STDIN_FILENO);
+    dup2(log, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+    fcntl(ready, F_SETFD, 0);
+    signal(SIGPIPE, SIG_DFL);
+    execv(program, argv);
+    _exit(127);
+}
+
+/* 1 when it serves, 0 when it ended, -1 when it does neither in time. */
+static int wait_ready(int ready)
+{
+    char byte;
+    struct pollfd p = {.fd = ready, .events = POLLIN};
+    int n;
+    do {
+        n = poll(&p, 1, READY_MS);
+    } while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return -1;
+    return read(ready, &byte, 1) == 1;
+}
+
+static int report_detached(pid_t pid, int ready, const char *log_path)
+{
+    int status, up = wait_ready(ready);
+    if (up == 1) {
+        printf("reeved runs as process %d; its log is %s\n", (int)pid, log_path);
+        return CLI_DONE;
+    }
+    if (up < 0)
+        return cli_fail(CLI_TIMEOUT,
+                        "daemon: process %d does not serve after %d s; see %s",
+                        (int)pid, READY_MS / 1000, log_path);
+    waitpid(pid, &status, 0);
+    cli_fail(CLI_FAILED, "daemon: reeved ended at its start; see %s", log_path);
+    return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : CLI_FAILED;
+}
+
+static int detach(const struct args *args, const char *program, struct words *argv)
+{
+    struct reeve_error err = {0};
+    int ends[2];
+    auto_free char *state = state_root_dup(args_value(args, "state-dir", NULL));
+    auto_free char *log_path = path_join_dup(state, "reeved.log");
+    if (dir_make(state, 0700, &err) < 0)
+        return cli_fail(CLI_FAILED, "daemon: %s", err.text);
+    auto_close log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    auto_close null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (log < 0 || null < 0 || pipe2(ends, O_CLOEXEC) < 0)
+        return cli_fail(CLI_FAILED, "daemon: open %s: %s", log_path, strerror(errno));
+    auto_close ready = ends[0];
+    auto_free char *number = xasprintf("%d", ends[1]);
+    words_add(argv, "--ready-fd");
+    words_add(argv, number);
+    pid_t pid = fork();
+    if (pid == 0)
+        run_detached(program, argv->v, ends[1], log, null);
+    close(ends[1]);
+    if (pid < 0)
+        return cli_fail(CLI_FAILED, "daemon: start reeved: %s", strerror(errno));
+    return report_detached(pid, ready, log_path);
+}
+
+/* ---- */
+
+/* Keys for git travel where the master looks for them anyway, not in its argv. */
+static void set_git(const struct args *args)
+{
+    if (args_has(args, "git-user"))
+        setenv("CLEARML_AGENT_GIT_USER", args_value(args, "git-user", ""), 1);
+    if (args_has(args, "git-pass"))
+        setenv("CLEARML_AGENT_GIT_PASS", args_value(args, "git-pass", ""), 1);
+}
+
+static int run(const struct args *args)
+{
+    struct reeve_error err = {0};
+    auto_words argv = WORDS_INIT;
+    if (args_has(args, "status"))
+        return print_master_status(args, "daemon --status");
+    if (daemon_args(args, &argv, &err) < 0)
+        return cli_fail(CLI_USAGE, "daemon: %s", err.text);
+    if (args_has(args, "stop"))
+        return stop_master(args);
+    auto_free char *program = program_find_dup("reeved", &err);
+    if (!program)
+        return cli_fail(CLI_FAILED, "daemon: %s", err.text);
+    set_git(args);
+    if (args_has(args, "detached"))
+        return detach(args, program, &argv);
+    signal(SIGPIPE, SIG_DFL);
+    execv(program, argv.v);
+    return cli_fail(CLI_FAILED, "daemon: %s: %s", program, strerror(errno));
+}
+
+const struct command cmd_daemon = {
+    .name = "daemon",
+    .summary = "start a master for a ClearML Server (clearml-agent's flags)",
+    .usage = "[--queue QUEUE...] [--services-mode [N]] [OPTION]...",
+    .about = "In the foreground unless --detached. The server and the keys come from "
+             "clearml.conf and the\nCLEARML_* variables.",
+    .specs = daemon_specs,
+    .words_max = -1,
+    .run = run,
+};

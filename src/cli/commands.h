@@ -1,0 +1,11 @@
+/* commands.h - one entry a command, each in its own file cmd-<verb>.c */
+#ifndef REEVE_COMMANDS_H
+#define REEVE_COMMANDS_H
+
+#include "cli/cli.h"
+
+extern const struct command cmd_up, cmd_daemon, cmd_server, cmd_submit, cmd_ps,
+    cmd_logs, cmd_wait, cmd_inspect, cmd_stop, cmd_status, cmd_workers, cmd_enqueue,
+    cmd_dequeue, cmd_queue;
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/master-status.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "cli/cli.h"
+#include "cli/session.h"
+#include "config/size.h"
+
+#include <inttypes.h>
+
+static void add_line(const char *name, const char *value)
+{
+    printf("%-10s ", name);
+    cli_print(value && *value ? value : "-");
+    printf("\n");
+}
+
+static void add_number(const char *name, const cJSON *data, const char *key)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%" PRId64, json_int(data, key, 0));
+    add_line(name, cJSON_IsNumber(json_get(data, key)) ? text : "unlimited");
+}
+
+static void add_queues(const cJSON *data)
+{
+    auto_buf names = BUF_INIT;
+    const cJSON *queue;
+    cJSON_ArrayForEach(queue, json_get(data, "queues"))
+    {
+        const char *name =
+            cJSON_IsString(queue) ? queue->valuestring : json_str(queue, "name", "?");
+        buf_printf(&names, "%s%s", names.len ? ", " : "", name);
+    }
+    add_line("queues", buf_str(&names));
+}
+
+static void add_server(const cJSON *server)
+{
+    auto_buf text = BUF_INIT;
+    buf_add_str(&text, json_str(server, "url", "-"));
+    if (!json_bool(server, "reachable", false))
+        buf_add_str(&text, " (not reachable)");
+    else if (cJSON_IsNumber(json_get(server, "latency_ms")))
+        buf_printf(&text, " (%.1f ms)", json_num(server, "latency_ms", 0));
+    add_line("server", buf_str(&text));
+}
+
+static void print_text(const cJSON *data)
+{
+    char time[DURATION_TEXT_SIZE], size[SIZE_TEXT_SIZE];
+    add_line("worker", json_str(data, "worker", NULL));
+    add_number("pid", data, "pid");
+    add_line("version", json_str(data, "version", NULL));
+    add_line("up", duration_format(json_int(data, "uptime_s", 0) * 1000, time));
+    add_line("memory", size_format(json_int(data, "rss_bytes", 0), size));
+    add_server(json_get(data, "server"));
+    add_queues(data);
+    add_number("capacity", data, "capacity");
+    add_number("running", data, "running");
+    add_number("restarting", data, "restarting");
+    add_line("spool", size_format(json_int(data, "spool_bytes", 0), size));
+    add_number("cgroup", data, "cgroup_version");
+}
+
+int print_master_status(const struct args *args, const char *command)
+{
+    struct reeve_error err = {0};
+    auto_json *data = NULL;
+    auto_free char *run_dir = NULL;
+    auto_session s = {0};
+    /* The target, for a master whose folder is known only from the server's. */
+    int code = session_open_any(args, &s, &err);
+    cJSON *request = cJSON_CreateObject();
+    json_set_str(request, "cmd", "status");
+    if (code == CLI_DONE)
+        code = control_call(s.target.run_dir, request, &data, &err);
+    else
+        cJSON_Delete(request);
+    if (code != CLI_DONE)
+        return cli_fail(code, "%s: %s", command, err.text);
+    if (args_has(args, "json"))
+        cli_print_json(data);
+    else
+        print_text(data);
+    return CLI_DONE;
+}

@@ -1,0 +1,13 @@
+/* programs.h - where the other programs of reeve are */
+#ifndef REEVE_PROGRAMS_H
+#define REEVE_PROGRAMS_H
+
+#include "base/error.h"
+
+/* The path of "reeved" or "reeve-server": beside this program's own prefix if it is
+ * there (a tree that was moved), else where it was installed. NULL with err if it can't
+ * be executed.
+ */
+char *program_find_dup(const char *name, struct reeve_error *err);
+
+#endif

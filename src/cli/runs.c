@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/runs.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json.h"
+
+#include <string.h>
+
+static const char *const fields[] = {
+    "id",      "name",           "project",         "status",  "status_reason",
+    "started", "status_message", "execution.queue", "runtime", "last_worker",
+};
+
+cJSON *run_row_fields(void)
+{
+    return cJSON_CreateStringArray(fields, ARRAY_SIZE(fields));
+}
+
+bool status_is_final(const char *status)
+{
+    static const char *const final[] = {"completed", "failed",     "stopped",
+                                        "closed",    "publishing", "published"};
+    for (size_t i = 0; i < ARRAY_SIZE(final); i++)
+        if (strcmp(final[i], status) == 0)
+            return true;
+    return false;
+}
+
+static void copy_text(cJSON *row, const char *name, const cJSON *task, const char *from)
+{
+    json_set_str(row, name, json_str(task, from, NULL));
+}
+
+/* ClearML's form of a time in the one that reeve prints. */
+static void copy_time(cJSON *row, const char *name, const cJSON *task)
+{
+    char text[CLOCK_ISO_SIZE];
+    int64_t ms;
+    bool known = clock_iso_parse(json_str(task, name, ""), &ms) == 0;
+    json_set_str(row, name, known ? clock_iso(ms, text) : NULL);
+}
+
+cJSON *run_row_from_task(const cJSON *task)
+{
+    static const char *const unknown[] = {"restart",      "pid",         "cgroup",
+                                          "launcher",     "cpu_percent", "memory_bytes",
+                                          "memory_limit", "pids"};
+    cJSON *row = cJSON_CreateObject();
+    const char *status = json_str(task, "status", "");
+    const char *reason = json_str(task, "status_reason", "");
+    copy_text(row, "id", task, "id");
+    copy_text(row, "name", task, "name");
+    copy_text(row, "project", task, "project");
+    json_set_str(row, "queue", json_str(json_get(task, "execution"), "queue", NULL));
+    json_set_str(row, "queue_name", NULL);
+    copy_text(row, "status", task, "status");
+    json_set_str(row, "phase", strcmp(status, "queued") == 0 ? "queued" : NULL);
+    json_set(row, "attempt", cJSON_CreateNull());
+    json_set(row, "restarts", cJSON_CreateNull());
+    copy_text(row, "worker", task, "last_worker");
+    for (size_t i = 0; i < ARRAY_SIZE(unknown); i++)
+        json_set(row, unknown[i], cJSON_CreateNull());
+    copy_time(row, "started", task);
+    json_set(row, "exit", cJSON_CreateNull());
+    json_set_str(row, "reason", status_is_final(status) && *reason ? reason : NULL);
+    return row;
+}

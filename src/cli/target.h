@@ -1,0 +1,30 @@
+/* target.h - which server and which master a command talks to */
+#ifndef REEVE_TARGET_H
+#define REEVE_TARGET_H
+
+#include "base/error.h"
+#include "cli/args.h"
+
+#include <stdbool.h>
+
+struct target {
+    char *api, *web, *files; /* URLs; web and files may be NULL */
+    char *access_key, *secret_key, *token;
+    char *ca_file;
+    bool verify;
+    char *run_dir; /* of the master */
+};
+
+/* --data DIR, then REEVE_DATA, then clearml.conf and CLEARML_*, then the default folder
+ * of `reeve up` if one runs there. What is no server's (the run folder) is filled in
+ * also when no server is known. An exit code; err is set unless it is CLI_DONE. */
+int target_find(const struct args *args, struct target *t, struct reeve_error *err);
+/* The run folder alone, for commands that need no server. */
+char *target_run_dir_dup(const struct args *args);
+void target_free(struct target *t);
+
+/* Where `reeve up` keeps everything if nothing is said: REEVE_DATA, /var/lib/reeve for
+ * root, else below XDG_DATA_HOME. */
+char *data_dir_dup(const struct args *args);
+
+#endif
