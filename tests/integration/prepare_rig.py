@@ -19,7 +19,8 @@ import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-PREPARE = os.environ.get("REEVE_PREPARE") or str(TOP / "out/libexec/reeve/reeve-prepare")
+OUT = pathlib.Path(os.environ.get("REEVE_OUT", TOP / "out"))
+PREPARE = str(OUT / "libexec/reeve/reeve-prepare")
 TASK = "0123456789abcdef0123456789abcdef"
 
 GIT_ENV = {

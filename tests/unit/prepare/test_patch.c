@@ -158,6 +158,87 @@ static void test_headers(void **state)
     patch_free(&p);
 }
 
+/* Both from git 2.39: bytes 0 to 255 backwards, and with "xyz" after the first 200. */
+#define BINARY_HEAD                                                                    \
+    "diff --git a/b c b/b c\nindex c86626638e0bc8cf47ca49bb1525b40e9737ee64.."
+#define LITERAL                                                                        \
+    "5663091be8ca2b5e57d3c2323a38840a729caf66 100644\n"                                \
+    "GIT binary patch\n"                                                               \
+    "literal 256\n"                                                                    \
+    "zcmV+b0ssF0{{8&>`uX_x_Vx7h^6~KR?(OXB>gnj`=H=w$;^E-m-rd~W+S%CG*45P0\n"             \
+    "z($Ub*&dtor%E`#b#>K?L!ok45zP-G=y1BTwwzaggvaztQuC1)As;Q`_rlq8#qM@Ll\n"             \
+    "zo}HYVnwglFmX(x~l97;)j*X0qiiwDahJ}QKf`Nd4etmp<dU<$vc6D@fa&d5PZf$I9\n"             \
+    "zYH4U^W@Th!VqsukUR_*UT3J|ER#j9}Qc+M(PEAZpN=ZmZMnyzJLP0=3K0Q1;IypEu\n"             \
+    "zHZ?ReGBGeOE-fr8Dk&%@CM6^zA|W6j9vvJT8W|WD78Mi|5)lv&4h;+o3JC}Y1_cBI\n"             \
+    "G0s#P8`+tD|\n"                                                                    \
+    "\n"                                                                               \
+    "literal 256\n"                                                                    \
+    "zcmV+b0ssC00RjUA1qKHQ2?`4g4Gs?w5fT#=6&4p585$cL9UdPbAtECrB_<~*DJm;0\n"             \
+    "zEiNxGF)}kWH8wXmIXXK$Jw87`K|(`BMMg(RNlHshO-@fxQBqS>RaRG6Sz23MU0z>c\n"             \
+    "zVPa!sWoBn+X=-b1ZEkOHadLBXb#`}nd3t+%eSUv{fr5jCg@%WSiHeJijgF6yk&=^?\n"             \
+    "zm6n&7nVOrNot~edp`xRtrKYE-sj922t*)=Iv9hzYwYImoxw^Z&y}rM|!NSAD#m2|T\n"             \
+    "z$;!*j&Cbuz(bCh@)z;V8+1lIO-QM5e;o{@u<>u$;>FVq3?e6dJ@$&QZ_4fDp`TG0(\n"             \
+    "G{r>;0_J4r@\n"                                                                    \
+    "\n"                                                                               \
+    "\n"
+#define DELTA_ID "9d6a7d7d20e415eba52efc21f6d1228c765d081a 100644\nGIT binary patch\n"
+#define DELTA                                                                          \
+    "delta 13\nUcmZo*YG#^ng1MryYT^kC03uHXUjP6A\n\n"                                    \
+    "delta 9\nQcmZo>YG9ghV&Z8F01>eR^Z)<=\n\n"
+
+static int apply_binary(const char *diff, const char *before, size_t n, struct buf *out)
+{
+    struct patch p;
+    if (patch_parse(diff, strlen(diff), &p, NULL) < 0)
+        return -1;
+    assert_true(p.files[0].binary);
+    assert_string_equal(p.files[0].new_path, "b c");
+    int result = patch_apply_binary(&p.files[0], before, n, out, NULL);
+    patch_free(&p);
+    return result;
+}
+
+static void test_binary(void **state)
+{
+    char before[256];
+    for (int i = 0; i < 256; i++)
+        before[i] = (char)i;
+    auto_buf literal = BUF_INIT, delta = BUF_INIT;
+    assert_int_equal(apply_binary(BINARY_HEAD LITERAL, before, 256, &literal), 0);
+    assert_int_equal(literal.len, 256);
+    for (int i = 0; i < 256; i++)
+        assert_int_equal((unsigned char)literal.data[i], 255 - i);
+    assert_int_equal(apply_binary(BINARY_HEAD DELTA_ID DELTA, before, 256, &delta), 0);
+    assert_int_equal(delta.len, 259);
+    assert_memory_equal(delta.data + 200, "xyz", 3);
+    assert_memory_equal(delta.data + 203, before + 200, 56);
+}
+
+static void test_binary_refused(void **state)
+{
+    static const char *const bad[] = {
+        BINARY_HEAD "1111111111111111111111111111111111111111 100644\n"
+                    "GIT binary patch\n" DELTA,
+        BINARY_HEAD "9d6a7d7 100644\nGIT binary patch\n",
+        BINARY_HEAD DELTA_ID "delta 13\nUcmZo*YG#^ng1MryYT^kC03uHXUjP6\n\n",
+        BINARY_HEAD DELTA_ID "delta 12\nUcmZo*YG#^ng1MryYT^kC03uHXUjP6A\n\n",
+        BINARY_HEAD DELTA_ID
+        "delta 999999999999999999999\nUcmZo*YG#^ng1MryYT^kC03u\n\n",
+        BINARY_HEAD DELTA_ID "literal 13\n\n",
+        BINARY_HEAD DELTA_ID "literal 1\nA~~~~~\n\n",
+        BINARY_HEAD DELTA_ID "nothing 5\nA00000\n\n",
+    };
+    char before[256] = {0};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        auto_buf out = BUF_INIT;
+        if (apply_binary(bad[i], before, 256, &out) == 0)
+            fail_msg("%zu: applied", i);
+    }
+    /* The right delta on a file of another length. */
+    auto_buf out = BUF_INIT;
+    assert_int_equal(apply_binary(BINARY_HEAD DELTA_ID DELTA, before, 255, &out), -1);
+}
+
 static void test_script_or_diff(void **state)
 {
     assert_true(patch_is_diff("diff --git a/x b/x\n"));
@@ -305,6 +386,8 @@ int main(void)
         cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_every_prefix),
         cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_binary_refused),
         cmocka_unit_test(test_script_or_diff),
         cmocka_unit_test_setup_teardown(test_files, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_all_or_nothing, make_folder,
