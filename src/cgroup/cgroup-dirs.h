@@ -31,6 +31,9 @@ int cgroup_dirs_signal(const struct cgroup_dirs *dirs, int sig);
  * it; else pids.max 0, freeze, SIGKILL to all, thaw. Never waits. Returns true once
  * nothing is left; otherwise the caller calls again some ms later. */
 bool cgroup_dirs_kill_step(const struct cgroup_dirs *dirs);
+/* What kill_step does where the kernel has no cgroup.kill; part of the interface for
+ * tests on kernels that have. */
+void cgroup_dirs_sweep(const struct cgroup_dirs *dirs);
 /* Names up to max processes that are still there, for "left behind: ...". Returns the
  * text in out, which is empty if there is none. */
 const char *cgroup_dirs_name_processes(const struct cgroup_dirs *dirs, int max,

@@ -42,7 +42,7 @@ const char *cgroup_mode_name(enum cgroup_mode mode);
 
 /* Makes the group (and its parents) and sets its limits; one that is there already is
  * an error EEXIST. limits NULL: none, and on v1 only the one hierarchy that holding a
- * process needs (see `light` in cgroup-v1.c). A limit that the host cannot enforce is
+ * process needs (see cgroup-v1.c). A limit that the host cannot enforce is
  * named in err with a failure only if it is cpu, memory or pids; others are skipped. */
 int cgroup_create(struct cgroup_host *host, const char *path,
                   const struct limits *limits, struct reeve_error *err);
@@ -54,6 +54,11 @@ int cgroup_read_limits(struct cgroup_host *host, const char *path, struct limits
                        struct reeve_error *err);
 /* The group's directories, whether they are there or not. */
 void cgroup_dirs(struct cgroup_host *host, const char *path, struct cgroup_dirs *out);
+/* Those of them that a process started by cgroup_spawn() in this group has yet to join
+ * (`reeve-subagent --join`): none on v2, nor on a hybrid host for a group without
+ * limits, which is in the unified tree alone; else the v1 ones that are there. */
+void cgroup_dirs_to_join(struct cgroup_host *host, const char *path,
+                         struct cgroup_dirs *out);
 /* Removes the group and every empty group below it. EBUSY while a process is left. A
  * group that is not there is no error. */
 int cgroup_remove(struct cgroup_host *host, const char *path, struct reeve_error *err);

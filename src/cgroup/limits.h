@@ -24,4 +24,10 @@ struct limits {
             LIMIT_NONE, LIMIT_NONE, LIMIT_NONE, LIMIT_NONE                             \
     }
 
+/* Brings every value into the range that the kernels take (negative: LIMIT_NONE; memory
+ * to whole pages) and memory_swap to at least memory; memory_swap alone bounds memory
+ * too. cgroup_create() and cgroup_apply() do this themselves; whoever compares with
+ * what cgroup_read_limits() says does it first. */
+void limits_clamp(struct limits *limits);
+
 #endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finding the place in a v2 tree where groups of ours may be, and enabling controllers.
+ * - The group that systemd delegated to us, which it marks; else the top of the tree,
+ * be it the host's or a container's; else the highest group above us that is writable.
+ * - A group other than the host's top has controllers for its children only while no
+ *   process is in itself, so those that are in it move to <root>/master. All of them
+ * are of our unit or container: the group is ours. */
+#include "config.h"
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "cgroup/cgroup-file.h"
+#include "cgroup/cgroup-internal.h"
+#include "cgroup/cgroup-walk.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#define REQUIRED (CGROUP_CPU | CGROUP_MEMORY | CGROUP_PIDS)
+#define WANTED (REQUIRED | CGROUP_IO | CGROUP_CPUSET)
+
+unsigned cgroup_v2_controllers(const char *dir, const char *file)
+{
+    char text[512];
+    unsigned found = 0;
+    cgroup_file_read(dir, file, text, sizeof text);
+    for (char *p = text; *p;) {
+        size_t len = strcspn(p, " \n");
+        found |= cgroup_controller_parse(p, len);
+        p += len + (p[len] != '\0');
+    }
+    return found;
+}
+
+int cgroup_v2_enable(const char *dir, unsigned wanted, struct reeve_error *err)
+{
+    unsigned missing = wanted & ~cgroup_v2_controllers(dir, "cgroup.subtree_control");
+    /* One at a time: the kernel takes all of a write or nothing, and io or cpuset may
+     * be refused where the others are not. */
+    for (unsigned c = 1; c <= missing; c <<= 1) {
+        char text[32];
+        if (!(missing & c))
+            continue;
+        snprintf(text, sizeof text, "+%s", cgroup_controller_name(c));
+        if (cgroup_file_write(dir, "cgroup.subtree_control", text) < 0 &&
+            (REQUIRED & c))
+            return reeve_error_set(err, errno, "enable controller %s below cgroup %s",
+                                   text + 1, dir);
+    }
+    return 0;
+}
+
+static bool writable(const char *dir)
+{
+    char path[CGROUP_PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/cgroup.subtree_control", dir);
+    return access(path, W_OK) == 0 && access(dir, W_OK) == 0;
+}
+
+static bool delegated(const char *dir)
+{
+    static const char *const names[] = {"trusted.delegate", "user.delegate"};
+    char value[4];
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        ssize_t n = getxattr(dir, names[i], value, sizeof value);
+        if (n == 1 && value[0] == '1')
+            return writable(dir);
+    }
+    return false;
+}
+
+/* Our own group's directory. What the mount does not show ("/../x") is its top. */
+static void own_group(const char *mount, char out[CGROUP_PATH_MAX])
+{
+    char text[4096];
+    cgroup_file_read("/proc/self", "cgroup", text, sizeof text);
+    const char *own = strncmp(text, "0::/", 4) == 0 ? text : strstr(text, "\n0::/");
+    own = own ? strstr(own, "::") + 2 : "/";
+    int len = (int)strcspn(own, "\n");
+    if (len == 1 || strncmp(own, "/..", 3) == 0 ||
+        snprintf(out, CGROUP_PATH_MAX, "%s%.*s", mount, len, own) >= CGROUP_PATH_MAX)
+        strcpy(out, mount);
+}
+
+static bool choose_base(const char *mount, char out[CGROUP_PATH_MAX])
+{
+    char dir[CGROUP_PATH_MAX], highest[CGROUP_PATH_MAX] = "";
+    own_group(mount, dir);
+    while (strlen(dir) > strlen(mount)) {
+        if (delegated(dir)) {
+            strcpy(out, dir);
+            return true;
+        }
+        if (writable(dir))
+            strcpy(highest, dir);
+        *strrchr(dir, '/') = '\0';
+    }
+    strcpy(out, writable(mount) ? mount : highest);
+    return out[0] != '\0';
+}
+
+static bool move_process(pid_t pid, void *arg)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", (int)pid);
+    /* One that ended meanwhile needs no move; one that cannot be moved shows later. */
+    if (pid > 0)
+        cgroup_file_write(arg, "cgroup.procs", text);
+    return true;
+}
+
+static bool first_process(pid_t pid, void *arg)
+{
+    *(bool *)arg = true;
+    return false;
+}
+
+/* Moves every process of one group into another. They may fork while we look, so it
+ * takes some rounds. Returns whether there was any. */
+static bool move_all(const char *from, char *to)
+{
+    bool any = false;
+    for (int round = 0; round < 20; round++) {
+        auto_close fd = cgroup_walk_open(from);
+        bool found = false;
+        if (fd < 0 || cgroup_walk_processes(fd, first_process, &found) < 0 || !found)
+            return any;
+        any = true;
+        cgroup_walk_processes(fd, move_process, to);
+    }
+    return any;
+}
+
+static void master_group(const struct cgroup_host *host, char out[CGROUP_PATH_MAX])
+{
+    if (cgroup_path_format(out, host->unified, "master", NULL) < 0)
+        strcpy(out, host->unified);
+}
+
+static int vacate_base(struct cgroup_host *host, struct reeve_error *err)
+{
+    char path[CGROUP_PATH_MAX + 16], master[CGROUP_PATH_MAX];
+    snprintf(path, sizeof path, "%s/cgroup.events", host->base);
+    /* Only the host's top has no such file, and it may have processes of its own. */
+    if (access(path, F_OK) < 0)
+        return 0;
+    auto_close fd = cgroup_walk_open(host->base);
+    bool found = false;
+    if (fd >= 0)
+        cgroup_walk_processes(fd, first_process, &found);
+    if (!found)
+        return 0;
+    master_group(host, master);
+    if (mkdir(master, 0755) < 0 && errno != EEXIST)
+        return reeve_error_set(err, errno, "make cgroup %s", master);
+    host->vacated = move_all(host->base, master);
+    return 0;
+}
+
+static int check_required(struct cgroup_host *host, struct reeve_error *err)
+{
+    unsigned have = cgroup_v2_controllers(host->base, "cgroup.controllers");
+    for (unsigned c = 1; c <= REQUIRED; c <<= 1) {
+        if ((REQUIRED & c) && !(have & c))
+            return reeve_error_set(
+                err, ENOTSUP,
+                "cgroup %s has no controller %s; give it one by cgroup.subtree_control "
+                "of the groups above it (systemd: Delegate=yes)",
+                host->base, cgroup_controller_name(c));
+    }
+    return 0;
+}
+
+int cgroup_v2_open(struct cgroup_host *host, const char *unified_mount,
+                   struct reeve_error *err)
+{
+    char root[CGROUP_PATH_MAX];
+    if (!choose_base(unified_mount, host->base))
+        return reeve_error_set(
+            err, EACCES,
+            "cgroups below %s cannot be made; run as root, in a systemd unit with "
+            "Delegate=yes, or in a container with /sys/fs/cgroup writable",
+            unified_mount);
+    if (check_required(host, err) < 0 ||
+        cgroup_path_format(root, host->base, host->name, err) < 0)
+        return -1;
+    strcpy(host->unified, root);
+    if (cgroup_make_parents(host->base, host->name, NULL, NULL, err) < 0)
+        return -1;
+    if (mkdir(root, 0755) < 0 && errno != EEXIST)
+        return reeve_error_set(err, errno, "make cgroup %s", root);
+    if (vacate_base(host, err) < 0 || cgroup_v2_enable(host->base, WANTED, err) < 0 ||
+        cgroup_v2_enable(root, WANTED, err) < 0)
+        return -1;
+    host->controllers = cgroup_v2_controllers(root, "cgroup.subtree_control");
+    return 0;
+}
+
+static void disable_all(const char *dir)
+{
+    unsigned on = cgroup_v2_controllers(dir, "cgroup.subtree_control");
+    for (unsigned c = 1; c <= on; c <<= 1) {
+        char text[32];
+        if (!(on & c))
+            continue;
+        snprintf(text, sizeof text, "-%s", cgroup_controller_name(c));
+        cgroup_file_write(dir, "cgroup.subtree_control", text);
+    }
+}
+
+static bool other_than_master(int dirfd, const char *name, void *arg)
+{
+    if (strcmp(name, "master") != 0)
+        *(bool *)arg = true;
+    return true;
+}
+
+void cgroup_v2_close(struct cgroup_host *host)
+{
+    if (!host->vacated)
+        return;
+    auto_close fd = cgroup_walk_open(host->unified);
+    bool runs_left = fd < 0;
+    if (fd >= 0)
+        cgroup_walk_children(fd, other_than_master, &runs_left);
+    if (runs_left)
+        return;
+    char master[CGROUP_PATH_MAX];
+    master_group(host, master);
+    disable_all(host->unified);
+    disable_all(host->base);
+    move_all(master, host->base);
+    rmdir(master);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../unit.h"
+
+#include "cgroup/cgroup-internal.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static void none_stays_none(void **state)
+{
+    struct limits l = LIMITS_NONE, none = LIMITS_NONE;
+    limits_clamp(&l);
+    assert_memory_equal(&l, &none, sizeof l);
+    l.memory = -7;
+    l.pids = INT64_MIN;
+    limits_clamp(&l);
+    assert_int_equal(l.memory, LIMIT_NONE);
+    assert_int_equal(l.pids, LIMIT_NONE);
+}
+
+static void extremes_are_clamped(void **state)
+{
+    int64_t page = sysconf(_SC_PAGESIZE);
+    struct limits l = {0, 0, "", 0, 0, 0, 0, 0, 0, 0, 0};
+    limits_clamp(&l);
+    assert_int_equal(l.cpu_milli, 1);
+    assert_int_equal(l.cpu_weight, 1);
+    assert_int_equal(l.memory, page);
+    assert_int_equal(l.memory_swap, page);
+    assert_int_equal(l.pids, 1);
+    assert_int_equal(l.read_bps, 1);
+    l = (struct limits){INT64_MAX, INT64_MAX, "",        INT64_MAX,
+                        INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX,
+                        INT64_MAX, INT64_MAX, INT64_MAX};
+    limits_clamp(&l);
+    assert_int_equal(l.cpu_weight, 10000);
+    assert_int_equal(l.memory, INT64_MAX / page * page);
+    assert_int_equal(l.pids, 4194304);
+    assert_int_equal(l.write_iops, 4294967294);
+}
+
+static void swap_includes_memory(void **state)
+{
+    struct limits l = LIMITS_NONE;
+    l.memory_swap = 64 << 20;
+    limits_clamp(&l);
+    assert_int_equal(l.memory, 64 << 20);
+    l.memory = 128 << 20;
+    limits_clamp(&l);
+    assert_int_equal(l.memory_swap, 128 << 20);
+    l.memory = (128 << 20) + 5;
+    limits_clamp(&l);
+    assert_int_equal(l.memory, 128 << 20);
+}
+
+static void cpuset_is_terminated(void **state)
+{
+    struct limits l = LIMITS_NONE;
+    memset(l.cpuset, '1', sizeof l.cpuset);
+    limits_clamp(&l);
+    assert_int_equal(strlen(l.cpuset), sizeof l.cpuset - 1);
+}
+
+static void quota_is_never_below_a_millisecond(void **state)
+{
+    int64_t quota, period;
+    static const int64_t milli[] = {1, 9, 10, 500, 1000, 10000000};
+    for (size_t i = 0; i < sizeof milli / sizeof milli[0]; i++) {
+        cgroup_cpu_quota(milli[i], &quota, &period);
+        assert_true(quota >= 1000);
+        assert_true(period >= 1000 && period <= 1000000);
+        assert_int_equal(quota * 1000 / period, milli[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(none_stays_none),
+        cmocka_unit_test(extremes_are_clamped),
+        cmocka_unit_test(swap_includes_memory),
+        cmocka_unit_test(cpuset_is_terminated),
+        cmocka_unit_test(quota_is_never_below_a_millisecond),
+    };
+    return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
+}

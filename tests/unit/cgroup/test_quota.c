@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rig.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB (1 << 20)
+#define PAYLOAD "run/a/payload"
+
+static struct cgroup_stat read_stat(struct cgroup_host *host)
+{
+    struct cgroup_stat stat;
+    struct reeve_error err = {0, ""};
+    if (cgroup_read_stat(host, PAYLOAD, &stat, &err) < 0)
+        fail_msg("%s", err.text);
+    return stat;
+}
+
+/* Touches every page of so many MiB, by mmap, so that no allocator is in between. */
+static int eat(void *arg)
+{
+    for (int i = 0; i < *(int *)arg; i++) {
+        char *p =
+            mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED)
+            return 3;
+        memset(p, 1, MIB);
+    }
+    return 0;
+}
+
+static struct limits memory_quota(void)
+{
+    struct limits l = LIMITS_NONE;
+    l.memory = 24 * MIB;
+    l.memory_swap = 24 * MIB;
+    return l;
+}
+
+static void too_much_memory_is_oom(void **state)
+{
+    struct cgroup_host *host = *state;
+    struct limits l = memory_quota();
+    int mib = 200;
+    rig_create(host, PAYLOAD, &l);
+    int status = rig_wait(rig_fork(host, PAYLOAD, eat, &mib));
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+    struct cgroup_stat stat = read_stat(host);
+    assert_true(stat.oom >= 1);
+    assert_true(stat.oom_kill >= 1);
+    if (stat.memory_peak >= 0) {
+        assert_true(stat.memory_peak > 16 * MIB);
+        assert_true(stat.memory_peak <= 24 * MIB);
+    }
+    rig_end(host, PAYLOAD);
+    assert_int_equal(cgroup_remove(host, "run", NULL), 0);
+}
+
+static void enough_memory_is_no_oom(void **state)
+{
+    struct cgroup_host *host = *state;
+    struct limits l = memory_quota();
+    int mib = 8;
+    rig_create(host, PAYLOAD, &l);
+    assert_int_equal(rig_wait(rig_fork(host, PAYLOAD, eat, &mib)), 0);
+    struct cgroup_stat stat = read_stat(host);
+    assert_int_equal(stat.oom, 0);
+    assert_int_equal(stat.oom_kill, 0);
+    rig_end(host, PAYLOAD);
+    assert_int_equal(cgroup_remove(host, "run", NULL), 0);
+}
+
+/* The same signal as the kernel's, from someone else. */
+static void a_plain_sigkill_is_no_oom(void **state)
+{
+    struct cgroup_host *host = *state;
+    struct limits l = memory_quota();
+    rig_create(host, PAYLOAD, &l);
+    pid_t pid = rig_fork(host, PAYLOAD, rig_pause, NULL);
+    kill(pid, SIGKILL);
+    assert_int_equal(WTERMSIG(rig_wait(pid)), SIGKILL);
+    struct cgroup_stat stat = read_stat(host);
+    assert_int_equal(stat.oom, 0);
+    assert_int_equal(stat.oom_kill, 0);
+    rig_end(host, PAYLOAD);
+    assert_int_equal(cgroup_remove(host, "run", NULL), 0);
+}
+
+/* A file's pages fill the quota and are given back: the limit was hit, nobody died. */
+static int fill_page_cache(void *arg)
+{
+    char name[] = "/var/tmp/reeve-test-XXXXXX";
+    int fd = mkstemp(name);
+    if (fd < 0)
+        return 3;
+    unlink(name);
+    char *block = calloc(1, MIB);
+    if (!block)
+        return 3;
+    for (int i = 0; i < 48; i++) {
+        if (write(fd, block, MIB) != MIB)
+            return 4;
+    }
+    return 0;
+}
+
+static void page_cache_at_the_limit_is_no_oom(void **state)
+{
+    struct cgroup_host *host = *state;
+    struct limits l = memory_quota();
+    rig_create(host, PAYLOAD, &l);
+    assert_int_equal(rig_wait(rig_fork(host, PAYLOAD, fill_page_cache, NULL)), 0);
+    assert_int_equal(read_stat(host).oom, 0);
+    rig_end(host, PAYLOAD);
+    assert_int_equal(cgroup_remove(host, "run", NULL), 0);
+}
+
+static int fork_until_refused(void *arg)
+{
+    for (int i = 0; i < 100; i++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(rig_pause(NULL));
+        if (pid < 0)
+            return errno == EAGAIN ? i : 200;
+    }
+    return 201;
+}
+
+static void forks_beyond_the_quota_are_refused(void **state)
+{
+    struct cgroup_host *host = *state;
+    struct limits l = LIMITS_NONE;
+    l.pids = 8;
+    rig_create(host, PAYLOAD, &l);
+    int status = rig_wait(rig_fork(host, PAYLOAD, fork_until_refused, NULL));
+    assert_true(WIFEXITED(status));
+    /* Eight with the one that forks. */
+    assert_int_equal(WEXITSTATUS(status), 7);
+    assert_true(read_stat(host).pids_refused >= 1);
+    rig_end(host, PAYLOAD);
+    assert_int_equal(cgroup_remove(host, "run", NULL), 0);
+}
+
+/* Spins for a second of wall time, whatever CPU time that gives. */
+static int spin(void *arg)
+{
+    time_t limit = 1;
+    struct timespec start, now;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (now.tv_sec - start.tv_sec < limit ||
+             (now.tv_sec - start.tv_sec == limit && now.tv_nsec < start.tv_nsec));
+    return 0;
+}
+
+static void cpu_beyond_the_quota_is_throttled(void **state)
+{
+    struct cgroup_host *host = *state;
+    struct limits l = LIMITS_NONE;
+    l.cpu_milli = 200;
+    rig_create(host, PAYLOAD, &l);
+    assert_int_equal(rig_wait(rig_fork(host, PAYLOAD, spin, NULL)), 0);
+    struct cgroup_stat stat = read_stat(host);
+    assert_true(stat.cpu_throttled_usec > 100000);
+    assert_true(stat.cpu_usec > 20000);
+    assert_true(stat.cpu_usec < 500000);
+    rig_end(host, PAYLOAD);
+    assert_int_equal(cgroup_remove(host, "run", NULL), 0);
+}
+
+static int hold_memory(void *arg)
+{
+    int mib = 10;
+    eat(&mib);
+    char done = 'x';
+    if (write(*(int *)arg, &done, 1) != 1)
+        return 1;
+    return rig_pause(NULL);
+}
+
+static void figures_are_the_groups_own(void **state)
+{
+    struct cgroup_host *host = *state;
+    struct limits l = LIMITS_NONE;
+    rig_create(host, PAYLOAD, &l);
+    struct cgroup_stat before = read_stat(host);
+    assert_int_equal(before.pids, 0);
+    assert_int_equal(before.cpu_usec, 0);
+    int ends[2];
+    char byte;
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = rig_fork(host, PAYLOAD, hold_memory, &ends[1]);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    close(ends[0]);
+    close(ends[1]);
+    struct cgroup_stat stat = read_stat(host);
+    assert_int_equal(stat.pids, 1);
+    assert_true(stat.cpu_usec > 0);
+    /* The kernel's counters of pages lag by some per CPU. */
+    assert_true(stat.memory >= 9 * MIB && stat.memory < 200 * MIB);
+    assert_true(stat.memory_anon >= 8 * MIB);
+    rig_end(host, PAYLOAD);
+    rig_wait(pid);
+    assert_int_equal(cgroup_remove(host, "run", NULL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(too_much_memory_is_oom),
+        cmocka_unit_test(enough_memory_is_no_oom),
+        cmocka_unit_test(a_plain_sigkill_is_no_oom),
+        cmocka_unit_test(page_cache_at_the_limit_is_no_oom),
+        cmocka_unit_test(forks_beyond_the_quota_are_refused),
+        cmocka_unit_test(cpu_beyond_the_quota_is_throttled),
+        cmocka_unit_test(figures_are_the_groups_own),
+    };
+    return rig_main("quota", tests, ARRAY_SIZE(tests));
+}
