@@ -35,11 +35,13 @@ static int stop_master(const struct args *args)
 {
     struct reeve_error err = {0};
     auto_free char *run_dir = target_run_dir_dup(args);
-    const char *on_exit = args_value(args, "on-exit", "keep");
+    const char *on_exit = args_value(args, "on-exit", NULL);
     int64_t until = clock_boot_ms() + STOP_MS;
     cJSON *request = cJSON_CreateObject();
     json_set_str(request, "cmd", "shutdown");
-    json_set_str(request, "on_exit", on_exit);
+    /* Not said: as it was started. */
+    if (on_exit)
+        json_set_str(request, "on_exit", on_exit);
     int code = control_call(run_dir, request, NULL, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "daemon --stop: %s", err.text);

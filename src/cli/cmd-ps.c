@@ -50,15 +50,6 @@ static int add_tasks(struct session *s, cJSON *rows, struct reeve_error *err)
     return code;
 }
 
-static void add_exit(struct table *t, const cJSON *row)
-{
-    const char *reason = json_str(row, "reason", NULL);
-    if (reason)
-        table_add(t, reason);
-    else
-        table_add_text(t, row, "phase");
-}
-
 static void print_rows(const cJSON *rows)
 {
     static const char *const titles[] = {
@@ -81,7 +72,7 @@ static void print_rows(const cJSON *rows)
         table_add_age(t, row, "started", now);
         table_add_text(t, row, "restart");
         table_add_text(t, row, "queue_name");
-        add_exit(t, row);
+        table_add_text(t, row, "reason");
     }
     table_print(t, stdout);
     table_free(t);

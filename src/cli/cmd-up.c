@@ -78,6 +78,7 @@ struct up {
     bool reused;  /* ports of an earlier `up` are tried in the place of 0 */
     char *server_endpoint;
     cJSON *endpoint;
+    bool served;
     int code;
 };
 
@@ -305,6 +306,7 @@ static void serve(struct up *u)
         give_up(u, cli_fail(CLI_FAILED, "up: %s", err.text));
         return;
     }
+    u->served = true;
     enter(u, UP_SERVING, 0);
     print_banner(u);
 }
@@ -533,6 +535,8 @@ static int run(const struct args *args)
     if (code != CLI_DONE)
         return cli_fail(code, "up: %s", err.text);
     code = run_up(&u);
+    if (code != CLI_DONE && !u.served)
+        up_dir_undo(&u.dir);
     up_child_free(&u.server);
     up_child_free(&u.master);
     cJSON_Delete(u.endpoint);

@@ -64,7 +64,10 @@ static void print_text(const cJSON *data)
     add_number("running", data, "running");
     add_number("restarting", data, "restarting");
     add_line("spool", size_format(json_int(data, "spool_bytes", 0), size));
-    add_number("cgroup", data, "cgroup_version");
+    if (cJSON_IsString(json_get(data, "cgroup_version")))
+        add_line("cgroup", json_str(data, "cgroup_version", NULL));
+    else
+        add_number("cgroup", data, "cgroup_version");
 }
 
 int print_master_status(const struct args *args, const char *command)

@@ -93,16 +93,14 @@ static int read_endpoint(const char *data, struct target *t, struct reeve_error 
 
 static void read_config(const struct config *c, struct target *t)
 {
-    const char *ca = config_str(c, "api.verify_certificate", "true");
     t->api = dup_or_null(config_str(c, "api.api_server", NULL));
     t->web = dup_or_null(config_str(c, "api.web_server", NULL));
     t->files = dup_or_null(config_str(c, "api.files_server", NULL));
     t->access_key = dup_or_null(config_str(c, "api.credentials.access_key", NULL));
     t->secret_key = dup_or_null(config_str(c, "api.credentials.secret_key", NULL));
-    t->token = dup_or_null(config_str(c, "api.token", NULL));
-    /* ClearML takes a path here too, and then that is the file of authorities. */
-    t->ca_file = ca[0] == '/' ? xstrdup(ca) : NULL;
-    t->verify = t->ca_file || config_bool(c, "api.verify_certificate", true);
+    t->token = dup_or_null(config_str(c, "api.auth.token", NULL));
+    t->ca_file = dup_or_null(config_str(c, "api.ca_file", NULL));
+    t->verify = config_bool(c, "api.verify_certificate", true);
 }
 
 static int find_configured(const struct args *args, struct target *t,

@@ -71,7 +71,7 @@ static int take_lock(struct up_dir *d, struct reeve_error *err)
 
 int up_dir_open(const char *path, struct up_dir *d, struct reeve_error *err)
 {
-    *d = (struct up_dir){.lock = -1};
+    *d = (struct up_dir){.lock = -1, .made = access(path, F_OK) < 0};
     if (make_folders(path, err) < 0)
         return CLI_FAILED;
     d->path = realpath(path, NULL);
@@ -91,6 +91,12 @@ void up_dir_close(struct up_dir *d)
         close(d->lock);
     free(d->path);
     *d = (struct up_dir){.lock = -1};
+}
+
+void up_dir_undo(const struct up_dir *d)
+{
+    if (d->made)
+        dir_remove_tree(d->path, NULL);
 }
 
 char *up_dir_cgroup_dup(const struct up_dir *d)
@@ -215,21 +221,24 @@ int up_take_over(const struct up_dir *d, const struct up_record *r,
 
 /* ---- what others read ---- */
 
-static void add_setting(struct buf *out, const char *path, const cJSON *doc,
-                        const char *name)
+static void add_setting(struct buf *out, const char *name, const cJSON *doc,
+                        const char *from)
 {
-    auto_json *value = cJSON_CreateString(json_str(doc, name, ""));
+    auto_json *value = cJSON_CreateString(json_str(doc, from, ""));
     auto_free char *quoted = json_format(value);
-    buf_printf(out, "%s: %s\n", path, quoted);
+    buf_printf(out, "%s: %s\n", name, quoted);
 }
 
 static void add_api(struct buf *out, const cJSON *endpoint)
 {
-    add_setting(out, "api.web_server", endpoint, "web");
-    add_setting(out, "api.api_server", endpoint, "api");
-    add_setting(out, "api.files_server", endpoint, "files");
-    add_setting(out, "api.credentials.access_key", endpoint, "access_key");
-    add_setting(out, "api.credentials.secret_key", endpoint, "secret_key");
+    buf_add_str(out, "api {\n");
+    add_setting(out, "    web_server", endpoint, "web");
+    add_setting(out, "    api_server", endpoint, "api");
+    add_setting(out, "    files_server", endpoint, "files");
+    buf_add_str(out, "    credentials {\n");
+    add_setting(out, "        access_key", endpoint, "access_key");
+    add_setting(out, "        secret_key", endpoint, "secret_key");
+    buf_add_str(out, "    }\n}\n");
 }
 
 static int write_master_config(const struct up_dir *d, const cJSON *endpoint,

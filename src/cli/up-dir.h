@@ -20,12 +20,15 @@
 struct up_dir {
     char *path; /* absolute */
     int lock;
+    bool made; /* it was not there before */
 };
 
 /* Makes the folders and takes the lock. CLI_DONE, or an exit code with err: one line if
  * another `up` has it, or if it can't be written. */
 int up_dir_open(const char *path, struct up_dir *d, struct reeve_error *err);
 void up_dir_close(struct up_dir *d);
+/* After a start that failed: takes the folder away again if it was not there before. */
+void up_dir_undo(const struct up_dir *d);
 char *up_dir_file_dup(const struct up_dir *d, const char *name);
 /* "reeve-<8 hex digits>": one cgroup root a folder. */
 char *up_dir_cgroup_dup(const struct up_dir *d);

@@ -186,7 +186,7 @@ static const struct variable {
     {"api.files_server", {"CLEARML_FILES_HOST", "TRAINS_FILES_HOST"}},
     {"api.credentials.access_key", {"CLEARML_API_ACCESS_KEY", "TRAINS_API_ACCESS_KEY"}},
     {"api.credentials.secret_key", {"CLEARML_API_SECRET_KEY", "TRAINS_API_SECRET_KEY"}},
-    {"api.token", {"CLEARML_AUTH_TOKEN"}},
+    {"api.auth.token", {"CLEARML_AUTH_TOKEN"}},
     {"api.verify_certificate",
      {"CLEARML_API_HOST_VERIFY_CERT", "TRAINS_API_HOST_VERIFY_CERT"}},
     {"agent.worker_name", {"CLEARML_WORKER_NAME", "TRAINS_WORKER_NAME"}},
@@ -231,9 +231,19 @@ static void settle_token(cJSON *tree)
     cJSON *api = json_get(tree, "api");
     const char *token = getenv("CLEARML_AUTH_TOKEN");
     if (!token || !*token)
-        json_remove(api, "token");
+        json_remove(json_get(api, "auth"), "token");
     else
         json_remove(api, "credentials");
+}
+
+/* ClearML takes a path for a yes here: the file of the authorities to trust. */
+static void settle_certificate(cJSON *tree)
+{
+    const char *verify = json_str(json_get(tree, "api"), "verify_certificate", "");
+    if (verify[0] == '/') {
+        config_tree_set(tree, "api.ca_file", cJSON_CreateString(verify));
+        config_tree_set(tree, "api.verify_certificate", cJSON_CreateString("true"));
+    }
 }
 
 void config_add_environment(cJSON *tree)
@@ -244,4 +254,5 @@ void config_add_environment(cJSON *tree)
             config_tree_set(tree, variables[i].path, cJSON_CreateString(value));
     }
     settle_token(tree);
+    settle_certificate(tree);
 }

@@ -6,6 +6,10 @@
  * CLEARML_API_HOST and its like (TRAINS_* where the first is missing); what the command
  * line sets.
  *
+ * Two places are settled for the reader: api.auth.token is CLEARML_AUTH_TOKEN's alone
+ * and takes the place of api.credentials; api.ca_file is the path that
+ * api.verify_certificate may be.
+ *
  * A path is names joined by dots: "agent.package_manager.type". A null and an empty
  * text count as not set, as ClearML's own code reads them.
  *

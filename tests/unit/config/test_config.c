@@ -122,12 +122,23 @@ static void test_named_file(void **state)
 
 static void test_token_trumps_keys(void **state)
 {
-    write_file("clearml.conf", "api { token: file, credentials { access_key: K } }");
-    check_str("api.token", NULL);
+    write_file("clearml.conf",
+               "api { auth.token: file, credentials { access_key: K } }");
+    check_str("api.auth.token", NULL);
     check_str("api.credentials.access_key", "K");
     setenv("CLEARML_AUTH_TOKEN", "T", 1);
-    check_str("api.token", "T");
+    check_str("api.auth.token", "T");
     check_str("api.credentials.access_key", NULL);
+}
+
+static void test_file_of_authorities(void **state)
+{
+    write_file("clearml.conf", "api.verify_certificate: /etc/ca.pem");
+    check_str("api.ca_file", "/etc/ca.pem");
+    check_str("api.verify_certificate", "true");
+    setenv("CLEARML_API_HOST_VERIFY_CERT", "false", 1);
+    check_str("api.ca_file", NULL);
+    check_str("api.verify_certificate", "false");
 }
 
 static void test_unreadable_variable_hides_its_value(void **state)
@@ -202,6 +213,7 @@ int main(void)
         TEST(test_order_of_sources),
         TEST(test_named_file),
         TEST(test_token_trumps_keys),
+        TEST(test_file_of_authorities),
         TEST(test_unreadable_variable_hides_its_value),
         TEST(test_values),
         TEST(test_set),
