@@ -1,0 +1,65 @@
+/* claim-internal.h - one claim under way, shared by claim.c and claim-settle.c */
+#ifndef REEVE_CLAIM_INTERNAL_H
+#define REEVE_CLAIM_INTERNAL_H
+
+#include "base/id.h"
+#include "master/claim.h"
+#include "master/master.h"
+#include "master/pull.h"
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KNOWN_PROJECTS 64
+
+struct claim {
+    struct claims *all;
+    struct master *master;
+    char task[TASK_ID_SIZE];
+    char *queue, *queue_name;
+    char intent[ID_SIZE];
+    int64_t intent_ms; /* wall clock: it outlives a boot */
+    bool unsure;       /* a pop was sent that has no answer */
+    bool started;
+    cJSON *document;
+    char project[512];
+    struct reeve_error quota_error;
+    struct api_call *call, *start_call;
+    ev_timer timer;
+    void (*later)(struct claim *);
+    void (*popped)(void *arg);
+    void *popped_arg;
+    struct claim *next;
+};
+
+struct known_project {
+    char id[TASK_ID_SIZE];
+    char name[512];
+};
+
+struct claims {
+    struct master *master;
+    struct claim *first;
+    unsigned count;
+    struct known_project projects[KNOWN_PROJECTS]; /* names change seldom; shown alone */
+    unsigned next_project;
+};
+
+void claim_later(struct claim *c, int64_t ms, void (*fn)(struct claim *));
+/* Whoever looks for tasks may go on. */
+void claim_tell_popped(struct claim *c);
+/* The task is not ours: forget it. */
+void claim_drop(struct claim *c, const char *why);
+/* Sends the conditional pop (again). */
+void claim_pop(struct claim *c);
+/* The pop is certain: move the task to in_progress. */
+void claim_take(struct claim *c);
+void claim_write_spec(struct claim *c);
+/* An unanswered pop, and the task is not the head any more: whose is it? */
+void claim_settle(struct claim *c);
+void claims_remember_project(struct claims *all, const char *id, const char *name);
+bool claims_known_project(const struct claims *all, const char *id, char *name, size_t size);
+
+#endif

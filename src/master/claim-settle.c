@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/* A pop has no answer and the task is not the head of its queue. Two hosts may have peeked the same
+ * head, so "queued, and in no queue" alone does not make it ours: wait, put our mark into
+ * status_message, wait again, read. Still queued and still our mark: ours. A host with a certain
+ * pop has moved the task to in_progress long before the first wait is over. */
+
+#include "master/claim-internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static char *mark_dup(const struct claim *c)
+{
+    char host[64] = "";
+    gethostname(host, sizeof host - 1);
+    return xasprintf("reeve:%s:%s:%s", host, c->master->boot, c->intent);
+}
+
+static void ask_task(struct claim *c, api_done_f done)
+{
+    cJSON *body = cJSON_CreateObject();
+    cJSON *ids = json_set(body, "id", cJSON_CreateArray());
+    cJSON_AddItemToArray(ids, cJSON_CreateString(c->task));
+    json_set_bool(body, "search_hidden", true);
+    struct api_options options = {.retry = API_RETRY_SAFE};
+    cJSON *fields = json_set(body, "only_fields", cJSON_CreateArray());
+    cJSON_AddItemToArray(fields, cJSON_CreateString("status"));
+    cJSON_AddItemToArray(fields, cJSON_CreateString("status_message"));
+    c->call = api_send(c->master->api, NULL, "tasks.get_all", body, &options, done, c);
+}
+
+static bool still_queued(const struct api_reply *r)
+{
+    const cJSON *task = cJSON_GetArrayItem(json_get(r->data, "tasks"), 0);
+    return r->result == API_OK && strcmp(json_str(task, "status", ""), "queued") == 0;
+}
+
+static void on_read_back(void *arg, const struct api_reply *r)
+{
+    struct claim *c = arg;
+    c->call = NULL;
+    auto_free char *mark = mark_dup(c);
+    const cJSON *task = cJSON_GetArrayItem(json_get(r->data, "tasks"), 0);
+    if (still_queued(r) && strcmp(json_str(task, "status_message", ""), mark) == 0) {
+        log_info("task=%s settled: ours", c->task);
+        claim_take(c);
+    } else {
+        claim_drop(c, "another agent has it");
+    }
+}
+
+static void read_back(struct claim *c)
+{
+    ask_task(c, on_read_back);
+}
+
+static void on_marked(void *arg, const struct api_reply *r)
+{
+    struct claim *c = arg;
+    c->call = NULL;
+    if (r->result != API_OK)
+        claim_drop(c, r->message);
+    else
+        claim_later(c, c->master->waits.settle_ms, read_back);
+}
+
+static void on_second_look(void *arg, const struct api_reply *r)
+{
+    struct claim *c = arg;
+    c->call = NULL;
+    if (!still_queued(r)) {
+        claim_drop(c, "another agent has it");
+        return;
+    }
+    cJSON *body = cJSON_CreateObject();
+    auto_free char *mark = mark_dup(c);
+    json_set_str(body, "task", c->task);
+    json_set_str(body, "status_message", mark);
+    struct api_options options = {.retry = API_RETRY_SAFE};
+    c->call = api_send(c->master->api, NULL, "tasks.update", body, &options, on_marked, c);
+}
+
+static void second_look(struct claim *c)
+{
+    ask_task(c, on_second_look);
+}
+
+static bool entries_have(const cJSON *queues, const char *task)
+{
+    const cJSON *q, *e;
+    cJSON_ArrayForEach(q, queues)
+    {
+        cJSON_ArrayForEach(e, json_get(q, "entries"))
+        {
+            if (strcmp(json_str(e, "task", ""), task) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void on_queues(void *arg, const struct api_reply *r)
+{
+    struct claim *c = arg;
+    c->call = NULL;
+    if (r->result != API_OK) {
+        claim_later(c, c->master->waits.settle_ms, claim_settle);
+        return;
+    }
+    if (entries_have(json_get(r->data, "queues"), c->task)) {
+        /* Behind others in a queue. The unanswered pop may still be carried out when the task comes
+         * to the head, so the intent stays, and the pop is sent again until it has an answer. */
+        claim_later(c, c->master->waits.poll_ms, claim_pop);
+        return;
+    }
+    int64_t waited = clock_wall_ms() - c->intent_ms;
+    int64_t wait = c->master->waits.settle_ms;
+    claim_later(c, waited >= 0 && waited < wait ? wait - waited : 0, second_look);
+}
+
+static void on_first_look(void *arg, const struct api_reply *r)
+{
+    struct claim *c = arg;
+    c->call = NULL;
+    if (!still_queued(r)) {
+        claim_drop(c, "another agent has it, or it is gone");
+        return;
+    }
+    cJSON *body = cJSON_CreateObject();
+    cJSON *fields = json_set(body, "only_fields", cJSON_CreateArray());
+    cJSON_AddItemToArray(fields, cJSON_CreateString("id"));
+    cJSON_AddItemToArray(fields, cJSON_CreateString("entries"));
+    json_set_bool(body, "search_hidden", true);
+    struct api_options options = {.retry = API_RETRY_SAFE};
+    c->call = api_send(c->master->api, NULL, "queues.get_all", body, &options, on_queues, c);
+}
+
+void claim_settle(struct claim *c)
+{
+    claim_tell_popped(c);
+    ask_task(c, on_first_look);
+}

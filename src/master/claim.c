@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/* - An intent ends only by a certain answer. After an unanswered pop the conditional pop is sent
+ *   again: if the task is still the head, that is the answer; if not, the claim is settled
+ *   (claim-settle.c).
+ * - tasks.dequeue {new_status: in_progress} answers updated: 0 for a task that was stopped, reset or
+ *   deleted since the pop, where tasks.started would revive it (task_bll.py, state machine of
+ *   task/utils.py).
+ * - The intent is removed when spec.json is on disk: from then on the run's folder stands for it. */
+
+#include "master/claim-internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "master/spec.h"
+#include "run/run-dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define INTENT_MAX 4096
+#define RETRY_MS 1000
+
+static char *intent_path_dup(const struct claim *c)
+{
+    auto_free char *dir = path_join_dup(c->master->state_root, "intents");
+    return path_join_dup(dir, c->task);
+}
+
+static void claim_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct claim *c = w->data;
+    c->later(c);
+}
+
+void claim_later(struct claim *c, int64_t ms, void (*fn)(struct claim *))
+{
+    c->later = fn;
+    ev_now_update(c->master->loop);
+    ev_timer_stop(c->master->loop, &c->timer);
+    ev_timer_set(&c->timer, (double)ms / 1000.0, 0.0);
+    ev_timer_start(c->master->loop, &c->timer);
+}
+
+static struct claim *claim_create(struct claims *all, const char *queue,
+                                  const char *queue_name, const char *task)
+{
+    struct claim *c = xcalloc(1, sizeof *c);
+    c->all = all;
+    c->master = all->master;
+    c->queue = xstrdup(queue);
+    c->queue_name = xstrdup(queue_name);
+    snprintf(c->task, sizeof c->task, "%s", task);
+    id_new(c->intent);
+    c->intent_ms = clock_wall_ms();
+    ev_init(&c->timer, claim_cb);
+    c->timer.data = c;
+    c->next = all->first;
+    all->first = c;
+    all->count++;
+    return c;
+}
+
+static void claim_destroy(struct claim *c)
+{
+    struct claims *all = c->all;
+    for (struct claim **p = &all->first; *p; p = &(*p)->next) {
+        if (*p == c) {
+            *p = c->next;
+            all->count--;
+            break;
+        }
+    }
+    if (c->call)
+        api_cancel(c->call);
+    if (c->start_call)
+        api_cancel(c->start_call);
+    syncer_forget(c->master->syncer, c);
+    ev_timer_stop(c->master->loop, &c->timer);
+    cJSON_Delete(c->document);
+    free(c->queue);
+    free(c->queue_name);
+    free(c);
+}
+
+/* The pop has an answer: whoever looks for tasks may go on. */
+void claim_tell_popped(struct claim *c)
+{
+    void (*popped)(void *) = c->popped;
+    c->popped = NULL;
+    if (popped)
+        popped(c->popped_arg);
+}
+
+static void intent_remove(struct claim *c)
+{
+    auto_free char *path = intent_path_dup(c);
+    unlink(path);
+}
+
+void claim_drop(struct claim *c, const char *why)
+{
+    struct master *m = c->master;
+    log_info("task=%s not taken: %s", c->task, why);
+    intent_remove(c);
+    claim_tell_popped(c);
+    claim_destroy(c);
+    pull_wake(m->pull);
+}
+
+static void intent_write(struct claim *c, syncer_done_f done)
+{
+    auto_json json = cJSON_CreateObject();
+    json_set_str(json, "task", c->task);
+    json_set_str(json, "queue", c->queue);
+    json_set_str(json, "queue_name", c->queue_name);
+    json_set_str(json, "intent", c->intent);
+    json_set_int(json, "ms", c->intent_ms);
+    auto_free char *path = intent_path_dup(c);
+    char *text = json_format(json);
+    syncer_replace(c->master->syncer, path, text, strlen(text), done, c);
+}
+
+/* ---- the run ---- */
+
+static void on_spec_written(void *arg, const struct reeve_error *err)
+{
+    struct claim *c = arg;
+    struct master *m = c->master;
+    struct run *run = runs_find(m->runs, c->task);
+    if (err) {
+        /* A full disk: nothing was started, so the claim stands and is tried again. */
+        log_error("task=%s %s; tried again", c->task, err->text);
+        claim_later(c, RETRY_MS, claim_write_spec);
+        return;
+    }
+    run_state_save(run);
+    intent_remove(c);
+    if (c->quota_error.text[0]) {
+        snprintf(run->exit.step, sizeof run->exit.step, "quota");
+        snprintf(run->exit.text, sizeof run->exit.text, "%s", c->quota_error.text);
+        run->exit.code = 1;
+        run->have_exit = true;
+        run_post(run, RUN_EVENT_ENDED);
+    } else {
+        run_post(run, RUN_EVENT_LAUNCH);
+    }
+    claim_destroy(c);
+    pull_wake(m->pull);
+}
+
+void claim_write_spec(struct claim *c)
+{
+    struct master *m = c->master;
+    struct reeve_error err;
+    struct run *run = runs_find(m->runs, c->task);
+    if (!run) {
+        run = run_create(m, c->task);
+        run->queue = xstrdup(c->queue);
+        run->queue_name = xstrdup(c->queue_name);
+    }
+    auto_free char *dir = run_dir_dup(m->state_root, c->task);
+    if (dir_make(dir, 0700, &err) < 0) {
+        log_error("task=%s %s; tried again", c->task, err.text);
+        claim_later(c, RETRY_MS, claim_write_spec);
+        return;
+    }
+    c->quota_error = (struct reeve_error){0};
+    char *spec = spec_make_dup(run, c->document, c->project, &c->quota_error);
+    auto_free char *path = run_file_dup(m->state_root, c->task, "spec.json");
+    syncer_replace(m->syncer, path, spec, strlen(spec), on_spec_written, c);
+}
+
+static void on_project(void *arg, const struct api_reply *r)
+{
+    struct claim *c = arg;
+    c->call = NULL;
+    const cJSON *project = json_get(r->data, "project");
+    if (r->result == API_OK)
+        snprintf(c->project, sizeof c->project, "%s", json_str(project, "name", ""));
+    claims_remember_project(c->all, json_str(c->document, "project", ""), c->project);
+    claim_write_spec(c);
+}
+
+static void both_done(struct claim *c)
+{
+    if (!c->started || !c->document)
+        return;
+    const char *project = json_str(c->document, "project", "");
+    if (!project[0] || claims_known_project(c->all, project, c->project, sizeof c->project)) {
+        claim_write_spec(c);
+        return;
+    }
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "project", project);
+    struct api_options options = {.retry = API_RETRY_NONE, .timeout_ms = 5000};
+    c->call =
+        api_send(c->master->api, NULL, "projects.get_by_id", body, &options, on_project, c);
+}
+
+static void on_document(void *arg, const struct api_reply *r)
+{
+    struct claim *c = arg;
+    c->call = NULL;
+    cJSON *task = json_get(r->data, "task");
+    if (r->result != API_OK || !cJSON_IsObject(task)) {
+        claim_drop(c, r->message);
+        return;
+    }
+    c->document = cJSON_DetachItemViaPointer(r->data, task);
+    both_done(c);
+}
+
+static void on_started(void *arg, const struct api_reply *r)
+{
+    struct claim *c = arg;
+    c->start_call = NULL;
+    if (r->result != API_OK) {
+        claim_drop(c, r->message);
+        return;
+    }
+    c->started = true;
+    both_done(c);
+}
+
+static void ask_document(struct claim *c)
+{
+    cJSON *started = cJSON_CreateObject(), *get = cJSON_CreateObject();
+    struct api_options options = {.retry = API_RETRY_SAFE};
+    json_set_str(started, "task", c->task);
+    json_set_str(started, "status_reason", "");
+    auto_free char *message = xasprintf("pulled by reeve worker %s", c->master->worker);
+    json_set_str(started, "status_message", message);
+    c->start_call =
+        api_send(c->master->api, NULL, "tasks.started", started, &options, on_started, c);
+    json_set_str(get, "task", c->task);
+    c->call = api_send(c->master->api, NULL, "tasks.get_by_id", get, &options, on_document, c);
+}
+
+static void on_taken(void *arg, const struct api_reply *r)
+{
+    struct claim *c = arg;
+    c->call = NULL;
+    if (r->result != API_OK)
+        claim_drop(c, r->message);
+    else if (json_int(r->data, "updated", 0) < 1)
+        claim_drop(c, "it was stopped, reset or deleted after it left the queue");
+    else
+        ask_document(c);
+}
+
+void claim_take(struct claim *c)
+{
+    claim_tell_popped(c);
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "task", c->task);
+    json_set_str(body, "new_status", "in_progress");
+    struct api_options options = {.retry = API_RETRY_SAFE};
+    c->call = api_send(c->master->api, NULL, "tasks.dequeue", body, &options, on_taken, c);
+}
+
+/* ---- the pop ---- */
+
+static void on_other_intent(void *arg, const struct reeve_error *err)
+{
+    struct claim *c = arg;
+    if (err)
+        log_error("task=%s %s", c->task, err->text);
+    claim_take(c);
+}
+
+/* A server that does not know `task` in the request (API before 2.21) has popped its head, whatever
+ * that was: it is out of the queue, and ours. */
+static void took_other(struct claim *c, const char *task)
+{
+    log_warn("task=%s the server popped %s instead: no conditional pop there", c->task, task);
+    intent_remove(c);
+    snprintf(c->task, sizeof c->task, "%s", task);
+    intent_write(c, on_other_intent);
+}
+
+static void on_pop(void *arg, const struct api_reply *r)
+{
+    struct claim *c = arg;
+    c->call = NULL;
+    const char *task = json_str(json_get(r->data, "entry"), "task", "");
+    bool server_trouble = r->result == API_REFUSED && (r->code >= 500 || r->code == 401);
+    if (r->result == API_OK && strcmp(task, c->task) == 0) {
+        claim_take(c);
+    } else if (r->result == API_OK && id_valid(task)) {
+        took_other(c, task);
+    } else if (r->result == API_OK) {
+        if (c->unsure)
+            claim_settle(c);
+        else
+            claim_drop(c, "another agent was faster");
+    } else if (r->result == API_REFUSED && !server_trouble) {
+        if (c->unsure)
+            claim_settle(c);
+        else
+            claim_drop(c, r->message);
+    } else {
+        c->unsure = c->unsure || r->result != API_NOT_SENT;
+        claim_later(c, RETRY_MS, claim_pop);
+    }
+}
+
+void claim_pop(struct claim *c)
+{
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "queue", c->queue);
+    json_set_str(body, "task", c->task);
+    c->call =
+        api_send(c->master->api, NULL, "queues.get_next_task", body, NULL, on_pop, c);
+}
+
+static void on_intent(void *arg, const struct reeve_error *err)
+{
+    struct claim *c = arg;
+    if (err) {
+        /* Without an intent on disk nothing is popped: the task stays for others. */
+        log_error("task=%s %s", c->task, err->text);
+        claim_drop(c, "its intent cannot be written");
+        return;
+    }
+    claim_pop(c);
+}
+
+void claim_begin(struct claims *all, const char *queue, const char *queue_name,
+                 const char *task, void (*popped)(void *arg), void *arg)
+{
+    struct claim *c = claim_create(all, queue, queue_name, task);
+    c->popped = popped;
+    c->popped_arg = arg;
+    intent_write(c, on_intent);
+}
+
+void claim_popped(struct claims *all, const char *queue, const char *queue_name,
+                  const char *task)
+{
+    intent_write(claim_create(all, queue, queue_name, task), on_other_intent);
+}
+
+/* ---- all of them ---- */
+
+struct claims *claims_create(struct master *m)
+{
+    struct claims *all = xcalloc(1, sizeof *all);
+    all->master = m;
+    return all;
+}
+
+void claims_destroy(struct claims *all)
+{
+    if (!all)
+        return;
+    while (all->first)
+        claim_destroy(all->first);
+    free(all);
+}
+
+unsigned claims_count(const struct claims *all)
+{
+    return all->count;
+}
+
+int claims_has(const struct claims *all, const char *task)
+{
+    for (const struct claim *c = all->first; c; c = c->next)
+        if (strcmp(c->task, task) == 0)
+            return 1;
+    return 0;
+}
+
+void claims_remember_project(struct claims *all, const char *id, const char *name)
+{
+    struct known_project *p = &all->projects[all->next_project++ % KNOWN_PROJECTS];
+    snprintf(p->id, sizeof p->id, "%s", id);
+    snprintf(p->name, sizeof p->name, "%s", name);
+}
+
+bool claims_known_project(const struct claims *all, const char *id, char *name, size_t size)
+{
+    for (size_t i = 0; i < KNOWN_PROJECTS; i++) {
+        if (strcmp(all->projects[i].id, id) == 0) {
+            snprintf(name, size, "%s", all->projects[i].name);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void recover_one(struct claims *all, const char *dir, const char *task)
+{
+    auto_free char *path = path_join_dup(dir, task);
+    auto_buf text = BUF_INIT;
+    struct reeve_error err;
+    auto_json json = NULL;
+    if (file_read(path, &text, INTENT_MAX, &err) == 0)
+        json = json_parse(buf_str(&text), text.len, &err);
+    const char *queue = json_str(json, "queue", "");
+    if (runs_find(all->master->runs, task) || !id_valid(queue) ||
+        strcmp(json_str(json, "task", ""), task) != 0) {
+        if (!json)
+            log_warn("an intent of task=%s cannot be read: %s", task, err.text);
+        unlink(path);
+        return;
+    }
+    log_info("task=%s an earlier master meant to take it: settling", task);
+    struct claim *c = claim_create(all, queue, json_str(json, "queue_name", queue), task);
+    snprintf(c->intent, sizeof c->intent, "%s", json_str(json, "intent", c->intent));
+    c->intent_ms = json_int(json, "ms", c->intent_ms);
+    c->unsure = true;
+    claim_pop(c);
+}
+
+void claims_recover(struct claims *all)
+{
+    auto_free char *dir = path_join_dup(all->master->state_root, "intents");
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    while (d && (e = readdir(d)))
+        if (id_valid(e->d_name))
+            recover_one(all, dir, e->d_name);
+    if (d)
+        closedir(d);
+}

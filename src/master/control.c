@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/* - The socket's mode (0600) and SO_PEERCRED decide who may ask: the master's own user and root.
+ * - One request at a time per connection, at most REQUEST_MAX bytes; a client that does not read its
+ *   answer is dropped when OUTPUT_MAX is reached. */
+
+#include "master/control.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "loop/unix.h"
+#include "master/history.h"
+#include "master/master.h"
+#include "master/pull.h"
+#include "master/report.h"
+#include "master/ship.h"
+#include "run/run-dir.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CLIENTS_MAX 64
+#define REQUEST_MAX 65536
+#define OUTPUT_MAX (256 << 20)
+#define SPEC_MAX (64 << 20)
+
+struct client {
+    struct control *control;
+    int fd;
+    ev_io watch;
+    struct buf in, out;
+    struct client *next;
+};
+
+struct control {
+    struct master *master;
+    int fd;
+    ev_io accept_watch;
+    struct client *clients;
+    unsigned count;
+};
+
+/* ---- rows ---- */
+
+static void set_time(cJSON *row, const char *name, int64_t ms)
+{
+    char text[CLOCK_ISO_SIZE];
+    json_set_str(row, name, ms ? clock_iso(ms, text) : NULL);
+}
+
+static void set_positive(cJSON *row, const char *name, int64_t value)
+{
+    if (value > 0)
+        json_set_int(row, name, value);
+    else
+        json_set(row, name, cJSON_CreateNull());
+}
+
+static cJSON *row_cgroup(const struct run *run)
+{
+    struct cgroup_dirs dirs;
+    char path[GROUP_PATH_SIZE];
+    cJSON *list = cJSON_CreateArray();
+    cgroup_dirs(run->master->cgroups, run_group(run, "payload", path), &dirs);
+    for (int i = 0; i < dirs.count; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(dirs.dir[i]));
+    return list;
+}
+
+static void row_usage(cJSON *row, const struct run *run)
+{
+    if (run_is_live(run) && run->report.last_ms) {
+        json_set_num(row, "cpu_percent", run->report.cpu_percent);
+        json_set_int(row, "memory_bytes", run->report.last.memory);
+        json_set_int(row, "pids", run->report.last.pids);
+    } else {
+        json_set(row, "cpu_percent", cJSON_CreateNull());
+        json_set(row, "memory_bytes", cJSON_CreateNull());
+        json_set(row, "pids", cJSON_CreateNull());
+    }
+    set_positive(row, "memory_limit", run->policy.limits.memory);
+}
+
+static void row_exit(cJSON *row, const struct run *run)
+{
+    if (!run->have_verdict) {
+        json_set(row, "exit", cJSON_CreateNull());
+        json_set(row, "reason", cJSON_CreateNull());
+        return;
+    }
+    cJSON *e = json_set(row, "exit", cJSON_CreateObject());
+    if (run->verdict.code >= 0)
+        json_set_int(e, "code", run->verdict.code);
+    else
+        json_set(e, "code", cJSON_CreateNull());
+    set_positive(e, "signal", run->verdict.signal);
+    json_set_str(row, "reason", run->verdict.reason);
+}
+
+/* The server's word for the task while it is ours. */
+static const char *row_status(const struct run *run)
+{
+    if (run->phase != PHASE_GONE || !run->have_verdict)
+        return "in_progress";
+    const char *call = run_final_call(run);
+    return call ? strchr(call, '.') + 1 : "unknown";
+}
+
+cJSON *control_run_row(const struct run *run)
+{
+    char worker[256], restart[48];
+    cJSON *row = cJSON_CreateObject();
+    json_set_str(row, "id", run->id);
+    json_set_str(row, "name", run->name);
+    json_set_str(row, "project", run->project);
+    json_set_str(row, "queue", run->queue);
+    json_set_str(row, "queue_name", run->queue_name);
+    json_set_str(row, "status", row_status(run));
+    json_set_str(row, "phase", phase_name(run->phase));
+    json_set_int(row, "attempt", run->attempt ? run->attempt : 1);
+    json_set_str(row, "restart", policy_restart_text(&run->policy, restart));
+    json_set_int(row, "restarts", run->restarts);
+    json_set_str(row, "worker", run_worker(run, worker));
+    if (run_is_live(run))
+        set_positive(row, "pid", run->payload_pid);
+    else
+        json_set(row, "pid", cJSON_CreateNull());
+    json_set(row, "cgroup", row_cgroup(run));
+    json_set_str(row, "launcher", "process");
+    row_usage(row, run);
+    set_time(row, "started", run->started_ms);
+    row_exit(row, run);
+    return row;
+}
+
+/* ---- commands ---- */
+
+static cJSON *answer_ok(cJSON *data)
+{
+    cJSON *answer = cJSON_CreateObject();
+    json_set_bool(answer, "ok", true);
+    json_set(answer, "data", data);
+    return answer;
+}
+
+static cJSON *answer_error(int code, const char *text)
+{
+    cJSON *answer = cJSON_CreateObject();
+    json_set_bool(answer, "ok", false);
+    json_set_int(answer, "code", code);
+    json_set_str(answer, "error", text);
+    return answer;
+}
+
+static cJSON *cmd_ps(struct master *m, const cJSON *request)
+{
+    cJSON *rows = cJSON_CreateArray();
+    if (json_bool(request, "all", false))
+        history_read(m, rows);
+    for (struct run *run = runs_first(m->runs); run; run = run->list_next) {
+        if (run->phase == PHASE_GONE)
+            continue;
+        report_sample(run);
+        cJSON_AddItemToArray(rows, control_run_row(run));
+    }
+    return answer_ok(rows);
+}
+
+static int64_t own_rss(void)
+{
+    auto_buf text = BUF_INIT;
+    long pages = 0;
+    if (file_read("/proc/self/statm", &text, 4096, NULL) == 0)
+        sscanf(buf_str(&text), "%*s %ld", &pages);
+    return (int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+static unsigned count_phase(const struct master *m, bool live)
+{
+    unsigned n = 0;
+    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
+        n += live ? run_is_live(run) : run->phase == PHASE_BACKOFF;
+    return n;
+}
+
+static cJSON *cmd_status(struct master *m, const cJSON *request)
+{
+    cJSON *s = cJSON_CreateObject();
+    json_set_int(s, "pid", getpid());
+    json_set_str(s, "version", PACKAGE_VERSION);
+    json_set_num(s, "uptime_s", (double)(clock_boot_ms() - m->started_boot_ms) / 1000.0);
+    json_set_int(s, "rss_bytes", own_rss());
+    json_set_str(s, "worker", m->worker);
+    json_set(s, "queues", pull_queues(m->pull));
+    set_positive(s, "capacity", m->capacity);
+    json_set_int(s, "running", count_phase(m, true));
+    json_set_int(s, "restarting", count_phase(m, false));
+    json_set_int(s, "spool_bytes", ship_pending_bytes(m->ship));
+    cJSON *server = json_set(s, "server", cJSON_CreateObject());
+    json_set_str(server, "url", m->api_url);
+    json_set_bool(server, "reachable", api_reachable(m->api));
+    if (api_latency_ms(m->api) >= 0)
+        json_set_num(server, "latency_ms", api_latency_ms(m->api));
+    else
+        json_set(server, "latency_ms", cJSON_CreateNull());
+    json_set_str(s, "cgroup_version", cgroup_mode_name(cgroup_host_mode(m->cgroups)));
+    return answer_ok(s);
+}
+
+static cJSON *cmd_inspect(struct master *m, const cJSON *request)
+{
+    struct run *run = runs_find(m->runs, json_str(request, "task", ""));
+    if (!run)
+        return answer_error(4, "no run of this task on this host");
+    report_sample(run);
+    cJSON *row = control_run_row(run);
+    auto_free char *path = run_file_dup(m->state_root, run->id, "spec.json");
+    auto_buf text = BUF_INIT;
+    cJSON *spec = NULL;
+    if (file_read(path, &text, SPEC_MAX, NULL) == 0)
+        spec = json_parse(buf_str(&text), text.len, NULL);
+    json_set(row, "spec", spec ? spec : cJSON_CreateNull());
+    cJSON *policy = json_set(row, "policy", policy_to_json(&run->policy));
+    json_set(row, "limits", cJSON_DetachItemFromObjectCaseSensitive(policy, "limits"));
+    if (run->have_verdict)
+        json_set_str(row, "reason_text", run->verdict.text);
+    if (run->step[0])
+        json_set_str(row, "step", run->step);
+    if (run->phase == PHASE_BACKOFF)
+        set_time(row, "next_start", run->due_ms);
+    return answer_ok(row);
+}
+
+static cJSON *cmd_stop(struct master *m, const cJSON *request)
+{
+    struct run *run = runs_find(m->runs, json_str(request, "task", ""));
+    if (!run)
+        return answer_error(4, "no run of this task on this host");
+    if (run->phase >= PHASE_DRAINING)
+        return answer_error(1, "the run has ended already");
+    run_stop(run, STOP_OPERATOR, json_int(request, "grace_ms", -1), "reeve stop");
+    return answer_ok(cJSON_CreateObject());
+}
+
+static cJSON *cmd_shutdown(struct master *m, const cJSON *request)
+{
+    const char *on_exit = json_str(request, "on_exit", "");
+    if (on_exit[0] && strcmp(on_exit, "keep") != 0 && strcmp(on_exit, "stop") != 0)
+        return answer_error(2, "on_exit is keep or stop");
+    master_shutdown(m, on_exit[0] ? strcmp(on_exit, "stop") == 0 : m->options->stop_runs);
+    return answer_ok(cJSON_CreateObject());
+}
+
+static cJSON *cmd_log_level(struct master *m, const cJSON *request)
+{
+    int level = log_level_parse(json_str(request, "level", ""));
+    if (level < 0)
+        return answer_error(2, "level is error, warn, info or debug");
+    log_set_level((enum log_level)level);
+    return answer_ok(cJSON_CreateObject());
+}
+
+static const struct {
+    const char *name;
+    cJSON *(*fn)(struct master *m, const cJSON *request);
+} commands[] = {
+    {"ps", cmd_ps},           {"status", cmd_status},     {"inspect", cmd_inspect},
+    {"stop", cmd_stop},       {"shutdown", cmd_shutdown}, {"log-level", cmd_log_level},
+};
+
+static cJSON *answer_line(struct master *m, const char *line, size_t n)
+{
+    struct reeve_error err;
+    auto_json request = json_parse(line, n, &err);
+    if (!request)
+        return answer_error(2, err.text);
+    const char *name = json_str(request, "cmd", "");
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return commands[i].fn(m, request);
+    return answer_error(2, "this master does not know the command; is reeve newer than reeved?");
+}
+
+/* ---- connections ---- */
+
+static void client_destroy(struct client *c)
+{
+    struct control *control = c->control;
+    for (struct client **p = &control->clients; *p; p = &(*p)->next) {
+        if (*p == c) {
+            *p = c->next;
+            control->count--;
+            break;
+        }
+    }
+    ev_io_stop(control->master->loop, &c->watch);
+    close(c->fd);
+    buf_free(&c->in);
+    buf_free(&c->out);
+    free(c);
+}
+
+static void client_watch(struct client *c)
+{
+    struct ev_loop *loop = c->control->master->loop;
+    int want = EV_READ | (c->out.len ? EV_WRITE : 0);
+    if ((c->watch.events & (EV_READ | EV_WRITE)) == want && ev_is_active(&c->watch))
+        return;
+    ev_io_stop(loop, &c->watch);
+    ev_io_set(&c->watch, c->fd, want);
+    ev_io_start(loop, &c->watch);
+}
+
+/* 0, or -1 when the connection is to be closed. */
+static int client_read(struct client *c)
+{
+    char *to = buf_reserve(&c->in, 4096);
+    ssize_t n = recv(c->fd, to, 4096, MSG_DONTWAIT);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -1;
+    if (n == 0)
+        return c->out.len ? 0 : -1;
+    c->in.len += (size_t)n;
+    char *newline;
+    while ((newline = memchr(c->in.data, '\n', c->in.len))) {
+        size_t len = (size_t)(newline - c->in.data);
+        auto_json answer = answer_line(c->control->master, c->in.data, len);
+        auto_free char *text = json_format(answer);
+        buf_add_str(&c->out, text);
+        buf_add_char(&c->out, '\n');
+        buf_consume(&c->in, len + 1);
+        if (c->out.len > OUTPUT_MAX)
+            return -1;
+    }
+    return c->in.len > REQUEST_MAX ? -1 : 0;
+}
+
+static int client_write(struct client *c)
+{
+    ssize_t n = send(c->fd, c->out.data, c->out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -1;
+    buf_consume(&c->out, (size_t)n);
+    return 0;
+}
+
+static void client_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+    struct client *c = w->data;
+    int rc = 0;
+    if (revents & EV_READ)
+        rc = client_read(c);
+    if (rc == 0 && c->out.len)
+        rc = client_write(c);
+    if (rc < 0)
+        client_destroy(c);
+    else
+        client_watch(c);
+}
+
+static void control_accept_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+    struct control *control = w->data;
+    int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct ucred peer;
+    if (fd < 0)
+        return;
+    if (control->count >= CLIENTS_MAX || unix_peer(fd, &peer) < 0 ||
+        (peer.uid != 0 && peer.uid != geteuid())) {
+        close(fd);
+        return;
+    }
+    struct client *c = xcalloc(1, sizeof *c);
+    c->control = control;
+    c->fd = fd;
+    c->next = control->clients;
+    control->clients = c;
+    control->count++;
+    ev_io_init(&c->watch, client_cb, fd, EV_READ);
+    c->watch.data = c;
+    ev_io_start(loop, &c->watch);
+}
+
+struct control *control_create(struct master *m, struct reeve_error *err)
+{
+    struct control *c = xcalloc(1, sizeof *c);
+    c->master = m;
+    c->fd = unix_listen(m->run_root, "control.sock", SOCK_STREAM, 0600, err);
+    if (c->fd < 0) {
+        free(c);
+        return NULL;
+    }
+    ev_io_init(&c->accept_watch, control_accept_cb, c->fd, EV_READ);
+    c->accept_watch.data = c;
+    ev_io_start(m->loop, &c->accept_watch);
+    return c;
+}
+
+void control_destroy(struct control *c)
+{
+    if (!c)
+        return;
+    while (c->clients)
+        client_destroy(c->clients);
+    ev_io_stop(c->master->loop, &c->accept_watch);
+    close(c->fd);
+    auto_free char *path = path_join_dup(c->master->run_root, "control.sock");
+    unlink(path);
+    free(c);
+}

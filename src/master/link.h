@@ -1,0 +1,26 @@
+/* link.h - agent.sock: the connections of the sub-agents */
+#ifndef REEVE_LINK_H
+#define REEVE_LINK_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+struct link;
+struct master;
+struct run;
+
+struct link *link_create(struct master *m, struct reeve_error *err);
+void link_destroy(struct link *l);
+/* Closes the run's connection, if it has one. */
+void link_forget(struct run *run);
+
+/* START of run->attempt; spec (taken) is the sealed memfd for reeve-prepare. 0, or -1 if there
+ * is no connection. */
+int link_start(struct run *run, int spec, struct reeve_error *err);
+void link_stop(struct run *run, int64_t grace_ms);
+void link_note(struct run *run, const char *text);
+void link_ack_exit(struct run *run, uint32_t attempt);
+void link_quit(struct run *run);
+
+#endif

@@ -1,0 +1,87 @@
+/* master.h - reeved: what its parts share
+ *
+ * One libev loop of its own, no blocking call. Each part is one file with a create and a
+ * destroy; the parts know each other through this struct alone. */
+#ifndef REEVE_MASTER_H
+#define REEVE_MASTER_H
+
+#include "base/error.h"
+#include "cgroup/cgroup.h"
+#include "clearml/api.h"
+#include "config/config.h"
+#include "master/hoststat.h"
+#include "master/options.h"
+#include "master/run.h"
+#include "master/syncer.h"
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct link;
+struct ship;
+struct pull;
+struct watch;
+struct report;
+struct control;
+
+/* Every wait of the master, so that a test can make it short: agent.reeve.waits.<name>. */
+struct waits {
+    int64_t poll_ms;        /* between looks at an empty queue */
+    int64_t watch_ms;       /* between looks at the status of live tasks */
+    int64_t report_ms;      /* between status reports */
+    int64_t agent_ms;       /* for a sub-agent to connect */
+    int64_t backoff_min_ms, backoff_max_ms;
+    int64_t healthy_ms;     /* an attempt that lasted this long resets the back-off */
+    int64_t linger_ms;      /* streams that outlive the first process */
+    int64_t settle_ms;      /* an unsure claim waits this long, twice */
+    int64_t flush_ms;       /* between two batches of log lines */
+    int64_t worker_timeout_ms; /* the server forgets a silent sub-agent after this */
+};
+
+struct master {
+    struct ev_loop *loop;
+    struct options *options;
+    struct config *config;
+    struct waits waits;
+    char *worker; /* this master's worker id */
+    char *state_root, *run_root;
+    int lock; /* of $STATE/master.lock */
+    char *subagent_path, *prepare_path;
+    char boot[96];
+    int64_t started_boot_ms;
+    unsigned capacity; /* runs at a time; 0: no bound */
+    char *api_url, *web_url, *files_url;
+
+    struct api *api;
+    struct cgroup_host *cgroups;
+    struct syncer *syncer;  /* records */
+    struct syncer *sweeper; /* removals */
+    struct hoststat *hoststat;
+    struct runs *runs;
+    struct link *link;       /* agent.sock */
+    struct ship *ship;       /* log lines */
+    struct pull *pull;       /* queues and claims */
+    struct watch *watch;     /* aborts */
+    struct report *report;   /* workers */
+    struct control *control; /* control.sock */
+
+    struct posted *posted, **posted_end; /* run.c: events that wait for their turn */
+    ev_prepare post_watch;
+    ev_signal sigterm, sigint, sighup;
+    ev_timer exit_timer;
+    bool exiting, stop_runs;
+    int exit_code;
+};
+
+/* Builds everything and adopts what an earlier master left; NULL with err. */
+struct master *master_create(struct options *options, struct reeve_error *err);
+void master_destroy(struct master *m);
+/* Runs the loop until it is told to end; the exit code. */
+int master_run(struct master *m);
+/* Begins the end: no more pulls; runs are stopped or left; last lines sent; loop left. */
+void master_shutdown(struct master *m, bool stop_runs);
+/* After a run went: perhaps the last one that the end waits for. */
+void master_run_gone(struct master *m);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "master/policy.h"
+
+#include "base/alloc.h"
+#include "base/json.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    size_t offset;
+} limit_fields[] = {
+    {"cpu_milli", offsetof(struct limits, cpu_milli)},
+    {"cpu_weight", offsetof(struct limits, cpu_weight)},
+    {"memory", offsetof(struct limits, memory)},
+    {"memory_reservation", offsetof(struct limits, memory_reservation)},
+    {"memory_swap", offsetof(struct limits, memory_swap)},
+    {"pids", offsetof(struct limits, pids)},
+    {"read_bps", offsetof(struct limits, read_bps)},
+    {"write_bps", offsetof(struct limits, write_bps)},
+    {"read_iops", offsetof(struct limits, read_iops)},
+    {"write_iops", offsetof(struct limits, write_iops)},
+};
+
+static const char *const restart_names[] = {
+    [RESTART_NO] = "no",
+    [RESTART_ON_FAILURE] = "on-failure",
+    [RESTART_ALWAYS] = "always",
+    [RESTART_UNLESS_STOPPED] = "unless-stopped",
+};
+
+static cJSON *limits_to_json(const struct limits *limits)
+{
+    cJSON *json = cJSON_CreateObject();
+    for (size_t i = 0; i < ARRAY_SIZE(limit_fields); i++) {
+        int64_t v;
+        memcpy(&v, (const char *)limits + limit_fields[i].offset, sizeof v);
+        if (v != LIMIT_NONE)
+            json_set_int(json, limit_fields[i].name, v);
+    }
+    if (limits->cpuset[0])
+        json_set_str(json, "cpuset", limits->cpuset);
+    return json;
+}
+
+static void limits_from_json(const cJSON *json, struct limits *out)
+{
+    *out = (struct limits)LIMITS_NONE;
+    for (size_t i = 0; i < ARRAY_SIZE(limit_fields); i++) {
+        int64_t v = json_int(json, limit_fields[i].name, LIMIT_NONE);
+        memcpy((char *)out + limit_fields[i].offset, &v, sizeof v);
+    }
+    snprintf(out->cpuset, sizeof out->cpuset, "%s", json_str(json, "cpuset", ""));
+}
+
+cJSON *policy_to_json(const struct policy *p)
+{
+    cJSON *json = cJSON_CreateObject();
+    json_set(json, "limits", limits_to_json(&p->limits));
+    json_set_str(json, "restart", restart_names[p->restart]);
+    json_set_int(json, "restart_max", p->restart_max);
+    json_set_int(json, "grace_ms", p->grace_ms);
+    json_set_int(json, "timeout_ms", p->timeout_ms);
+    json_set_int(json, "stop_signal", p->stop_signal);
+    return json;
+}
+
+void policy_from_json(const cJSON *json, struct policy *out)
+{
+    limits_from_json(json_get(json, "limits"), &out->limits);
+    out->restart = RESTART_NO;
+    const char *restart = json_str(json, "restart", "no");
+    for (size_t i = 0; i < ARRAY_SIZE(restart_names); i++)
+        if (strcmp(restart, restart_names[i]) == 0)
+            out->restart = (enum restart_kind)i;
+    out->restart_max = (int)json_int(json, "restart_max", 0);
+    out->grace_ms = json_int(json, "grace_ms", 10000);
+    out->timeout_ms = json_int(json, "timeout_ms", 0);
+    out->stop_signal = (int)json_int(json, "stop_signal", SIGTERM);
+}
+
+const char *policy_restart_text(const struct policy *p, char out[48])
+{
+    if (p->restart == RESTART_ON_FAILURE && p->restart_max > 0)
+        snprintf(out, 48, "%s:%d", restart_names[p->restart], p->restart_max);
+    else
+        snprintf(out, 48, "%s", restart_names[p->restart]);
+    return out;
+}
+
+bool policy_wants_restart(const struct policy *p, bool success, uint32_t restarts)
+{
+    if (p->restart == RESTART_NO || (p->restart == RESTART_ON_FAILURE && success))
+        return false;
+    return p->restart != RESTART_ON_FAILURE || p->restart_max <= 0 ||
+           restarts < (uint32_t)p->restart_max;
+}

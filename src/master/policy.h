@@ -1,0 +1,33 @@
+/* policy.h - what was resolved for a run from its task: limits, restarts, time-outs
+ *
+ * Kept in spec.json under "policy", so that a new master knows the same. */
+#ifndef REEVE_POLICY_H
+#define REEVE_POLICY_H
+
+#include "base/error.h"
+#include "cgroup/limits.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum restart_kind { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS, RESTART_UNLESS_STOPPED };
+
+struct policy {
+    struct limits limits;
+    enum restart_kind restart;
+    int restart_max;      /* 0: no bound */
+    int64_t grace_ms;     /* between the stop signal and the end */
+    int64_t timeout_ms;   /* wall clock of an attempt; 0: none */
+    int stop_signal;
+};
+
+cJSON *policy_to_json(const struct policy *p);
+/* Missing members get their defaults. */
+void policy_from_json(const cJSON *json, struct policy *out);
+/* "on-failure:3" */
+const char *policy_restart_text(const struct policy *p, char out[48]);
+/* Whether an attempt that ended so is followed by another. */
+bool policy_wants_restart(const struct policy *p, bool success, uint32_t restarts);
+
+#endif

@@ -1,0 +1,27 @@
+/* pull.h - looks into the queues, by priority or in turn, while there is room for runs */
+#ifndef REEVE_PULL_H
+#define REEVE_PULL_H
+
+#include "base/error.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct pull;
+struct master;
+
+struct pull *pull_create(struct master *m);
+void pull_destroy(struct pull *p);
+/* Finds (or makes) the queues on the server, then starts to look. */
+void pull_start(struct pull *p);
+/* No more tasks are taken. */
+void pull_stop(struct pull *p);
+/* A slot may be free, or a claim has ended: look now. */
+void pull_wake(struct pull *p);
+/* The ids that are known: a new array. */
+cJSON *pull_queue_ids(const struct pull *p);
+/* For status: an array of {id, name}; new. */
+cJSON *pull_queues(const struct pull *p);
+
+#endif

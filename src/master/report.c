@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/* - Every worker reports at most once per 30 s, each at its own time within that (jitter), from one
+ *   tick a second.
+ * - A sub-agent registers with a short time-out, so that it vanishes soon if this host dies; the
+ *   server would keep a status report's implicit registration for 600 s.
+ * - `task` is reported only while the run lives: it keeps the server's watchdog quiet
+ *   (workers.status_report sets the task's last_update). */
+
+#include "master/report.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "master/master.h"
+#include "master/pull.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define SAMPLE_MIN_MS 500
+
+struct report {
+    struct master *master;
+    ev_timer tick;
+    int64_t next_ms;
+    bool registered;
+    void (*left)(struct master *m);
+};
+
+static int64_t next_time(const struct master *m)
+{
+    int64_t jitter = m->waits.report_ms / 10;
+    return clock_boot_ms() + m->waits.report_ms - (jitter > 0 ? random() % jitter : 0);
+}
+
+static void ignore_reply(void *arg, const struct api_reply *r)
+{
+    if (r->result == API_REFUSED)
+        log_debug("%s: %s", (const char *)arg, r->message);
+}
+
+/* What a report says is stale a minute later: it is not kept for longer. */
+static void tell(struct master *m, const char *endpoint, cJSON *body)
+{
+    struct api_options options = {.retry = API_RETRY_SAFE, .deadline_ms = 30000};
+    api_send(m->api, NULL, endpoint, body, &options, ignore_reply, (void *)endpoint);
+}
+
+/* ClearML's agents send whole seconds, in ms (resource_monitor.py). */
+static cJSON *report_body(const char *worker)
+{
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "worker", worker);
+    json_set_int(body, "timestamp", clock_wall_ms() / 1000 * 1000);
+    return body;
+}
+
+/* ---- the master ---- */
+
+static void report_master(struct report *r)
+{
+    struct master *m = r->master;
+    cJSON *body = report_body(m->worker);
+    json_set(body, "machine_stats", hoststat_machine_stats(m->hoststat));
+    json_set(body, "queues", pull_queue_ids(m->pull));
+    tell(m, "workers.status_report", body);
+}
+
+static void on_registered(void *arg, const struct api_reply *reply)
+{
+    struct report *r = arg;
+    if (reply->result != API_OK) {
+        log_warn("workers.register: %s", reply->message);
+        return;
+    }
+    r->registered = true;
+    r->next_ms = 0;
+}
+
+static void on_capacity(void *arg, const struct api_reply *reply)
+{
+    /* The open-source server has no such call: its own agents' limit is lost there too. */
+    if (reply->result != API_OK)
+        log_debug("workers.set_runtime_properties: %s", reply->message);
+}
+
+static void tell_capacity(struct master *m)
+{
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "worker", m->worker);
+    cJSON *list = json_set(body, "runtime_properties", cJSON_CreateArray());
+    cJSON *property = cJSON_CreateObject();
+    cJSON_AddItemToArray(list, property);
+    json_set_str(property, "key", "max_num_instances");
+    auto_free char *value = xasprintf("%d", m->capacity ? (int)m->capacity : -1);
+    json_set_str(property, "value", value);
+    api_send(m->api, NULL, "workers.set_runtime_properties", body, NULL, on_capacity, m);
+}
+
+void report_queues_known(struct report *r)
+{
+    struct master *m = r->master;
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "worker", m->worker);
+    json_set(body, "queues", pull_queue_ids(m->pull));
+    struct api_options options = {.retry = API_RETRY_SAFE};
+    api_send(m->api, NULL, "workers.register", body, &options, on_registered, r);
+    tell_capacity(m);
+}
+
+static void on_left(void *arg, const struct api_reply *reply)
+{
+    struct report *r = arg;
+    r->left(r->master);
+}
+
+void report_leave(struct report *r, void (*done)(struct master *m))
+{
+    struct master *m = r->master;
+    r->left = done;
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "worker", m->worker);
+    json_set(body, "queues", pull_queue_ids(m->pull));
+    struct api_options options = {.timeout_ms = 2000};
+    api_send(m->api, NULL, "workers.unregister", body, &options, on_left, r);
+}
+
+/* ---- the runs ---- */
+
+void report_sample(struct run *run)
+{
+    struct cgroup_stat now;
+    char path[GROUP_PATH_SIZE];
+    int64_t ms = clock_boot_ms(), elapsed = ms - run->report.last_ms;
+    if ((run->report.last_ms && elapsed < SAMPLE_MIN_MS) ||
+        cgroup_read_stat(run->master->cgroups, run_group(run, "payload", path), &now, NULL) < 0)
+        return;
+    if (run->report.last_ms && now.cpu_usec >= run->report.last.cpu_usec && elapsed > 0)
+        run->report.cpu_percent = (double)(now.cpu_usec - run->report.last.cpu_usec) /
+                                  (double)elapsed / 10.0;
+    run->report.last = now;
+    run->report.last_ms = ms;
+}
+
+static int64_t host_available(const struct master *m)
+{
+    return hoststat_available(m->hoststat);
+}
+
+static void report_run(struct run *run)
+{
+    struct master *m = run->master;
+    char worker[256];
+    struct cgroup_stat before = run->report.last;
+    int64_t before_ms = run->report.last_ms;
+    report_sample(run);
+    cJSON *body = report_body(run_worker(run, worker));
+    json_set_str(body, "task", run->id);
+    if (run->queue)
+        json_set_str(body, "queue", run->queue);
+    cJSON *stats = run_machine_stats(before_ms ? &before : NULL, &run->report.last,
+                                     run->report.last_ms - before_ms,
+                                     run->policy.limits.memory, host_available(m));
+    json_set(body, "machine_stats", stats);
+    tell(m, "workers.status_report", body);
+}
+
+void report_run_started(struct run *run)
+{
+    struct master *m = run->master;
+    char worker[256];
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "worker", run_worker(run, worker));
+    json_set_int(body, "timeout", m->waits.worker_timeout_ms / 1000);
+    json_set(body, "queues", cJSON_CreateArray());
+    tell(m, "workers.register", body);
+    run->report.registered = true;
+    report_run(run);
+    run->report.next_ms = clock_boot_ms() + (m->waits.report_ms > 1000
+                                                 ? random() % m->waits.report_ms
+                                                 : m->waits.report_ms);
+}
+
+void report_run_gone(struct run *run)
+{
+    char worker[256];
+    if (!run->report.registered)
+        return;
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "worker", run_worker(run, worker));
+    tell(run->master, "workers.unregister", body);
+}
+
+static void report_tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct report *r = w->data;
+    struct master *m = r->master;
+    int64_t now = clock_boot_ms();
+    hoststat_sample(m->hoststat);
+    if (!api_reachable(m->api))
+        return;
+    if (r->registered && now >= r->next_ms) {
+        report_master(r);
+        r->next_ms = next_time(m);
+    }
+    for (struct run *run = runs_first(m->runs); run; run = run->list_next) {
+        if (!run->report.registered || now < run->report.next_ms || !run_is_live(run))
+            continue;
+        report_run(run);
+        run->report.next_ms = next_time(m);
+    }
+}
+
+struct report *report_create(struct master *m)
+{
+    struct report *r = xcalloc(1, sizeof *r);
+    r->master = m;
+    ev_timer_init(&r->tick, report_tick_cb, 1.0, 1.0);
+    r->tick.data = r;
+    ev_timer_start(m->loop, &r->tick);
+    return r;
+}
+
+void report_destroy(struct report *r)
+{
+    if (!r)
+        return;
+    ev_timer_stop(r->master->loop, &r->tick);
+    free(r);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "master/run.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "master/link.h"
+#include "master/master.h"
+#include "master/ship.h"
+#include "run/run-dir.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct posted {
+    struct run *run;
+    enum run_event event;
+    struct posted *next;
+};
+
+static void run_timer_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct run *run = w->data;
+    void (*fn)(struct run *) = run->timer_fn;
+    run->timer_fn = NULL;
+    fn(run);
+}
+
+struct run *run_create(struct master *m, const char *id)
+{
+    struct run *run = xcalloc(1, sizeof *run);
+    run->master = m;
+    snprintf(run->id, sizeof run->id, "%s", id);
+    snprintf(run->boot, sizeof run->boot, "%s", m->boot);
+    run->agent_pidfd = run->fifo = -1;
+    run->claimed_ms = clock_wall_ms();
+    policy_from_json(NULL, &run->policy);
+    ev_init(&run->timer, run_timer_cb);
+    run->timer.data = run;
+    runs_add(m->runs, run);
+    return run;
+}
+
+static void forget_posted(struct master *m, const struct run *run)
+{
+    struct posted **p = &m->posted;
+    while (*p) {
+        struct posted *e = *p;
+        if (e->run == run) {
+            *p = e->next;
+            free(e);
+        } else {
+            p = &e->next;
+        }
+    }
+    m->posted_end = p;
+}
+
+void run_destroy(struct run *run)
+{
+    struct master *m = run->master;
+    forget_posted(m, run);
+    run_disarm(run);
+    ev_io_stop(m->loop, &run->agent_watch);
+    if (run->call)
+        api_cancel(run->call);
+    link_forget(run);
+    ship_forget(run);
+    syncer_forget(m->syncer, run);
+    if (run->agent_pidfd >= 0)
+        close(run->agent_pidfd);
+    if (run->fifo >= 0)
+        close(run->fifo);
+    runs_remove(m->runs, run);
+    free(run->name);
+    free(run->project);
+    free(run->queue);
+    free(run->queue_name);
+    free(run);
+}
+
+void run_post(struct run *run, enum run_event event)
+{
+    struct master *m = run->master;
+    struct posted *e = xcalloc(1, sizeof *e);
+    e->run = run;
+    e->event = event;
+    *m->posted_end = e;
+    m->posted_end = &e->next;
+    ev_feed_event(m->loop, &m->post_watch, EV_CUSTOM);
+}
+
+static void run_step(struct run *run, enum run_event event)
+{
+    const struct transition *t = phase_transition(run->phase, event);
+    if (!t->known) {
+        log_debug("task=%s phase=%s event=%s ignored", run->id, phase_name(run->phase),
+                  run_event_name(event));
+        return;
+    }
+    if (t->next != run->phase)
+        log_info("task=%s event=%s phase=%s->%s attempt=%u", run->id, run_event_name(event),
+                 phase_name(run->phase), phase_name(t->next), run->attempt);
+    run->phase = t->next;
+    run_act(run, t->action);
+}
+
+void run_dispatch_cb(struct ev_loop *loop, ev_prepare *w, int revents);
+
+/* One event at a time: the action behind it may destroy the run, with its other events. */
+void run_dispatch_cb(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+    struct master *m = w->data;
+    while (m->posted) {
+        struct posted *e = m->posted;
+        m->posted = e->next;
+        if (!m->posted)
+            m->posted_end = &m->posted;
+        struct run *run = e->run;
+        enum run_event event = e->event;
+        free(e);
+        run_step(run, event);
+    }
+}
+
+void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms, const char *text)
+{
+    if (run->phase >= PHASE_EXITED && run->phase != PHASE_BACKOFF) {
+        /* The verdict stands; but of a task that is gone nothing more is sent. */
+        if (cause == STOP_DELETED || cause == STOP_RESET)
+            run->stop = cause;
+        return;
+    }
+    if (run->stop == STOP_NONE || cause == STOP_DELETED || cause == STOP_RESET) {
+        run->stop = cause;
+        snprintf(run->stop_text, sizeof run->stop_text, "%s", text);
+    }
+    run->stop_grace_ms = grace_ms < 0 ? run->policy.grace_ms : grace_ms;
+    log_info("task=%s stop: %s", run->id, text);
+    run_post(run, RUN_EVENT_STOP);
+}
+
+static void note_to_spool(struct run *run, const char *text)
+{
+    auto_free char *dir = run_dir_dup(run->master->state_root, run->id);
+    struct reeve_error err;
+    int lock = run_lock(dir, &err);
+    if (lock < 0) {
+        log_warn("task=%s note not written: %s", run->id, err.text);
+        return;
+    }
+    uint64_t raw_end;
+    struct spool_writer *w = spool_writer_open(dir, &raw_end, &err);
+    if (!w || spool_writer_add(w, SPOOL_NOTE, run->attempt, clock_wall_ms(), raw_end, text,
+                               strlen(text), &err) < 0)
+        log_warn("task=%s note not written: %s", run->id, err.text);
+    spool_writer_close(w);
+    close(lock);
+}
+
+void run_note(struct run *run, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (run->peer && !run->agent_gone)
+        link_note(run, text);
+    else
+        note_to_spool(run, text);
+}
+
+void run_arm(struct run *run, int64_t after_ms, void (*fn)(struct run *))
+{
+    struct ev_loop *loop = run->master->loop;
+    run->timer_fn = fn;
+    ev_timer_stop(loop, &run->timer);
+    ev_now_update(loop);
+    ev_timer_set(&run->timer, after_ms > 0 ? (double)after_ms / 1000.0 : 0.0, 0.0);
+    ev_timer_start(loop, &run->timer);
+}
+
+void run_disarm(struct run *run)
+{
+    run->timer_fn = NULL;
+    ev_timer_stop(run->master->loop, &run->timer);
+}
+
+const char *run_group(const struct run *run, const char *leaf, char out[GROUP_PATH_SIZE])
+{
+    snprintf(out, GROUP_PATH_SIZE, "run/%s%s%s", run->id, leaf[0] ? "/" : "", leaf);
+    return out;
+}
+
+const char *run_worker(const struct run *run, char out[256])
+{
+    snprintf(out, 256, "%.180s:service:%s", run->master->worker, run->id);
+    return out;
+}
+
+bool run_is_live(const struct run *run)
+{
+    return run->phase >= PHASE_STARTING && run->phase <= PHASE_STOPPING;
+}
+
+const char *run_final_call(const struct run *run)
+{
+    if (run->stop == STOP_STATUS || run->stop == STOP_RESET || run->stop == STOP_DELETED ||
+        run->final_known)
+        return NULL;
+    if (verdict_success(&run->verdict))
+        return "tasks.completed";
+    return run->verdict.kind == VERDICT_ABORTED ? "tasks.stopped" : "tasks.failed";
+}

@@ -1,0 +1,161 @@
+/* run.h - one run: this host's work on one task, from the claim to the final status
+ *
+ * The master owns all runs. What happens to one is posted as an event and handled from the
+ * loop by the table in phase.h, so actions never recurse; a run is destroyed in the action
+ * that ends it. Fields are read by the parts of the master (ship, report, control); they are
+ * changed by run.c and run-actions.c alone, but for the groups marked below. */
+#ifndef REEVE_RUN_H
+#define REEVE_RUN_H
+
+#include "base/error.h"
+#include "cgroup/cgroup.h"
+#include "master/phase.h"
+#include "master/policy.h"
+#include "master/verdict.h"
+#include "run/spool.h"
+
+#include <cjson/cJSON.h>
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct master;
+struct peer;
+struct api_call;
+
+#define TASK_ID_SIZE 65
+#define GROUP_PATH_SIZE 96
+
+/* Why a run is being stopped, and so what the server is told at its end. */
+enum stop_cause {
+    STOP_NONE,
+    STOP_SERVER,   /* tasks.stop: "stopping" */
+    STOP_OPERATOR, /* reeve stop */
+    STOP_SHUTDOWN, /* the master goes, --on-exit stop */
+    STOP_STATUS,   /* the status was changed from outside: it stands, nothing is sent */
+    STOP_RESET,    /* the task was reset: nothing is sent */
+    STOP_DELETED   /* the task is gone: nothing is sent */
+};
+
+struct run {
+    struct master *master;
+    char id[TASK_ID_SIZE];
+    char *name, *project, *queue, *queue_name;
+    enum phase phase;
+    uint32_t attempt;  /* from 1; 0 before the first start */
+    uint32_t restarts; /* attempts that followed a failure */
+    uint32_t failures; /* in a row, for the back-off; 0 after a healthy time */
+    struct policy policy;
+
+    int64_t claimed_ms;      /* wall clock */
+    int64_t started_ms;      /* wall clock: start of the attempt; 0: none */
+    int64_t started_boot_ms; /* the same on the other clock */
+    int64_t due_ms;          /* wall clock: next attempt, in BACKOFF */
+    char boot[96];           /* identity of the boot the attempt runs on */
+
+    pid_t agent_pid;
+    uint64_t agent_start;
+    int agent_pidfd;
+    ev_io agent_watch;
+    struct peer *peer; /* link.c: its connection, NULL while there is none */
+    bool agent_gone;   /* it has ended: the spool grows no more */
+    bool recovering;   /* a lost sub-agent's group is being emptied */
+    unsigned recoveries;
+    int fifo;          /* read end held open, so that what is in it outlives the sub-agent */
+
+    pid_t payload_pid;
+    uint64_t payload_start;
+    char step[32]; /* what reeve-prepare does now */
+
+    enum stop_cause stop;
+    char stop_text[256];
+    int64_t stop_grace_ms;
+    unsigned odd_reads;    /* watch.c: consecutive looks that found the task reset */
+    int64_t abort_seen_ms; /* watch.c: when its abort callback began */
+
+    struct spool_exit exit; /* of the last attempt, if have_exit */
+    bool have_exit;
+    bool exit_acked;
+    struct verdict verdict; /* of the last attempt, once EXITED */
+    bool have_verdict;
+    bool final_known; /* the server holds a final status that is not ours: it stands */
+
+    struct {                /* ship.c */
+        struct spool_reader *reader;
+        uint64_t read;      /* offset up to which events were made */
+        uint64_t acked;     /* offset that the server has */
+        int64_t last_ms;    /* time stamp of the last event: they strictly increase */
+        bool dirty, refused;
+        struct run *next_dirty;
+    } ship;
+
+    struct {              /* report.c */
+        int64_t next_ms;  /* clock_boot_ms */
+        struct cgroup_stat last;
+        int64_t last_ms;
+        double cpu_percent;
+        bool registered;
+    } report;
+
+    ev_timer timer; /* back-off, waiting for a sub-agent, emptying a group: one at a time */
+    void (*timer_fn)(struct run *);
+    struct api_call *call; /* the one call about this run's fate */
+    struct run *next;      /* runs.c: hash chain */
+    struct run *list_next, *list_prev;
+};
+
+struct run *run_create(struct master *m, const char *id);
+/* Ends watchers, calls and descriptors; forgets it everywhere. Leaves files and processes. */
+void run_destroy(struct run *run);
+
+void run_post(struct run *run, enum run_event event);
+/* Asks for the end of the run; the first cause stands, except that "the task is gone"
+ * overrides. text: one line, by whom or why. grace_ms < 0: the policy's. */
+void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms, const char *text);
+/* A line of reeve's own for the run's log: by the sub-agent, or into the spool if it is gone. */
+void run_note(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Calls fn from the loop after a while; replaces what was armed before. */
+void run_arm(struct run *run, int64_t after_ms, void (*fn)(struct run *));
+void run_disarm(struct run *run);
+
+/* "run/<id>/payload", "run/<id>/agent", "run/<id>" */
+const char *run_group(const struct run *run, const char *leaf, char out[GROUP_PATH_SIZE]);
+/* "<worker>:service:<id>" */
+const char *run_worker(const struct run *run, char out[256]);
+/* True from the start of an attempt to its end. */
+bool run_is_live(const struct run *run);
+/* What the server is told, or NULL for nothing: "tasks.completed", ... */
+const char *run_final_call(const struct run *run);
+
+/* ---- run-actions.c ---- */
+void run_act(struct run *run, enum run_action action);
+/* Watches a sub-agent's process (recorded in agent_pid); false if it is not there any more. */
+bool run_watch_agent(struct run *run);
+/* What link.c hands on: the sub-agent connected, or reported. */
+void run_agent_ready(struct run *run);
+void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit *exit);
+/* The spool is at the server whole and the sub-agent gone. */
+void run_drained(struct run *run);
+/* Removes files and groups of a run that needs no more, then destroys it. */
+void run_remove(struct run *run);
+
+/* ---- run-state.c ---- */
+/* Writes $STATE/runs/<id>/state (renamed, not synced). */
+void run_state_save(struct run *run);
+/* The state's text, the caller's. */
+char *run_state_format_dup(const struct run *run);
+/* Reads it back into a fresh run; -1 with err. */
+int run_state_load(struct run *run, struct reeve_error *err);
+
+/* ---- runs.c: all of them ---- */
+struct runs;
+struct runs *runs_create(void);
+void runs_destroy(struct runs *r); /* and every run */
+void runs_add(struct runs *r, struct run *run);
+void runs_remove(struct runs *r, struct run *run);
+struct run *runs_find(const struct runs *r, const char *id);
+struct run *runs_first(const struct runs *r); /* then run->list_next */
+unsigned runs_count(const struct runs *r);
+
+#endif

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/* - One batch is under way at a time; what arrives meanwhile goes into the next. A batch that was
+ *   built is sent unchanged until its fate is certain.
+ * - One event carries the lines of one run that arrived within a second, 64 KiB at most; its time
+ *   stamp is the arrival of the first, and strictly later than the run's last event, since the
+ *   server sorts by milliseconds alone.
+ * - `acked` moves when the server has said that it has the events, never before.
+ * - A refused batch is taken apart, run by run, then event by event, until the bad one is alone; it
+ *   is set aside in a file and told. An event of a task that the server no longer takes events
+ *   for (deleted, published) ends the shipping of that run.
+ * - A server with the "batch" extension drops a batch it has already, so an unanswered one is
+ *   sent again as it is. Any other stores log events anew each time: there an unanswered batch is
+ *   looked up first (ship-verify.c). */
+
+#include "master/ship-internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "master/master.h"
+#include "run/run-dir.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define BATCH_BYTES (1 << 20)
+#define BATCH_EVENTS 512
+#define EVENT_BYTES 65536
+#define EVENT_SPAN_MS 1000
+#define RUN_BYTES (4 * EVENT_BYTES) /* of one run in one batch, so that none starves others */
+
+static void ship_schedule(struct ship *s, double after);
+static void batch_send(struct ship *s);
+
+static char *run_dir_of(const struct run *run)
+{
+    return run_dir_dup(run->master->state_root, run->id);
+}
+
+/* ---- building ---- */
+
+static struct part *batch_add(struct batch *b, const struct run *run, uint64_t begin)
+{
+    b->parts = xreallocarray(b->parts, b->count + 1, sizeof *b->parts);
+    struct part *p = &b->parts[b->count++];
+    memset(p, 0, sizeof *p);
+    snprintf(p->task, sizeof p->task, "%s", run->id);
+    p->begin = begin;
+    return p;
+}
+
+static int64_t event_time(struct run *run, int64_t wall_ms)
+{
+    if (wall_ms <= run->ship.last_ms)
+        wall_ms = run->ship.last_ms + 1;
+    run->ship.last_ms = wall_ms;
+    return wall_ms;
+}
+
+static cJSON *event_make(struct run *run, const char *text, int64_t ms)
+{
+    char worker[256];
+    cJSON *e = cJSON_CreateObject();
+    json_set_str(e, "type", "log");
+    json_set_str(e, "level", "INFO");
+    json_set_str(e, "task", run->id);
+    json_set_str(e, "worker", run_worker(run, worker));
+    json_set_str(e, "msg", text);
+    json_set_int(e, "timestamp", ms);
+    return e;
+}
+
+struct pending {
+    struct buf text;
+    int64_t wall_ms;
+    uint64_t begin, end;
+};
+
+static void pending_flush(struct batch *b, struct run *run, struct pending *p)
+{
+    if (!p->text.len)
+        return;
+    struct part *part = batch_add(b, run, p->begin);
+    part->end = p->end;
+    part->ms = event_time(run, p->wall_ms);
+    part->event = event_make(run, buf_str(&p->text), part->ms);
+    b->bytes += p->text.len;
+    buf_clear(&p->text);
+}
+
+static void pending_take(struct batch *b, struct run *run, struct pending *p,
+                         const struct spool_entry *e)
+{
+    if (p->text.len && (p->text.len + e->text_len + 1 > EVENT_BYTES ||
+                        e->wall_ms - p->wall_ms > EVENT_SPAN_MS))
+        pending_flush(b, run, p);
+    if (!p->text.len) {
+        p->begin = e->offset;
+        p->wall_ms = e->wall_ms;
+    }
+    buf_add(&p->text, e->text, e->text_len);
+    if (e->text_len && e->text[e->text_len - 1] != '\n')
+        buf_add_char(&p->text, '\n');
+    p->end = e->next;
+}
+
+static bool reader_ready(struct run *run)
+{
+    if (run->ship.reader)
+        return true;
+    auto_free char *dir = run_dir_of(run);
+    struct reeve_error err;
+    run->ship.reader = spool_reader_open(dir, run->ship.acked, &err);
+    if (!run->ship.reader)
+        log_debug("task=%s %s", run->id, err.text);
+    return run->ship.reader != NULL;
+}
+
+/* What was read and makes no event (exit records) is at the server with what stands before it. */
+static void batch_end_run(struct batch *b, struct run *run)
+{
+    struct part *last = b->count ? &b->parts[b->count - 1] : NULL;
+    if (last && strcmp(last->task, run->id) == 0)
+        last->end = run->ship.read;
+    else
+        run->ship.acked = run->ship.read;
+}
+
+/* Takes what the run's spool has, up to its share. False if more is left there. */
+static bool batch_take_run(struct batch *b, struct run *run)
+{
+    size_t stop_at = b->bytes + RUN_BYTES;
+    struct pending p = {.text = BUF_INIT};
+    struct spool_entry e;
+    struct reeve_error err;
+    int rc = 0;
+    bool more = false;
+    if (!reader_ready(run))
+        return true;
+    for (;;) {
+        if (b->bytes + p.text.len >= stop_at || b->count >= BATCH_EVENTS ||
+            b->bytes + p.text.len >= BATCH_BYTES) {
+            more = true;
+            break;
+        }
+        rc = spool_reader_next(run->ship.reader, &e, &err);
+        if (rc <= 0)
+            break;
+        run->ship.read = e.next;
+        if (e.type == SPOOL_OUTPUT || e.type == SPOOL_NOTE)
+            pending_take(b, run, &p, &e);
+    }
+    if (rc < 0)
+        log_error("task=%s spool: %s", run->id, err.text);
+    pending_flush(b, run, &p);
+    buf_free(&p.text);
+    batch_end_run(b, run);
+    return !more;
+}
+
+/* ---- the dirty list ---- */
+
+static void dirty_add(struct ship *s, struct run *run)
+{
+    if (run->ship.dirty)
+        return;
+    run->ship.dirty = true;
+    run->ship.next_dirty = NULL;
+    *s->dirty_end = run;
+    s->dirty_end = &run->ship.next_dirty;
+}
+
+static struct run *dirty_take(struct ship *s)
+{
+    struct run *run = s->dirty;
+    if (!run)
+        return NULL;
+    s->dirty = run->ship.next_dirty;
+    if (!s->dirty)
+        s->dirty_end = &s->dirty;
+    run->ship.dirty = false;
+    return run;
+}
+
+static void dirty_remove(struct ship *s, struct run *run)
+{
+    if (!run->ship.dirty)
+        return;
+    struct run **p = &s->dirty;
+    while (*p != run)
+        p = &(*p)->ship.next_dirty;
+    *p = run->ship.next_dirty;
+    run->ship.dirty = false;
+    s->dirty_end = &s->dirty;
+    while (*s->dirty_end)
+        s->dirty_end = &(*s->dirty_end)->ship.next_dirty;
+}
+
+/* Everything is at the server, or nothing more will be taken: says so, once the sub-agent is
+ * gone and the spool grows no more. */
+static void check_drained(struct run *run)
+{
+    if (run->phase != PHASE_DRAINING || !run->agent_gone || run->ship.dirty)
+        return;
+    if (run->ship.refused || run->ship.acked >= run->ship.read)
+        run_drained(run);
+}
+
+/* ---- answers ---- */
+
+void ship_ack(struct ship *s, struct part *part)
+{
+    struct run *run = runs_find(s->master->runs, part->task);
+    cJSON_Delete(part->event);
+    part->event = NULL;
+    if (!run || part->end <= run->ship.acked)
+        return;
+    run->ship.acked = part->end;
+}
+
+static void batch_free(struct batch *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        cJSON_Delete(b->parts[i].event);
+    free(b->parts);
+    memset(b, 0, sizeof *b);
+}
+
+/* Writes `acked` of each run in the batch, then looks who is done. */
+static void batch_settle(struct ship *s)
+{
+    for (size_t i = 0; i < s->batch.count; i++) {
+        struct part *p = &s->batch.parts[i];
+        struct run *run = runs_find(s->master->runs, p->task);
+        bool last = i + 1 == s->batch.count || strcmp(p[1].task, p->task) != 0;
+        if (!run || !last)
+            continue;
+        auto_free char *dir = run_dir_of(run);
+        struct reeve_error err;
+        if (spool_ack(dir, run->ship.acked, &err) < 0)
+            log_error("task=%s %s", run->id, err.text);
+        check_drained(run);
+    }
+    batch_free(&s->batch);
+    ship_schedule(s, (double)s->master->waits.flush_ms / 1000.0);
+}
+
+static void run_refused(struct ship *s, const char *task, const char *why)
+{
+    struct run *run = runs_find(s->master->runs, task);
+    if (!run || run->ship.refused)
+        return;
+    log_warn("task=%s the server takes no more log lines: %s", task, why);
+    run->ship.refused = true;
+    dirty_remove(s, run);
+    check_drained(run);
+}
+
+/* A refused event is kept for a person, beside the runs. */
+static void set_aside(struct ship *s, const struct part *p, const char *why)
+{
+    log_error("task=%s an event was refused by the server and is kept in "
+              "$STATE/refused/%s: %s",
+              p->task, p->task, why);
+    auto_free char *dir = path_join_dup(s->master->state_root, "refused");
+    auto_free char *path = path_join_dup(dir, p->task);
+    auto_free char *text = json_format(p->event);
+    struct reeve_error err;
+    if (dir_make(dir, 0700, &err) < 0)
+        log_error("%s", err.text);
+    FILE *f = fopen(path, "ae");
+    if (!f || fprintf(f, "%s\n", text) < 0)
+        log_error("task=%s cannot keep the refused event in %s", p->task, path);
+    if (f)
+        fclose(f);
+}
+
+/* True if the answer names this task as one that takes no events. */
+static bool answer_names(const cJSON *data, const char *message, const char *task)
+{
+    auto_free char *text = data ? json_format(data) : NULL;
+    return (text && strstr(text, task)) || (message && strstr(message, task));
+}
+
+static void note_refused_tasks(struct ship *s, const struct api_reply *r)
+{
+    for (size_t i = s->first; i < s->first + s->sent; i++) {
+        char task[TASK_ID_SIZE];
+        memcpy(task, s->batch.parts[i].task, sizeof task);
+        if (answer_names(r->data, r->message, task))
+            run_refused(s, task, r->message);
+    }
+}
+
+static void window_next(struct ship *s)
+{
+    s->first += s->sent;
+    if (s->first >= s->batch.count) {
+        s->first = s->sent = 0;
+        s->window = 0;
+        batch_settle(s);
+        return;
+    }
+    batch_send(s);
+}
+
+static void window_ack(struct ship *s)
+{
+    for (size_t i = s->first; i < s->first + s->sent; i++)
+        ship_ack(s, &s->batch.parts[i]);
+}
+
+static void on_refused(struct ship *s, const struct api_reply *r)
+{
+    if (s->sent > 1) {
+        s->window = s->sent / 2;
+        batch_send(s);
+        return;
+    }
+    struct part *p = &s->batch.parts[s->first];
+    if (r->code == 400 && (r->subcode == 101 || r->subcode == 131 || r->subcode == 113 ||
+                           answer_names(r->data, r->message, p->task)))
+        run_refused(s, p->task, r->message);
+    else
+        set_aside(s, p, r->message);
+    window_ack(s);
+    window_next(s);
+}
+
+static void ship_retry_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct ship *s = w->data;
+    batch_send(s);
+}
+
+static void retry_later(struct ship *s)
+{
+    int64_t wait = s->backoff_ms ? s->backoff_ms : 200;
+    s->backoff_ms = wait * 2 > 30000 ? 30000 : wait * 2;
+    ev_now_update(s->master->loop);
+    ev_timer_stop(s->master->loop, &s->retry);
+    ev_timer_set(&s->retry, (double)wait / 1000.0, 0.0);
+    ev_timer_start(s->master->loop, &s->retry);
+}
+
+static void on_reply(void *arg, const struct api_reply *r)
+{
+    struct ship *s = arg;
+    s->call = NULL;
+    switch (r->result) {
+    case API_OK:
+        s->backoff_ms = 0;
+        if (json_int(r->data, "added", (int64_t)s->sent) < (int64_t)s->sent)
+            note_refused_tasks(s, r);
+        window_ack(s);
+        window_next(s);
+        return;
+    case API_REFUSED:
+        /* A 5xx is the server's trouble, a 401 or 403 ours: neither says a thing of the lines. */
+        if (r->code >= 500 || r->code == 401 || r->code == 403 || r->code == 404)
+            retry_later(s);
+        else
+            on_refused(s, r);
+        return;
+    case API_UNSURE:
+        if (!api_has_extension(s->master->api, "batch")) {
+            ship_verify(s);
+            return;
+        }
+        retry_later(s);
+        return;
+    case API_NOT_SENT:
+        retry_later(s);
+        return;
+    }
+}
+
+void ship_verified(struct ship *s)
+{
+    bool all = true;
+    for (size_t i = s->first; i < s->first + s->sent; i++)
+        all = all && !s->batch.parts[i].event;
+    if (all)
+        window_next(s);
+    else
+        retry_later(s);
+}
+
+/* The name is the same for the same window of the same batch. */
+static void batch_send(struct ship *s)
+{
+    size_t left = s->batch.count - s->first;
+    s->sent = s->window && s->window < left ? s->window : left;
+    cJSON *lines = cJSON_CreateArray();
+    for (size_t i = s->first; i < s->first + s->sent; i++)
+        if (s->batch.parts[i].event)
+            cJSON_AddItemToArray(lines, cJSON_Duplicate(s->batch.parts[i].event, true));
+    snprintf(s->header, sizeof s->header, "x-reeve-batch: %s/%" PRIu64 ".%zu.%zu", s->epoch,
+             s->number, s->first, s->sent);
+    struct api_options options = {.json_lines = true, .timeout_ms = 60000};
+    if (api_has_extension(s->master->api, "batch"))
+        options.headers[0] = s->header;
+    s->call =
+        api_send(s->master->api, NULL, "events.add_batch", lines, &options, on_reply, s);
+}
+
+static void ship_flush(struct ship *s)
+{
+    if (s->batch.count)
+        return;
+    struct run *again = NULL, *run;
+    while ((run = dirty_take(s))) {
+        if (run->ship.refused)
+            continue;
+        if (batch_take_run(&s->batch, run)) {
+            check_drained(run);
+        } else {
+            run->ship.next_dirty = again;
+            again = run;
+        }
+        if (s->batch.count >= BATCH_EVENTS || s->batch.bytes >= BATCH_BYTES)
+            break;
+    }
+    while ((run = again)) {
+        again = run->ship.next_dirty;
+        dirty_add(s, run);
+    }
+    if (!s->batch.count)
+        return;
+    s->number++;
+    s->first = s->window = 0;
+    batch_send(s);
+}
+
+static void ship_timer_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    ship_flush(w->data);
+}
+
+static void ship_schedule(struct ship *s, double after)
+{
+    if (s->batch.count || !s->dirty || ev_is_active(&s->timer))
+        return;
+    ev_now_update(s->master->loop);
+    ev_timer_set(&s->timer, after, 0.0);
+    ev_timer_start(s->master->loop, &s->timer);
+}
+
+/* ---- interface ---- */
+
+struct ship *ship_create(struct master *m)
+{
+    struct ship *s = xcalloc(1, sizeof *s);
+    s->master = m;
+    s->dirty_end = &s->dirty;
+    id_new(s->epoch);
+    ev_init(&s->timer, ship_timer_cb);
+    ev_init(&s->retry, ship_retry_cb);
+    s->timer.data = s->retry.data = s;
+    return s;
+}
+
+void ship_destroy(struct ship *s)
+{
+    if (!s)
+        return;
+    ev_timer_stop(s->master->loop, &s->timer);
+    ev_timer_stop(s->master->loop, &s->retry);
+    if (s->call)
+        api_cancel(s->call);
+    batch_free(&s->batch);
+    free(s);
+}
+
+void ship_wake(struct run *run)
+{
+    struct ship *s = run->master->ship;
+    if (run->ship.refused) {
+        check_drained(run);
+        return;
+    }
+    dirty_add(s, run);
+    ship_schedule(s, 0.0);
+}
+
+void ship_forget(struct run *run)
+{
+    dirty_remove(run->master->ship, run);
+    spool_reader_close(run->ship.reader);
+    run->ship.reader = NULL;
+}
+
+int64_t ship_pending_bytes(const struct ship *s)
+{
+    int64_t bytes = 0;
+    for (struct run *run = runs_first(s->master->runs); run; run = run->list_next)
+        bytes += (int64_t)(run->ship.read - run->ship.acked);
+    return bytes;
+}

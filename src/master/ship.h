@@ -1,0 +1,21 @@
+/* ship.h - log lines of all runs on their way to the server, in shared batches */
+#ifndef REEVE_SHIP_H
+#define REEVE_SHIP_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+struct ship;
+struct master;
+struct run;
+
+struct ship *ship_create(struct master *m);
+void ship_destroy(struct ship *s);
+/* There may be records in the run's spool, or it is complete: look soon. */
+void ship_wake(struct run *run);
+void ship_forget(struct run *run);
+/* Bytes of all spools that the server has not acknowledged, as far as read. */
+int64_t ship_pending_bytes(const struct ship *s);
+
+#endif

@@ -1,0 +1,30 @@
+/* syncer.h - a thread that waits for the disk, so that the loop never does
+ *
+ * Files are replaced atomically and synced in groups: everything that was asked for while
+ * the last group was written goes into the next one, with one sync of each folder. The
+ * master has two: one for records, and one for removals, which may take long. */
+#ifndef REEVE_SYNCER_H
+#define REEVE_SYNCER_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+
+struct ev_loop;
+struct syncer;
+
+/* err is NULL when the file is on disk. Runs from the loop. */
+typedef void (*syncer_done_f)(void *arg, const struct reeve_error *err);
+
+struct syncer *syncer_create(struct ev_loop *loop, struct reeve_error *err);
+/* Waits for what is under way, then ends the thread; open callbacks do not run. */
+void syncer_destroy(struct syncer *s);
+/* Replaces path (mode 0600) by data, which is taken (malloc'd). done may be NULL. */
+void syncer_replace(struct syncer *s, const char *path, char *data, size_t n,
+                    syncer_done_f done, void *arg);
+/* Removes a folder and everything below it; a failure is logged. */
+void syncer_remove_tree(struct syncer *s, const char *path);
+/* Ends a wait: the file is still written, the callback with this arg does not run. */
+void syncer_forget(struct syncer *s, void *arg);
+
+#endif

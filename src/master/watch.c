@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/* ClearML has no push: its agents ask every few seconds for status and status_message
+ * (task_stop_signal in the SDK, worker.py). All live tasks are asked for at once here, in pages of
+ * 500, since the server silently caps there (database/model/base.py). A task that is missing in
+ * an answer is asked for alone, and only 400/101 to that means that it was deleted. */
+
+#include "master/watch.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "master/master.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PAGE 500
+/* A reset shows as "created"; one look alone may fall between a reset and the start that follows. */
+#define RESET_LOOKS 2
+
+struct watch {
+    struct master *master;
+    ev_timer timer;
+    struct api_call *call;
+    char (*ids)[TASK_ID_SIZE]; /* of this round */
+    size_t count, at, page;
+};
+
+static void round_page(struct watch *w);
+
+static bool watched(const struct run *run)
+{
+    return run_is_live(run) || run->phase == PHASE_BACKOFF;
+}
+
+static void rearm(struct watch *w)
+{
+    free(w->ids);
+    w->ids = NULL;
+    ev_timer_stop(w->master->loop, &w->timer);
+    ev_timer_set(&w->timer, (double)w->master->waits.watch_ms / 1000.0, 0.0);
+    ev_timer_start(w->master->loop, &w->timer);
+}
+
+/* The SDK asks for time to run its abort callback (runtime._abort_callback_timeout); the agent
+ * waits for that, at most 1,800 s, or until the callback says it is through. */
+static bool callback_pending(struct run *run, const cJSON *task)
+{
+    const cJSON *runtime = json_get(task, "runtime");
+    const cJSON *timeout = json_get(runtime, "_abort_callback_timeout");
+    const cJSON *completed = json_get(runtime, "_abort_callback_completed");
+    double seconds = cJSON_IsNumber(timeout)   ? timeout->valuedouble
+                     : cJSON_IsString(timeout) ? atof(timeout->valuestring)
+                                               : 0;
+    bool done = cJSON_IsTrue(completed) ||
+                (cJSON_IsNumber(completed) && completed->valuedouble != 0) ||
+                (cJSON_IsString(completed) && completed->valuestring[0] &&
+                 strcmp(completed->valuestring, "0") != 0);
+    if (!(seconds > 0) || done)
+        return false;
+    if (seconds > 1800)
+        seconds = 1800;
+    if (!run->abort_seen_ms) {
+        run->abort_seen_ms = clock_boot_ms();
+        log_info("task=%s abort: its own callback has %.0f s", run->id, seconds);
+    }
+    return clock_boot_ms() - run->abort_seen_ms < (int64_t)(seconds * 1000);
+}
+
+static void judge_status(struct run *run, const cJSON *task)
+{
+    const char *status = json_str(task, "status", "");
+    const char *message = json_str(task, "status_message", "");
+    char text[256];
+    if (strcmp(status, "created") != 0)
+        run->odd_reads = 0;
+    if (strcmp(status, "in_progress") == 0) {
+        if (strstr(message, "stopping") && !callback_pending(run, task))
+            run_stop(run, STOP_SERVER, -1, "stopped on the server (tasks.stop)");
+    } else if (strcmp(status, "created") == 0) {
+        if (++run->odd_reads >= RESET_LOOKS)
+            run_stop(run, STOP_RESET, -1, "the task was reset on the server");
+    } else if (strcmp(status, "stopped") == 0 || strcmp(status, "closed") == 0 ||
+               strcmp(status, "failed") == 0 || strcmp(status, "published") == 0 ||
+               strcmp(status, "queued") == 0) {
+        snprintf(text, sizeof text, "its status became %s on the server%s%.150s", status,
+                 message[0] ? ": " : "", message);
+        run_stop(run, STOP_STATUS, -1, text);
+    }
+    /* completed and publishing, set by the task's own code, leave it running. */
+}
+
+static void on_alone(void *arg, const struct api_reply *r)
+{
+    struct watch *w = arg;
+    w->call = NULL;
+    struct run *run = runs_find(w->master->runs, w->ids[w->at]);
+    if (run && watched(run) && run->stop == STOP_NONE) {
+        if (r->result == API_REFUSED && r->code == 400 && r->subcode == 101)
+            run_stop(run, STOP_DELETED, -1, "the task was deleted on the server");
+        else if (r->result == API_OK && json_get(r->data, "task"))
+            judge_status(run, json_get(r->data, "task"));
+    }
+    w->at++;
+    round_page(w);
+}
+
+static const cJSON *find_task(const cJSON *tasks, const char *id)
+{
+    const cJSON *t;
+    cJSON_ArrayForEach(t, tasks)
+    {
+        if (strcmp(json_str(t, "id", ""), id) == 0)
+            return t;
+    }
+    return NULL;
+}
+
+static void ask_alone(struct watch *w)
+{
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "task", w->ids[w->at]);
+    w->call = api_send(w->master->api, NULL, "tasks.get_by_id", body, NULL, on_alone, w);
+}
+
+static void on_page(void *arg, const struct api_reply *r)
+{
+    struct watch *w = arg;
+    w->call = NULL;
+    if (r->result != API_OK) {
+        rearm(w);
+        return;
+    }
+    const cJSON *tasks = json_get(r->data, "tasks");
+    size_t end = w->at + w->page, missing = 0;
+    for (size_t i = w->at; i < end; i++) {
+        struct run *run = runs_find(w->master->runs, w->ids[i]);
+        if (!run || !watched(run) || run->stop == STOP_DELETED)
+            continue;
+        const cJSON *task = find_task(tasks, run->id);
+        if (task)
+            judge_status(run, task);
+        else
+            memmove(w->ids[w->at + missing++], w->ids[i], TASK_ID_SIZE);
+    }
+    /* The missing ones stand at the front of the page now: each is asked for alone, the rest of
+     * the page is done with. */
+    memmove(w->ids[w->at + missing], w->ids[end], (w->count - end) * TASK_ID_SIZE);
+    w->count -= w->page - missing;
+    w->page = missing;
+    round_page(w);
+}
+
+static void round_page(struct watch *w)
+{
+    if (w->page) {
+        w->page--;
+        ask_alone(w);
+        return;
+    }
+    if (w->at >= w->count) {
+        rearm(w);
+        return;
+    }
+    w->page = w->count - w->at < PAGE ? w->count - w->at : PAGE;
+    cJSON *body = cJSON_CreateObject();
+    cJSON *ids = json_set(body, "id", cJSON_CreateArray());
+    for (size_t i = 0; i < w->page; i++)
+        cJSON_AddItemToArray(ids, cJSON_CreateString(w->ids[w->at + i]));
+    cJSON *fields = json_set(body, "only_fields", cJSON_CreateArray());
+    static const char *const wanted[] = {"status", "status_message",
+                                         "runtime._abort_callback_timeout",
+                                         "runtime._abort_callback_completed"};
+    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+        cJSON_AddItemToArray(fields, cJSON_CreateString(wanted[i]));
+    json_set_int(body, "page", 0);
+    json_set_int(body, "page_size", PAGE);
+    json_set_bool(body, "search_hidden", true);
+    w->call = api_send(w->master->api, NULL, "tasks.get_all", body, NULL, on_page, w);
+}
+
+static void round_begin_cb(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    struct watch *w = timer->data;
+    struct master *m = w->master;
+    w->ids = xcalloc(runs_count(m->runs) + 1, TASK_ID_SIZE);
+    w->count = w->at = w->page = 0;
+    if (api_reachable(m->api))
+        for (struct run *run = runs_first(m->runs); run; run = run->list_next)
+            if (watched(run))
+                memcpy(w->ids[w->count++], run->id, TASK_ID_SIZE);
+    round_page(w);
+}
+
+struct watch *watch_create(struct master *m)
+{
+    struct watch *w = xcalloc(1, sizeof *w);
+    w->master = m;
+    ev_init(&w->timer, round_begin_cb);
+    w->timer.data = w;
+    rearm(w);
+    return w;
+}
+
+void watch_destroy(struct watch *w)
+{
+    if (!w)
+        return;
+    ev_timer_stop(w->master->loop, &w->timer);
+    if (w->call)
+        api_cancel(w->call);
+    free(w->ids);
+    free(w);
+}
