@@ -118,7 +118,7 @@ void claim_drop(struct claim *c, const char *why)
 
 static void intent_write(struct claim *c, syncer_done_f done)
 {
-    auto_json json = cJSON_CreateObject();
+    auto_json *json = cJSON_CreateObject();
     json_set_str(json, "task", c->task);
     json_set_str(json, "queue", c->queue);
     json_set_str(json, "queue_name", c->queue_name);
@@ -145,11 +145,7 @@ static void on_spec_written(void *arg, const struct reeve_error *err)
     run_state_save(run);
     intent_remove(c);
     if (c->quota_error.text[0]) {
-        snprintf(run->exit.step, sizeof run->exit.step, "quota");
-        snprintf(run->exit.text, sizeof run->exit.text, "%s", c->quota_error.text);
-        run->exit.code = 1;
-        run->have_exit = true;
-        run_post(run, RUN_EVENT_ENDED);
+        run_fail_setup(run, "quota", c->quota_error.text);
     } else {
         run_post(run, RUN_EVENT_LAUNCH);
     }
@@ -403,7 +399,7 @@ static void recover_one(struct claims *all, const char *dir, const char *task)
     auto_free char *path = path_join_dup(dir, task);
     auto_buf text = BUF_INIT;
     struct reeve_error err;
-    auto_json json = NULL;
+    auto_json *json = NULL;
     if (file_read(path, &text, INTENT_MAX, &err) == 0)
         json = json_parse(buf_str(&text), text.len, &err);
     const char *queue = json_str(json, "queue", "");

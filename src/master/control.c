@@ -116,7 +116,7 @@ static const char *row_status(const struct run *run)
 
 cJSON *control_run_row(const struct run *run)
 {
-    char worker[256], restart[48];
+    char worker[256], restart[RESTART_TEXT_SIZE];
     cJSON *row = cJSON_CreateObject();
     json_set_str(row, "id", run->id);
     json_set_str(row, "name", run->name);
@@ -126,7 +126,7 @@ cJSON *control_run_row(const struct run *run)
     json_set_str(row, "status", row_status(run));
     json_set_str(row, "phase", phase_name(run->phase));
     json_set_int(row, "attempt", run->attempt ? run->attempt : 1);
-    json_set_str(row, "restart", policy_restart_text(&run->policy, restart));
+    json_set_str(row, "restart", restart_policy_text(run->policy.restart, run->policy.restart_max, restart));
     json_set_int(row, "restarts", run->restarts);
     json_set_str(row, "worker", run_worker(run, worker));
     if (run_is_live(run))
@@ -279,7 +279,7 @@ static const struct {
 static cJSON *answer_line(struct master *m, const char *line, size_t n)
 {
     struct reeve_error err;
-    auto_json request = json_parse(line, n, &err);
+    auto_json *request = json_parse(line, n, &err);
     if (!request)
         return answer_error(2, err.text);
     const char *name = json_str(request, "cmd", "");
@@ -332,7 +332,7 @@ static int client_read(struct client *c)
     char *newline;
     while ((newline = memchr(c->in.data, '\n', c->in.len))) {
         size_t len = (size_t)(newline - c->in.data);
-        auto_json answer = answer_line(c->control->master, c->in.data, len);
+        auto_json *answer = answer_line(c->control->master, c->in.data, len);
         auto_free char *text = json_format(answer);
         buf_add_str(&c->out, text);
         buf_add_char(&c->out, '\n');

@@ -28,7 +28,7 @@ static char *history_path_dup(const struct master *m)
 
 void history_add(const struct run *run)
 {
-    auto_json row = control_run_row(run);
+    auto_json *row = control_run_row(run);
     json_set_int(row, "finished_ms", clock_wall_ms());
     auto_free char *text = json_format(row);
     auto_free char *line = xasprintf("%s\n", text);
@@ -70,7 +70,7 @@ void history_read(struct master *m, cJSON *rows)
 
 void history_trim(struct master *m)
 {
-    auto_json rows = cJSON_CreateArray();
+    auto_json *rows = cJSON_CreateArray();
     history_read(m, rows);
     while (cJSON_GetArraySize(rows) > HISTORY_ROWS)
         cJSON_DeleteItemFromArray(rows, 0);

@@ -27,13 +27,6 @@ static const struct {
     {"write_iops", offsetof(struct limits, write_iops)},
 };
 
-static const char *const restart_names[] = {
-    [RESTART_NO] = "no",
-    [RESTART_ON_FAILURE] = "on-failure",
-    [RESTART_ALWAYS] = "always",
-    [RESTART_UNLESS_STOPPED] = "unless-stopped",
-};
-
 static cJSON *limits_to_json(const struct limits *limits)
 {
     cJSON *json = cJSON_CreateObject();
@@ -62,8 +55,8 @@ cJSON *policy_to_json(const struct policy *p)
 {
     cJSON *json = cJSON_CreateObject();
     json_set(json, "limits", limits_to_json(&p->limits));
-    json_set_str(json, "restart", restart_names[p->restart]);
-    json_set_int(json, "restart_max", p->restart_max);
+    char text[RESTART_TEXT_SIZE];
+    json_set_str(json, "restart", restart_policy_text(p->restart, p->restart_max, text));
     json_set_int(json, "grace_ms", p->grace_ms);
     json_set_int(json, "timeout_ms", p->timeout_ms);
     json_set_int(json, "stop_signal", p->stop_signal);
@@ -73,24 +66,26 @@ cJSON *policy_to_json(const struct policy *p)
 void policy_from_json(const cJSON *json, struct policy *out)
 {
     limits_from_json(json_get(json, "limits"), &out->limits);
-    out->restart = RESTART_NO;
-    const char *restart = json_str(json, "restart", "no");
-    for (size_t i = 0; i < ARRAY_SIZE(restart_names); i++)
-        if (strcmp(restart, restart_names[i]) == 0)
-            out->restart = (enum restart_kind)i;
-    out->restart_max = (int)json_int(json, "restart_max", 0);
-    out->grace_ms = json_int(json, "grace_ms", 10000);
+    if (restart_policy_parse(json_str(json, "restart", "no"), &out->restart,
+                             &out->restart_max, NULL) < 0) {
+        out->restart = RESTART_NO;
+        out->restart_max = 0;
+    }
+    out->grace_ms = json_int(json, "grace_ms", QUOTA_STOP_TIMEOUT_MS);
     out->timeout_ms = json_int(json, "timeout_ms", 0);
     out->stop_signal = (int)json_int(json, "stop_signal", SIGTERM);
 }
 
-const char *policy_restart_text(const struct policy *p, char out[48])
+void policy_from_quota(const struct quota *quota, struct policy *out)
 {
-    if (p->restart == RESTART_ON_FAILURE && p->restart_max > 0)
-        snprintf(out, 48, "%s:%d", restart_names[p->restart], p->restart_max);
-    else
-        snprintf(out, 48, "%s", restart_names[p->restart]);
-    return out;
+    *out = (struct policy){
+        .limits = quota->limits,
+        .restart = quota->restart,
+        .restart_max = quota->restart_max,
+        .grace_ms = quota->stop_timeout_ms,
+        .timeout_ms = quota->timeout_ms,
+        .stop_signal = quota->stop_signal,
+    };
 }
 
 bool policy_wants_restart(const struct policy *p, bool success, uint32_t restarts)

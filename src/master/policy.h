@@ -6,16 +6,15 @@
 
 #include "base/error.h"
 #include "cgroup/limits.h"
+#include "master/quota.h"
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum restart_kind { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS, RESTART_UNLESS_STOPPED };
-
 struct policy {
     struct limits limits;
-    enum restart_kind restart;
+    enum restart_policy restart;
     int restart_max;      /* 0: no bound */
     int64_t grace_ms;     /* between the stop signal and the end */
     int64_t timeout_ms;   /* wall clock of an attempt; 0: none */
@@ -25,8 +24,7 @@ struct policy {
 cJSON *policy_to_json(const struct policy *p);
 /* Missing members get their defaults. */
 void policy_from_json(const cJSON *json, struct policy *out);
-/* "on-failure:3" */
-const char *policy_restart_text(const struct policy *p, char out[48]);
+void policy_from_quota(const struct quota *quota, struct policy *out);
 /* Whether an attempt that ended so is followed by another. */
 bool policy_wants_restart(const struct policy *p, bool success, uint32_t restarts);
 

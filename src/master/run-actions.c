@@ -16,6 +16,7 @@
 #include "master/history.h"
 #include "master/link.h"
 #include "master/master.h"
+#include "master/pull.h"
 #include "master/report.h"
 #include "master/ship.h"
 #include "master/spec.h"
@@ -33,11 +34,7 @@
 #define KILL_STEP_MS 20
 #define RECOVERIES_MAX 3
 
-static void act_launch(struct run *run);
-static void wait_for_agent(struct run *run);
-
-/* Ends the attempt before it began: the verdict is "setup:STEP". */
-static void fail_setup(struct run *run, const char *step, const char *text)
+void run_fail_setup(struct run *run, const char *step, const char *text)
 {
     memset(&run->exit, 0, sizeof run->exit);
     run->exit.code = -1;
@@ -194,7 +191,7 @@ static void send_start(struct run *run)
     run_disarm(run);
     int spec = spec_open(run, &err);
     if (spec < 0 || link_start(run, spec, &err) < 0) {
-        fail_setup(run, "start", err.text);
+        run_fail_setup(run, "start", err.text);
         return;
     }
     /* Held, never read: what is in the FIFO survives a payload that ends while its sub-agent
@@ -276,7 +273,7 @@ static void act_launch(struct run *run)
     if (run->attempt == 1)
         report_run_started(run);
     if (make_folders(run, &err) < 0 || make_groups(run, &err) < 0) {
-        fail_setup(run, "cgroup", err.text);
+        run_fail_setup(run, "cgroup", err.text);
         return;
     }
     if (run->peer) {
@@ -284,7 +281,7 @@ static void act_launch(struct run *run)
         return;
     }
     if (!run->agent_pid && agent_spawn(run, &err) < 0) {
-        fail_setup(run, "start", err.text);
+        run_fail_setup(run, "start", err.text);
         return;
     }
     wait_for_agent(run);
@@ -352,20 +349,25 @@ static const char *end_line(const struct run *run, char out[64])
         return "Process completed successfully";
     if (v->kind == VERDICT_ABORTED)
         return "Process aborted by user";
-    snprintf(out, 64, "Process failed, exit code %d", v->signal ? -v->signal : v->code);
+    if (v->kind == VERDICT_AGENT_LOST || v->kind == VERDICT_REBOOT)
+        return "Process lost";
+    snprintf(out, 64, "Process failed, exit code %d",
+             v->signal    ? -v->signal
+             : v->code > 0 ? v->code
+                           : 1);
     return out;
 }
 
 static void note_end(struct run *run)
 {
-    char line[64], restart[48];
+    char line[64], restart[RESTART_TEXT_SIZE];
     run_note(run, "%s", end_line(run, line));
     if (!verdict_success(&run->verdict))
         run_note(run, "reeve: attempt %u ended (%s): %s", run->attempt, run->verdict.reason,
                  run->verdict.text);
     else if (run->attempt > 1)
         run_note(run, "reeve: attempt %u completed (restart %s)", run->attempt,
-                 policy_restart_text(&run->policy, restart));
+                 restart_policy_text(run->policy.restart, run->policy.restart_max, restart));
     if (run->exit.left[0])
         run_note(run, "reeve: left behind and ended: %s", run->exit.left);
 }
@@ -459,7 +461,7 @@ static void act_judge(struct run *run)
     if (run->started_boot_ms && clock_boot_ms() - run->started_boot_ms >= m->waits.healthy_ms)
         run->failures = 0;
     run_state_save(run);
-    if (run->attempt)
+    if (run->attempt || run->have_exit)
         note_end(run);
     run->exit_acked = true;
     link_ack_exit(run, run->attempt);
@@ -504,11 +506,26 @@ static void act_wait(struct run *run)
     run->failures++;
     run->restarts++;
     run->due_ms = clock_wall_ms() + wait;
-    char text[48];
+    char text[RESTART_TEXT_SIZE];
     run_note(run, "reeve: attempt %u starts in %.1f s (restart %s)", run->attempt + 1,
-             (double)wait / 1000.0, policy_restart_text(&run->policy, text));
+             (double)wait / 1000.0, restart_policy_text(run->policy.restart, run->policy.restart_max, text));
     run_state_save(run);
     run_arm(run, wait, backoff_due);
+}
+
+void run_resume(struct run *run)
+{
+    int64_t wait = run->due_ms - clock_wall_ms();
+    if (run->phase != PHASE_BACKOFF) {
+        if (!run->have_verdict)
+            make_verdict(run);
+        decide(run, true);
+        return;
+    }
+    /* A wall clock that jumped makes no wait longer than the longest one. */
+    if (wait > run->master->waits.backoff_max_ms)
+        wait = run->master->waits.backoff_max_ms;
+    run_arm(run, wait > 0 ? wait : 0, backoff_due);
 }
 
 /* ---- ACTION_DRAIN ---- */
@@ -523,6 +540,7 @@ static void agent_stuck(struct run *run)
 static void act_drain(struct run *run)
 {
     run_state_save(run);
+    pull_wake(run->master->pull);
     if (!run->agent_pid)
         run->agent_gone = true;
     if (!run->agent_gone) {

@@ -82,7 +82,7 @@ static cJSON *state_to_json(const struct run *run)
 
 char *run_state_format_dup(const struct run *run)
 {
-    auto_json json = state_to_json(run);
+    auto_json *json = state_to_json(run);
     auto_free char *text = json_format(json);
     return xasprintf("%s\ncrc %08x\n", text, crc32c(0, text, strlen(text)));
 }
@@ -144,7 +144,7 @@ int run_state_load(struct run *run, struct reeve_error *err)
     if (!newline || sscanf(newline + 1, "crc %8x", &crc) != 1 ||
         crc != crc32c(0, text.data, (size_t)(newline - text.data)))
         return reeve_error_set(err, 0, "%s is damaged", path);
-    auto_json json = json_parse(text.data, (size_t)(newline - text.data), err);
+    auto_json *json = json_parse(text.data, (size_t)(newline - text.data), err);
     if (!json)
         return -1;
     state_from_json(run, json);

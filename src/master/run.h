@@ -135,6 +135,10 @@ bool run_watch_agent(struct run *run);
 /* What link.c hands on: the sub-agent connected, or reported. */
 void run_agent_ready(struct run *run);
 void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit *exit);
+/* Ends the attempt before its payload began: the verdict is "setup:STEP". */
+void run_fail_setup(struct run *run, const char *step, const char *text);
+/* Of an adopted run: goes on in EXITED or BACKOFF. */
+void run_resume(struct run *run);
 /* The spool is at the server whole and the sub-agent gone. */
 void run_drained(struct run *run);
 /* Removes files and groups of a run that needs no more, then destroys it. */

@@ -14,8 +14,9 @@ struct run;
  * set, and the policy's defaults stand, if a value cannot be read. NULL never. */
 char *spec_make_dup(struct run *run, const cJSON *task, const char *project_name,
                     struct reeve_error *quota_err);
-/* Reads name, project, queue and policy back from spec.json. 0 or -1. */
-int spec_load(struct run *run, struct reeve_error *err);
+/* Reads name, project, queue and policy back from spec.json, and the quota's error if there was
+ * one. 0 or -1. */
+int spec_load(struct run *run, struct reeve_error *quota_err, struct reeve_error *err);
 /* A sealed memfd with spec.json and what only the payload may know: token, configuration, git
  * credentials. The descriptor, or -1. */
 int spec_open(struct run *run, struct reeve_error *err);

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/* A recorded pid is trusted with its start time and boot identity alone; a pidfd is opened first,
+ * so that the process cannot be replaced between the look and the use. */
+
+#include "master/adopt.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "master/master.h"
+#include "master/report.h"
+#include "master/ship.h"
+#include "master/spec.h"
+#include "run/run-dir.h"
+#include "run/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void set_aside(struct master *m, const char *task, const char *why)
+{
+    auto_free char *from = run_dir_dup(m->state_root, task);
+    auto_free char *damaged = path_join_dup(m->state_root, "damaged");
+    auto_free char *to = xasprintf("%s/%s.%lld", damaged, task, (long long)clock_wall_ms());
+    struct reeve_error err;
+    log_error("task=%s its files cannot be read and are set aside in $STATE/damaged: %s", task,
+              why);
+    if (dir_make(damaged, 0700, &err) < 0 || rename(from, to) < 0)
+        log_error("task=%s cannot set aside %s: %s", task, from, strerror(errno));
+}
+
+static bool same_boot(const struct run *run)
+{
+    return strcmp(run->boot, run->master->boot) == 0;
+}
+
+static void give_up_waiting(struct run *run)
+{
+    log_warn("task=%s its sub-agent lives and does not connect: replaced", run->id);
+    if (run->agent_pidfd >= 0)
+        proc_pidfd_signal(run->agent_pidfd, SIGKILL);
+}
+
+/* The sub-agent connects within seconds; until then the run is as it was recorded. */
+static bool adopt_agent(struct run *run)
+{
+    if (!run->agent_pid || !same_boot(run) || !run_watch_agent(run)) {
+        run->agent_pid = 0;
+        run->agent_gone = true;
+        return false;
+    }
+    run_arm(run, run->master->waits.agent_ms, give_up_waiting);
+    return true;
+}
+
+static void adopt_live(struct run *run)
+{
+    run->report.registered = true;
+    run->report.next_ms = 0;
+    if (adopt_agent(run))
+        return;
+    if (same_boot(run)) {
+        run_post(run, RUN_EVENT_LOST);
+        return;
+    }
+    run->payload_pid = 0;
+    run_post(run, RUN_EVENT_ENDED);
+}
+
+static void adopt_ended(struct run *run)
+{
+    run->exit_acked = true;
+    adopt_agent(run);
+    run->report.registered = true;
+    if (run->phase == PHASE_EXITED || run->phase == PHASE_BACKOFF) {
+        /* The decision was not on disk yet, or waits: it is made (again). */
+        run_resume(run);
+        return;
+    }
+    run_disarm(run);
+    run->phase = PHASE_EXITED;
+    run_post(run, RUN_EVENT_FINAL);
+}
+
+static void adopt_run(struct run *run, const struct reeve_error *quota_err)
+{
+    auto_free char *dir = run_dir_dup(run->master->state_root, run->id);
+    run->ship.acked = run->ship.read = spool_acked(dir);
+    log_info("task=%s adopted in phase %s, attempt %u", run->id, phase_name(run->phase),
+             run->attempt);
+    switch (run->phase) {
+    case PHASE_CLAIMED:
+        if (quota_err->text[0])
+            run_fail_setup(run, "quota", quota_err->text);
+        else
+            run_post(run, RUN_EVENT_LAUNCH);
+        break;
+    case PHASE_STARTING:
+    case PHASE_PREPARING:
+    case PHASE_RUNNING:
+    case PHASE_STOPPING:
+        adopt_live(run);
+        break;
+    case PHASE_EXITED:
+    case PHASE_BACKOFF:
+    case PHASE_DRAINING:
+    case PHASE_REPORTING:
+        adopt_ended(run);
+        break;
+    default:
+        run_remove(run);
+        return;
+    }
+    ship_wake(run);
+}
+
+static void adopt_one(struct master *m, const char *task)
+{
+    struct reeve_error err, quota_err = {0};
+    auto_free char *state = run_file_dup(m->state_root, task, "state");
+    struct run *run = run_create(m, task);
+    if (spec_load(run, &quota_err, &err) < 0) {
+        run_destroy(run);
+        set_aside(m, task, err.text);
+        return;
+    }
+    /* spec.json without a state: the last master ended between the two; nothing was started. */
+    if (access(state, F_OK) == 0 && run_state_load(run, &err) < 0) {
+        run_destroy(run);
+        set_aside(m, task, err.text);
+        return;
+    }
+    adopt_run(run, &quota_err);
+}
+
+static void each_name(const char *root, const char *folder,
+                      void (*fn)(struct master *m, const char *name), struct master *m)
+{
+    auto_free char *dir = path_join_dup(root, folder);
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    while (d && (e = readdir(d)))
+        if (e->d_name[0] != '.')
+            fn(m, e->d_name);
+    if (d)
+        closedir(d);
+}
+
+static void adopt_name(struct master *m, const char *name)
+{
+    if (!id_valid(name) || strlen(name) >= TASK_ID_SIZE)
+        return;
+    auto_free char *spec = run_file_dup(m->state_root, name, "spec.json");
+    if (access(spec, F_OK) == 0)
+        adopt_one(m, name);
+    else
+        /* A folder without spec.json: the intent still stands for the claim. */
+        log_info("task=%s has no spec.json yet", name);
+}
+
+static void sweep(struct master *m, const char *root)
+{
+    auto_free char *trash = path_join_dup(root, "trash");
+    if (access(trash, F_OK) == 0)
+        syncer_remove_tree(m->sweeper, trash);
+}
+
+void adopt_all(struct master *m)
+{
+    sweep(m, m->state_root);
+    sweep(m, m->run_root);
+    each_name(m->state_root, "runs", adopt_name, m);
+}

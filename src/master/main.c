@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "master/master.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static void tell_ready(int fd)
+{
+    if (fd < 0)
+        return;
+    ssize_t ignored = write(fd, "1", 1);
+    (void)ignored;
+    close(fd);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct reeve_error err = {0};
+    log_init("reeved", STDERR_FILENO);
+    enum options_result parsed = options_parse(argc, argv, &options, &err);
+    if (parsed != OPTIONS_RUN) {
+        if (parsed == OPTIONS_BAD)
+            fprintf(stderr, "reeved: %s\n", err.text);
+        options_free(&options);
+        return parsed == OPTIONS_BAD ? 2 : 0;
+    }
+    umask(0077);
+    signal(SIGPIPE, SIG_IGN);
+    srandom((unsigned)time(NULL) ^ (unsigned)getpid());
+    /* Credentials are in memory: no core, no ptrace by others of the same user. */
+    prctl(PR_SET_DUMPABLE, 0);
+    fd_raise_limit();
+    if (options.ready_fd >= 0)
+        fd_set_cloexec(options.ready_fd, 1);
+
+    struct master *m = master_create(&options, &err);
+    if (!m) {
+        fprintf(stderr, "reeved: %s\n", err.text);
+        options_free(&options);
+        return 1;
+    }
+    log_info("reeved %s serves as worker %s", PACKAGE_VERSION, m->worker);
+    tell_ready(options.ready_fd);
+    int code = master_run(m);
+    master_destroy(m);
+    options_free(&options);
+    return code;
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "master/master.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/record.h"
+#include "master/adopt.h"
+#include "master/control.h"
+#include "master/history.h"
+#include "master/link.h"
+#include "master/pull.h"
+#include "master/report.h"
+#include "master/ship.h"
+#include "master/watch.h"
+#include "run/run-dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+
+#define CLIENT_NAME "reeve-" PACKAGE_VERSION
+
+void run_dispatch_cb(struct ev_loop *loop, ev_prepare *w, int revents);
+
+/* ---- settings ---- */
+
+static int64_t wait_of(const struct config *c, const char *name, int64_t fallback)
+{
+    auto_free char *path = xasprintf("agent.reeve.waits.%s", name);
+    return config_duration_ms(c, path, fallback);
+}
+
+static void load_waits(struct master *m)
+{
+    const struct config *c = m->config;
+    int64_t poll = config_duration_ms(c, "agent.polling_interval", 5000);
+    if (m->options->polling_interval > 0)
+        poll = (int64_t)(m->options->polling_interval * 1000);
+    m->waits = (struct waits){
+        .poll_ms = wait_of(c, "poll", poll),
+        .watch_ms = wait_of(c, "watch", 2000),
+        .report_ms = wait_of(c, "report", 30000),
+        .agent_ms = wait_of(c, "agent", 10000),
+        .backoff_min_ms = wait_of(c, "backoff_min", 1000),
+        .backoff_max_ms = wait_of(c, "backoff_max", 300000),
+        .healthy_ms = wait_of(c, "healthy", 60000),
+        .linger_ms = wait_of(c, "linger", 5000),
+        .settle_ms = wait_of(c, "settle", 60000),
+        .flush_ms = wait_of(c, "flush", 100),
+        .worker_timeout_ms = wait_of(c, "worker_timeout", 90000),
+    };
+}
+
+/* CLEARML_WORKER_ID, --worker-id or <worker_name or host>:services. */
+static char *worker_id_dup(const struct master *m)
+{
+    const char *id = m->options->worker_id;
+    char host[256] = "localhost";
+    if (!id)
+        id = config_str(m->config, "agent.worker_id", NULL);
+    if (id && id[0])
+        return xstrdup(id);
+    gethostname(host, sizeof host - 1);
+    return xasprintf("%s:services", config_str(m->config, "agent.worker_name", host));
+}
+
+/* One master's groups stay apart from another's on the same host. */
+static char *cgroup_root_dup(const struct master *m)
+{
+    if (m->options->cgroup_root)
+        return xstrdup(m->options->cgroup_root);
+    const char *set = config_str(m->config, "agent.reeve.cgroup_root", NULL);
+    if (set)
+        return xstrdup(set);
+    if (strcmp(m->state_root, "/var/lib/reeve") == 0)
+        return xstrdup("reeve");
+    return xasprintf("reeve-%08x", crc32c(0, m->state_root, strlen(m->state_root)));
+}
+
+static char *program_dup(const char *name)
+{
+    const char *dir = getenv("REEVE_LIBEXEC_DIR");
+    return path_join_dup(dir && dir[0] ? dir : REEVE_LIBEXECDIR, name);
+}
+
+static int load_settings(struct master *m, struct reeve_error *err)
+{
+    m->config = config_load(m->options->config_file, err);
+    if (!m->config)
+        return -1;
+    load_waits(m);
+    m->api_url = xstrdup(config_str(m->config, "api.api_server", ""));
+    m->web_url = xstrdup(config_str(m->config, "api.web_server", ""));
+    m->files_url = xstrdup(config_str(m->config, "api.files_server", ""));
+    if (!m->api_url[0])
+        return reeve_error_set(err, 0, "no ClearML server is configured: set api.api_server in "
+                                       "clearml.conf or CLEARML_API_HOST, or use `reeve up`");
+    int level = m->options->log_level;
+    if (level < 0)
+        level = log_level_parse(config_str(m->config, "agent.log_level", "info"));
+    log_set_level(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level);
+    m->capacity = (unsigned)m->options->services;
+    m->worker = worker_id_dup(m);
+    m->subagent_path = program_dup("reeve-subagent");
+    m->prepare_path = program_dup("reeve-prepare");
+    if (access(m->subagent_path, X_OK) < 0 || access(m->prepare_path, X_OK) < 0)
+        return reeve_error_set(err, errno, "cannot execute %s or reeve-prepare beside it",
+                               m->subagent_path);
+    return 0;
+}
+
+/* ---- files ---- */
+
+static int take_lock(struct master *m, struct reeve_error *err)
+{
+    auto_free char *path = path_join_dup(m->state_root, "master.lock");
+    m->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (m->lock < 0)
+        return reeve_error_set(err, errno, "open %s", path);
+    if (flock(m->lock, LOCK_EX | LOCK_NB) < 0)
+        return reeve_error_set(err, 0, "another reeved serves %s already; see `reeve status`",
+                               m->state_root);
+    char pid[32];
+    int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
+    if (ftruncate(m->lock, 0) < 0 || fd_pwrite_all(m->lock, pid, (size_t)n, 0) < 0)
+        return reeve_error_set(err, errno, "write %s", path);
+    return 0;
+}
+
+static int make_folders(struct master *m, struct reeve_error *err)
+{
+    static const char *const folders[] = {"runs", "intents", "cache"};
+    m->state_root = state_root_dup(m->options->state_dir);
+    m->run_root = run_root_dup(m->options->run_dir);
+    for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+        auto_free char *dir = path_join_dup(m->state_root, folders[i]);
+        if (dir_make(dir, 0700, err) < 0)
+            return -1;
+    }
+    auto_free char *runs = path_join_dup(m->run_root, "runs");
+    return dir_make(runs, 0700, err) < 0 ? -1 : take_lock(m, err);
+}
+
+/* ---- parts ---- */
+
+static void on_reachable(void *arg, bool reachable, const char *why)
+{
+    struct master *m = arg;
+    if (reachable) {
+        log_info("the server %s answers again", m->api_url);
+        pull_wake(m->pull);
+    } else {
+        log_warn("the server %s cannot be reached: %s; runs go on, log lines wait on disk",
+                 m->api_url, why);
+    }
+}
+
+static int make_api(struct master *m, struct reeve_error *err)
+{
+    struct api_config config = {
+        .url = m->api_url,
+        .access_key = config_str(m->config, "api.credentials.access_key", NULL),
+        .secret_key = config_str(m->config, "api.credentials.secret_key", NULL),
+        .token = config_str(m->config, "api.auth.token", NULL),
+        .worker = m->worker,
+        .client = CLIENT_NAME,
+        .verify = config_bool(m->config, "api.verify_certificate", true),
+        .ca_file = config_str(m->config, "api.ca_file", NULL),
+        /* Each queue has a long poll of its own beside the calls. */
+        .max_connections = 4 + (int)(m->options->queue_count ? m->options->queue_count : 1),
+        .token_expiration_s = 31536000,
+    };
+    m->api = api_create(m->loop, &config, err);
+    if (!m->api)
+        return -1;
+    api_on_reachable(m->api, on_reachable, m);
+    return 0;
+}
+
+static int make_parts(struct master *m, struct reeve_error *err)
+{
+    auto_free char *root = cgroup_root_dup(m);
+    m->cgroups = cgroup_host_open(root, err);
+    if (!m->cgroups)
+        return -1;
+    m->syncer = syncer_create(m->loop, err);
+    m->sweeper = m->syncer ? syncer_create(m->loop, err) : NULL;
+    if (!m->sweeper || make_api(m, err) < 0)
+        return -1;
+    m->runs = runs_create();
+    m->hoststat = hoststat_create();
+    m->ship = ship_create(m);
+    m->pull = pull_create(m);
+    m->report = report_create(m);
+    m->watch = watch_create(m);
+    m->link = link_create(m, err);
+    if (!m->link)
+        return -1;
+    m->control = control_create(m, err);
+    return m->control ? 0 : -1;
+}
+
+static void signal_end_cb(struct ev_loop *loop, ev_signal *w, int revents)
+{
+    struct master *m = w->data;
+    log_info("signal %d: ending, runs are %s", w->signum,
+             m->options->stop_runs ? "stopped" : "left alive");
+    master_shutdown(m, m->options->stop_runs);
+}
+
+static void watch_signal(struct master *m, ev_signal *w, int signal)
+{
+    ev_signal_init(w, signal_end_cb, signal);
+    w->data = m;
+    ev_signal_start(m->loop, w);
+}
+
+struct master *master_create(struct options *options, struct reeve_error *err)
+{
+    struct master *m = xcalloc(1, sizeof *m);
+    m->options = options;
+    m->lock = -1;
+    m->posted_end = &m->posted;
+    m->started_boot_ms = clock_boot_ms();
+    proc_boot_identity(m->boot);
+    m->loop = ev_loop_new(EVFLAG_AUTO);
+    if (!m->loop) {
+        reeve_error_set(err, errno, "make the event loop");
+        free(m);
+        return NULL;
+    }
+    ev_init(&m->post_watch, run_dispatch_cb);
+    m->post_watch.data = m;
+    if (load_settings(m, err) < 0 || make_folders(m, err) < 0 || make_parts(m, err) < 0) {
+        master_destroy(m);
+        return NULL;
+    }
+    watch_signal(m, &m->sigterm, SIGTERM);
+    watch_signal(m, &m->sigint, SIGINT);
+    watch_signal(m, &m->sighup, SIGHUP);
+    history_trim(m);
+    adopt_all(m);
+    pull_start(m->pull);
+    return m;
+}
+
+void master_destroy(struct master *m)
+{
+    if (!m)
+        return;
+    ev_signal_stop(m->loop, &m->sigterm);
+    ev_signal_stop(m->loop, &m->sigint);
+    ev_signal_stop(m->loop, &m->sighup);
+    ev_timer_stop(m->loop, &m->exit_timer);
+    control_destroy(m->control);
+    link_destroy(m->link);
+    watch_destroy(m->watch);
+    report_destroy(m->report);
+    pull_destroy(m->pull);
+    runs_destroy(m->runs);
+    ship_destroy(m->ship);
+    if (m->hoststat)
+        hoststat_destroy(m->hoststat);
+    api_destroy(m->api);
+    syncer_destroy(m->syncer);
+    syncer_destroy(m->sweeper);
+    cgroup_host_close(m->cgroups, true);
+    config_destroy(m->config);
+    if (m->lock >= 0)
+        close(m->lock);
+    ev_loop_destroy(m->loop);
+    free(m->api_url);
+    free(m->web_url);
+    free(m->files_url);
+    free(m->worker);
+    free(m->subagent_path);
+    free(m->prepare_path);
+    free(m->state_root);
+    free(m->run_root);
+    free(m);
+}
+
+int master_run(struct master *m)
+{
+    ev_run(m->loop, 0);
+    return m->exit_code;
+}
+
+/* ---- the end ---- */
+
+static void leave_loop(struct master *m)
+{
+    ev_break(m->loop, EVBREAK_ALL);
+}
+
+static void leave_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct master *m = w->data;
+    log_warn("not everything could be told to the server in time; the next start goes on");
+    leave_loop(m);
+}
+
+static bool waits_for_runs(const struct master *m)
+{
+    return m->stop_runs && runs_count(m->runs) > 0;
+}
+
+static void leave_when_done(struct master *m)
+{
+    if (waits_for_runs(m))
+        return;
+    report_leave(m->report, leave_loop);
+}
+
+void master_run_gone(struct master *m)
+{
+    if (m->exiting)
+        leave_when_done(m);
+}
+
+static int64_t longest_grace(const struct master *m)
+{
+    int64_t longest = 0;
+    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
+        if (run->policy.grace_ms > longest)
+            longest = run->policy.grace_ms;
+    return longest;
+}
+
+void master_shutdown(struct master *m, bool stop_runs)
+{
+    if (m->exiting) {
+        leave_loop(m); /* asked twice: now */
+        return;
+    }
+    m->exiting = true;
+    m->stop_runs = stop_runs;
+    pull_stop(m->pull);
+    int64_t wait = 3000;
+    if (stop_runs) {
+        for (struct run *run = runs_first(m->runs); run; run = run->list_next)
+            run_stop(run, STOP_SHUTDOWN, -1, "reeved is shutting down");
+        wait = longest_grace(m) + 15000;
+    }
+    ev_timer_init(&m->exit_timer, leave_cb, (double)wait / 1000.0, 0.0);
+    m->exit_timer.data = m;
+    ev_timer_start(m->loop, &m->exit_timer);
+    leave_when_done(m);
+}

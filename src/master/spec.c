@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "master/spec.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "master/master.h"
+#include "master/quota.h"
+#include "run/run-dir.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SPEC_VERSION 1
+#define SPEC_MAX (96 << 20) /* scripts of 20 MB are seen; the server bounds a document at 64 MB */
+
+/* ---- spec.json ---- */
+
+static cJSON *words_to_json(const struct words *w)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < w->n; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(w->v[i]));
+    return list;
+}
+
+static cJSON *env_to_json(const struct words *env)
+{
+    cJSON *object = cJSON_CreateObject();
+    for (size_t i = 0; i < env->n; i++) {
+        char *equals = strchr(env->v[i], '=');
+        if (!equals)
+            continue;
+        auto_free char *name = xstrndup(env->v[i], (size_t)(equals - env->v[i]));
+        json_set_str(object, name, equals + 1);
+    }
+    return object;
+}
+
+static void copy_member(cJSON *to, const cJSON *from, const char *name)
+{
+    const cJSON *v = json_get(from, name);
+    if (v)
+        json_set(to, name, cJSON_Duplicate(v, true));
+}
+
+static cJSON *script_to_json(const cJSON *task)
+{
+    static const char *const fields[] = {"repository", "branch", "tag", "version_num",
+                                         "entry_point", "working_dir", "binary", "diff",
+                                         "requirements"};
+    cJSON *script = cJSON_CreateObject();
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+        copy_member(script, json_get(task, "script"), fields[i]);
+    return script;
+}
+
+static void resolve_policy(struct run *run, const cJSON *task, cJSON *spec,
+                           struct reeve_error *quota_err)
+{
+    struct quota quota;
+    memset(&quota, 0, sizeof quota);
+    if (quota_resolve(task, run->master->config, &quota, quota_err) < 0) {
+        policy_from_json(NULL, &run->policy);
+        json_set_str(spec, "quota_error", quota_err->text);
+    } else {
+        policy_from_quota(&quota, &run->policy);
+        json_set(spec, "env", env_to_json(&quota.env));
+        json_set(spec, "notes", words_to_json(&quota.notes));
+        quota_free(&quota);
+    }
+    json_set(spec, "policy", policy_to_json(&run->policy));
+}
+
+char *spec_make_dup(struct run *run, const cJSON *task, const char *project_name,
+                    struct reeve_error *quota_err)
+{
+    auto_json *spec = cJSON_CreateObject();
+    free(run->name);
+    free(run->project);
+    run->name = xstrdup(json_str(task, "name", run->id));
+    run->project = xstrdup(project_name);
+    json_set_int(spec, "version", SPEC_VERSION);
+    json_set_str(spec, "task", run->id);
+    json_set_str(spec, "name", run->name);
+    json_set_str(spec, "project", run->project);
+    json_set_str(spec, "queue", run->queue);
+    json_set_str(spec, "queue_name", run->queue_name);
+    json_set(spec, "script", script_to_json(task));
+    copy_member(spec, task, "container");
+    resolve_policy(run, task, spec, quota_err);
+    return json_format(spec);
+}
+
+static cJSON *spec_read(struct run *run, struct reeve_error *err)
+{
+    auto_free char *path = run_file_dup(run->master->state_root, run->id, "spec.json");
+    auto_buf text = BUF_INIT;
+    if (file_read(path, &text, SPEC_MAX, err) < 0)
+        return NULL;
+    cJSON *spec = json_parse(buf_str(&text), text.len, err);
+    if (!spec)
+        reeve_error_wrap(err, "%s", path);
+    return spec;
+}
+
+int spec_load(struct run *run, struct reeve_error *quota_err, struct reeve_error *err)
+{
+    auto_json *spec = spec_read(run, err);
+    if (!spec)
+        return -1;
+    const char *quota = json_str(spec, "quota_error", NULL);
+    if (quota)
+        reeve_error_set(quota_err, 0, "%s", quota);
+    run->name = xstrdup(json_str(spec, "name", run->id));
+    run->project = xstrdup(json_str(spec, "project", ""));
+    run->queue = xstrdup(json_str(spec, "queue", ""));
+    run->queue_name = xstrdup(json_str(spec, "queue_name", ""));
+    policy_from_json(json_get(spec, "policy"), &run->policy);
+    return 0;
+}
+
+/* ---- what the payload alone may know ---- */
+
+/* Both spellings, as the official agent sets them (worker.py, definitions.py). */
+static void set_env(cJSON *env, const char *name, const char *value)
+{
+    auto_free char *clearml = xasprintf("CLEARML_%s", name);
+    auto_free char *trains = xasprintf("TRAINS_%s", name);
+    json_set_str(env, clearml, value);
+    json_set_str(env, trains, value);
+}
+
+/* The environment in which an unmodified Task.init() attaches to this task (wire.md 7.5). The
+ * task's own -e words come last: they may override all but the identity. */
+static cJSON *payload_env(struct run *run, const cJSON *own)
+{
+    struct master *m = run->master;
+    char worker[256];
+    cJSON *env = cJSON_CreateObject();
+    set_env(env, "LOG_LEVEL", "INFO");
+    set_env(env, "LOG_TASK_TO_BACKEND", "0");
+    json_set_str(env, "CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+    json_set_str(env, "CUDA_VISIBLE_DEVICES", "none");
+    json_set_str(env, "NVIDIA_VISIBLE_DEVICES", "none");
+    const cJSON *e;
+    cJSON_ArrayForEach(e, own)
+    {
+        if (cJSON_IsString(e))
+            json_set_str(env, e->string, e->valuestring);
+    }
+    set_env(env, "TASK_ID", run->id);
+    set_env(env, "WORKER_ID", run_worker(run, worker));
+    set_env(env, "API_HOST", m->api_url);
+    set_env(env, "WEB_HOST", m->web_url);
+    set_env(env, "FILES_HOST", m->files_url);
+    if (api_token(m->api))
+        json_set_str(env, "CLEARML_AUTH_TOKEN", api_token(m->api));
+    return env;
+}
+
+static cJSON *payload_unset(void)
+{
+    static const char *const names[] = {
+        "CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY", "TRAINS_API_ACCESS_KEY",
+        "TRAINS_API_SECRET_KEY",  "CLEARML_AUTH_TOKEN",     "TRAINS_AUTH_TOKEN",
+        "CLEARML_PROC_MASTER_ID", "TRAINS_PROC_MASTER_ID",  "CLEARML_AGENT_GIT_USER",
+        "CLEARML_AGENT_GIT_PASS", "REEVE_DATA",             "REEVE_STATE_DIR",
+        "REEVE_RUN_DIR"};
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(names[i]));
+    return list;
+}
+
+/* Hosts and the sdk section; neither keys nor the agent's own settings. JSON is HOCON. */
+static char *sdk_config_dup(const struct master *m)
+{
+    auto_json *conf = cJSON_CreateObject();
+    cJSON *api = json_set(conf, "api", cJSON_CreateObject());
+    json_set_str(api, "api_server", m->api_url);
+    json_set_str(api, "web_server", m->web_url);
+    json_set_str(api, "files_server", m->files_url);
+    json_set_bool(api, "verify_certificate",
+                  config_bool(m->config, "api.verify_certificate", true));
+    const cJSON *sdk = config_json(m->config, "sdk");
+    if (sdk)
+        json_set(conf, "sdk", cJSON_Duplicate(sdk, true));
+    return json_format(conf);
+}
+
+static void add_git(cJSON *spec, const struct config *config)
+{
+    const char *user = config_str(config, "agent.git_user", NULL);
+    const char *pass = config_str(config, "agent.git_pass", NULL);
+    const char *host = config_str(config, "agent.git_host", NULL);
+    if (!user && !pass)
+        return;
+    cJSON *git = json_set(spec, "git", cJSON_CreateObject());
+    if (user)
+        json_set_str(git, "user", user);
+    if (pass)
+        json_set_str(git, "pass", pass);
+    if (host)
+        json_set_str(git, "host", host);
+}
+
+int spec_open(struct run *run, struct reeve_error *err)
+{
+    struct master *m = run->master;
+    auto_json *spec = spec_read(run, err);
+    if (!spec)
+        return -1;
+    auto_free char *state_dir = run_dir_dup(m->state_root, run->id);
+    auto_free char *run_dir = run_dir_dup(m->run_root, run->id);
+    auto_free char *cache = path_join_dup(m->state_root, "cache");
+    auto_free char *sdk = sdk_config_dup(m);
+    json_set_int(spec, "attempt", run->attempt);
+    json_set_str(spec, "state_dir", state_dir);
+    json_set_str(spec, "run_dir", run_dir);
+    json_set_str(spec, "cache_dir", cache);
+    json_set(spec, "env", payload_env(run, json_get(spec, "env")));
+    json_set(spec, "unset", payload_unset());
+    json_set_str(spec, "sdk_config", sdk);
+    json_set_str(spec, "python", config_str(m->config, "agent.python_binary", "python3"));
+    add_git(spec, m->config);
+    auto_free char *text = json_format(spec);
+    int fd = fd_sealed("reeve-spec", text, strlen(text));
+    size_t n = strlen(text);
+    explicit_bzero(text, n);
+    return fd < 0 ? reeve_error_set(err, 0, "cannot make the spec for reeve-prepare") : fd;
+}
