@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* A recorded pid is trusted with its start time and boot identity alone; a pidfd is opened first,
- * so that the process cannot be replaced between the look and the use. */
+/* A recorded pid is trusted with its start time and boot identity alone; a pidfd is
+ * opened first, so that the process cannot be replaced between the look and the use. */
 
 #include "master/adopt.h"
 
@@ -30,10 +30,12 @@ static void set_aside(struct master *m, const char *task, const char *why)
 {
     auto_free char *from = run_dir_dup(m->state_root, task);
     auto_free char *damaged = path_join_dup(m->state_root, "damaged");
-    auto_free char *to = xasprintf("%s/%s.%lld", damaged, task, (long long)clock_wall_ms());
+    auto_free char *to =
+        xasprintf("%s/%s.%lld", damaged, task, (long long)clock_wall_ms());
     struct reeve_error err;
-    log_error("task=%s its files cannot be read and are set aside in $STATE/damaged: %s", task,
-              why);
+    log_error(
+        "task=%s its files cannot be read and are set aside in $STATE/damaged: %s",
+        task, why);
     if (dir_make(damaged, 0700, &err) < 0 || rename(from, to) < 0)
         log_error("task=%s cannot set aside %s: %s", task, from, strerror(errno));
 }
@@ -133,7 +135,8 @@ static void adopt_one(struct master *m, const char *task)
         set_aside(m, task, err.text);
         return;
     }
-    /* spec.json without a state: the last master ended between the two; nothing was started. */
+    /* spec.json without a state: the last master ended between the two; nothing was
+     * started. */
     if (access(state, F_OK) == 0 && run_state_load(run, &err) < 0) {
         run_destroy(run);
         set_aside(m, task, err.text);

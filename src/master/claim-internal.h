@@ -43,7 +43,8 @@ struct claims {
     struct master *master;
     struct claim *first;
     unsigned count;
-    struct known_project projects[KNOWN_PROJECTS]; /* names change seldom; shown alone */
+    struct known_project
+        projects[KNOWN_PROJECTS]; /* names change seldom; shown alone */
     unsigned next_project;
 };
 
@@ -60,6 +61,7 @@ void claim_write_spec(struct claim *c);
 /* An unanswered pop, and the task is not the head any more: whose is it? */
 void claim_settle(struct claim *c);
 void claims_remember_project(struct claims *all, const char *id, const char *name);
-bool claims_known_project(const struct claims *all, const char *id, char *name, size_t size);
+bool claims_known_project(const struct claims *all, const char *id, char *name,
+                          size_t size);
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* A pop has no answer and the task is not the head of its queue. Two hosts may have peeked the same
- * head, so "queued, and in no queue" alone does not make it ours: wait, put our mark into
- * status_message, wait again, read. Still queued and still our mark: ours. A host with a certain
- * pop has moved the task to in_progress long before the first wait is over. */
+/* A pop has no answer and the task is not the head of its queue. Two hosts may have
+ * peeked the same head, so "queued, and in no queue" alone does not make it ours: wait,
+ * put our mark into status_message, wait again, read. Still queued and still our mark:
+ * ours. A host with a certain pop has moved the task to in_progress long before the
+ * first wait is over. */
 
 #include "master/claim-internal.h"
 
@@ -85,7 +86,8 @@ static void on_second_look(void *arg, const struct api_reply *r)
     json_set_str(body, "task", c->task);
     json_set_str(body, "status_message", mark);
     struct api_options options = {.retry = API_RETRY_SAFE};
-    c->call = api_send(c->master->api, NULL, "tasks.update", body, &options, on_marked, c);
+    c->call =
+        api_send(c->master->api, NULL, "tasks.update", body, &options, on_marked, c);
 }
 
 static void second_look(struct claim *c)
@@ -116,8 +118,9 @@ static void on_queues(void *arg, const struct api_reply *r)
         return;
     }
     if (entries_have(json_get(r->data, "queues"), c->task)) {
-        /* Behind others in a queue. The unanswered pop may still be carried out when the task comes
-         * to the head, so the intent stays, and the pop is sent again until it has an answer. */
+        /* Behind others in a queue. The unanswered pop may still be carried out when
+         * the task comes to the head, so the intent stays, and the pop is sent again
+         * until it has an answer. */
         claim_later(c, c->master->waits.poll_ms, claim_pop);
         return;
     }
@@ -140,7 +143,8 @@ static void on_first_look(void *arg, const struct api_reply *r)
     cJSON_AddItemToArray(fields, cJSON_CreateString("entries"));
     json_set_bool(body, "search_hidden", true);
     struct api_options options = {.retry = API_RETRY_SAFE};
-    c->call = api_send(c->master->api, NULL, "queues.get_all", body, &options, on_queues, c);
+    c->call =
+        api_send(c->master->api, NULL, "queues.get_all", body, &options, on_queues, c);
 }
 
 void claim_settle(struct claim *c)

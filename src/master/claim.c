@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* - An intent ends only by a certain answer. After an unanswered pop the conditional pop is sent
- *   again: if the task is still the head, that is the answer; if not, the claim is settled
- *   (claim-settle.c).
- * - tasks.dequeue {new_status: in_progress} answers updated: 0 for a task that was stopped, reset or
- *   deleted since the pop, where tasks.started would revive it (task_bll.py, state machine of
- *   task/utils.py).
- * - The intent is removed when spec.json is on disk: from then on the run's folder stands for it. */
+/* - An intent ends only by a certain answer. After an unanswered pop the conditional
+ * pop is sent again: if the task is still the head, that is the answer; if not, the
+ * claim is settled (claim-settle.c).
+ * - tasks.dequeue {new_status: in_progress} answers updated: 0 for a task that was
+ * stopped, reset or deleted since the pop, where tasks.started would revive it
+ * (task_bll.py, state machine of task/utils.py).
+ * - The intent is removed when spec.json is on disk: from then on the run's folder
+ * stands for it. */
 
 #include "master/claim-internal.h"
 
@@ -191,15 +192,16 @@ static void both_done(struct claim *c)
     if (!c->started || !c->document)
         return;
     const char *project = json_str(c->document, "project", "");
-    if (!project[0] || claims_known_project(c->all, project, c->project, sizeof c->project)) {
+    if (!project[0] ||
+        claims_known_project(c->all, project, c->project, sizeof c->project)) {
         claim_write_spec(c);
         return;
     }
     cJSON *body = cJSON_CreateObject();
     json_set_str(body, "project", project);
     struct api_options options = {.retry = API_RETRY_NONE, .timeout_ms = 5000};
-    c->call =
-        api_send(c->master->api, NULL, "projects.get_by_id", body, &options, on_project, c);
+    c->call = api_send(c->master->api, NULL, "projects.get_by_id", body, &options,
+                       on_project, c);
 }
 
 static void on_document(void *arg, const struct api_reply *r)
@@ -235,10 +237,11 @@ static void ask_document(struct claim *c)
     json_set_str(started, "status_reason", "");
     auto_free char *message = xasprintf("pulled by reeve worker %s", c->master->worker);
     json_set_str(started, "status_message", message);
-    c->start_call =
-        api_send(c->master->api, NULL, "tasks.started", started, &options, on_started, c);
+    c->start_call = api_send(c->master->api, NULL, "tasks.started", started, &options,
+                             on_started, c);
     json_set_str(get, "task", c->task);
-    c->call = api_send(c->master->api, NULL, "tasks.get_by_id", get, &options, on_document, c);
+    c->call = api_send(c->master->api, NULL, "tasks.get_by_id", get, &options,
+                       on_document, c);
 }
 
 static void on_taken(void *arg, const struct api_reply *r)
@@ -260,7 +263,8 @@ void claim_take(struct claim *c)
     json_set_str(body, "task", c->task);
     json_set_str(body, "new_status", "in_progress");
     struct api_options options = {.retry = API_RETRY_SAFE};
-    c->call = api_send(c->master->api, NULL, "tasks.dequeue", body, &options, on_taken, c);
+    c->call =
+        api_send(c->master->api, NULL, "tasks.dequeue", body, &options, on_taken, c);
 }
 
 /* ---- the pop ---- */
@@ -273,11 +277,12 @@ static void on_other_intent(void *arg, const struct reeve_error *err)
     claim_take(c);
 }
 
-/* A server that does not know `task` in the request (API before 2.21) has popped its head, whatever
- * that was: it is out of the queue, and ours. */
+/* A server that does not know `task` in the request (API before 2.21) has popped its
+ * head, whatever that was: it is out of the queue, and ours. */
 static void took_other(struct claim *c, const char *task)
 {
-    log_warn("task=%s the server popped %s instead: no conditional pop there", c->task, task);
+    log_warn("task=%s the server popped %s instead: no conditional pop there", c->task,
+             task);
     intent_remove(c);
     snprintf(c->task, sizeof c->task, "%s", task);
     intent_write(c, on_other_intent);
@@ -288,7 +293,8 @@ static void on_pop(void *arg, const struct api_reply *r)
     struct claim *c = arg;
     c->call = NULL;
     const char *task = json_str(json_get(r->data, "entry"), "task", "");
-    bool server_trouble = r->result == API_REFUSED && (r->code >= 500 || r->code == 401);
+    bool server_trouble =
+        r->result == API_REFUSED && (r->code >= 500 || r->code == 401);
     if (r->result == API_OK && strcmp(task, c->task) == 0) {
         claim_take(c);
     } else if (r->result == API_OK && id_valid(task)) {
@@ -383,7 +389,8 @@ void claims_remember_project(struct claims *all, const char *id, const char *nam
     snprintf(p->name, sizeof p->name, "%s", name);
 }
 
-bool claims_known_project(const struct claims *all, const char *id, char *name, size_t size)
+bool claims_known_project(const struct claims *all, const char *id, char *name,
+                          size_t size)
 {
     for (size_t i = 0; i < KNOWN_PROJECTS; i++) {
         if (strcmp(all->projects[i].id, id) == 0) {
@@ -411,7 +418,8 @@ static void recover_one(struct claims *all, const char *dir, const char *task)
         return;
     }
     log_info("task=%s an earlier master meant to take it: settling", task);
-    struct claim *c = claim_create(all, queue, json_str(json, "queue_name", queue), task);
+    struct claim *c =
+        claim_create(all, queue, json_str(json, "queue_name", queue), task);
     snprintf(c->intent, sizeof c->intent, "%s", json_str(json, "intent", c->intent));
     c->intent_ms = json_int(json, "ms", c->intent_ms);
     c->unsure = true;

@@ -1,7 +1,8 @@
 /* claim.h - from a task seen in a queue to a run of ours, losing it at no point
  *
- * Intent on disk, conditional pop, dequeue to in_progress (which a stop, reset or delete in between
- * refuses), started, document, spec.json on disk, launch: the design's section 4. */
+ * Intent on disk, conditional pop, dequeue to in_progress (which a stop, reset or
+ * delete in between refuses), started, document, spec.json on disk, launch: the
+ * design's section 4. */
 #ifndef REEVE_CLAIM_H
 #define REEVE_CLAIM_H
 
@@ -12,10 +13,12 @@ struct master;
 
 struct claims *claims_create(struct master *m);
 void claims_destroy(struct claims *c);
-/* Begins one. done runs when the pop has its answer, so that the next look can begin. */
+/* Begins one. done runs when the pop has its answer, so that the next look can begin.
+ */
 void claim_begin(struct claims *c, const char *queue, const char *queue_name,
                  const char *task, void (*popped)(void *arg), void *arg);
-/* For a server that has no conditional pop (API before 2.21): the task was popped already. */
+/* For a server that has no conditional pop (API before 2.21): the task was popped
+ * already. */
 void claim_popped(struct claims *c, const char *queue, const char *queue_name,
                   const char *task);
 /* Intents that an earlier master left. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* - The socket's mode (0600) and SO_PEERCRED decide who may ask: the master's own user and root.
- * - One request at a time per connection, at most REQUEST_MAX bytes; a client that does not read its
- *   answer is dropped when OUTPUT_MAX is reached. */
+/* - The socket's mode (0600) and SO_PEERCRED decide who may ask: the master's own user
+ * and root.
+ * - One request at a time per connection, at most REQUEST_MAX bytes; a client that does
+ * not read its answer is dropped when OUTPUT_MAX is reached. */
 
 #include "master/control.h"
 
@@ -126,7 +127,9 @@ cJSON *control_run_row(const struct run *run)
     json_set_str(row, "status", row_status(run));
     json_set_str(row, "phase", phase_name(run->phase));
     json_set_int(row, "attempt", run->attempt ? run->attempt : 1);
-    json_set_str(row, "restart", restart_policy_text(run->policy.restart, run->policy.restart_max, restart));
+    json_set_str(
+        row, "restart",
+        restart_policy_text(run->policy.restart, run->policy.restart_max, restart));
     json_set_int(row, "restarts", run->restarts);
     json_set_str(row, "worker", run_worker(run, worker));
     if (run_is_live(run))
@@ -196,7 +199,8 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
     cJSON *s = cJSON_CreateObject();
     json_set_int(s, "pid", getpid());
     json_set_str(s, "version", PACKAGE_VERSION);
-    json_set_num(s, "uptime_s", (double)(clock_boot_ms() - m->started_boot_ms) / 1000.0);
+    json_set_num(s, "uptime_s",
+                 (double)(clock_boot_ms() - m->started_boot_ms) / 1000.0);
     json_set_int(s, "rss_bytes", own_rss());
     json_set_str(s, "worker", m->worker);
     json_set(s, "queues", pull_queues(m->pull));
@@ -255,7 +259,8 @@ static cJSON *cmd_shutdown(struct master *m, const cJSON *request)
     const char *on_exit = json_str(request, "on_exit", "");
     if (on_exit[0] && strcmp(on_exit, "keep") != 0 && strcmp(on_exit, "stop") != 0)
         return answer_error(2, "on_exit is keep or stop");
-    master_shutdown(m, on_exit[0] ? strcmp(on_exit, "stop") == 0 : m->options->stop_runs);
+    master_shutdown(m,
+                    on_exit[0] ? strcmp(on_exit, "stop") == 0 : m->options->stop_runs);
     return answer_ok(cJSON_CreateObject());
 }
 
@@ -272,8 +277,8 @@ static const struct {
     const char *name;
     cJSON *(*fn)(struct master *m, const cJSON *request);
 } commands[] = {
-    {"ps", cmd_ps},           {"status", cmd_status},     {"inspect", cmd_inspect},
-    {"stop", cmd_stop},       {"shutdown", cmd_shutdown}, {"log-level", cmd_log_level},
+    {"ps", cmd_ps},     {"status", cmd_status},     {"inspect", cmd_inspect},
+    {"stop", cmd_stop}, {"shutdown", cmd_shutdown}, {"log-level", cmd_log_level},
 };
 
 static cJSON *answer_line(struct master *m, const char *line, size_t n)
@@ -286,7 +291,8 @@ static cJSON *answer_line(struct master *m, const char *line, size_t n)
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         if (strcmp(commands[i].name, name) == 0)
             return commands[i].fn(m, request);
-    return answer_error(2, "this master does not know the command; is reeve newer than reeved?");
+    return answer_error(
+        2, "this master does not know the command; is reeve newer than reeved?");
 }
 
 /* ---- connections ---- */

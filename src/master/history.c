@@ -39,7 +39,8 @@ void history_add(const struct run *run)
 }
 
 /* Lines that are no JSON (a torn write) are passed over. */
-static void each_row(const struct buf *text, void (*fn)(cJSON *row, void *arg), void *arg)
+static void each_row(const struct buf *text, void (*fn)(cJSON *row, void *arg),
+                     void *arg)
 {
     int64_t oldest = clock_wall_ms() - HISTORY_AGE_MS;
     const char *p = buf_str(text), *end = p + text->len;

@@ -1,4 +1,5 @@
-/* history.h - $STATE/history: one JSON line a finished run, the last 24 hours or 1,000 */
+/* history.h - $STATE/history: one JSON line a finished run, the last 24 hours or 1,000
+ */
 #ifndef REEVE_HISTORY_H
 #define REEVE_HISTORY_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* - A peer is accepted only if SO_PEERCRED's pid is a recorded sub-agent: the payload may have
- *   the same uid and can connect too.
+/* - A peer is accepted only if SO_PEERCRED's pid is a recorded sub-agent: the payload
+ * may have the same uid and can connect too.
  * - What a peer's full buffer does not take waits in its own list; nothing here blocks.
  * - A packet that is not well formed costs its sender the connection, not the run. */
 
@@ -21,8 +21,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Connections that have not said HELLO; a payload that opens them in a loop must not eat the
- * descriptors of the runs. */
+/* Connections that have not said HELLO; a payload that opens them in a loop must not
+ * eat the descriptors of the runs. */
 #define STRANGERS_MAX 256
 #define HELLO_SECONDS 5.0
 
@@ -185,7 +185,8 @@ static void on_hello(struct peer *p, const struct message *m)
         peer_destroy(p);
         return;
     }
-    /* The same process has connected anew: the end of its old connection is yet to be read. */
+    /* The same process has connected anew: the end of its old connection is yet to be
+     * read. */
     link_forget(run);
     stranger_remove(p);
     ev_timer_stop(p->link->master->loop, &p->hello_timer);

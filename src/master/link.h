@@ -15,8 +15,8 @@ void link_destroy(struct link *l);
 /* Closes the run's connection, if it has one. */
 void link_forget(struct run *run);
 
-/* START of run->attempt; spec (taken) is the sealed memfd for reeve-prepare. 0, or -1 if there
- * is no connection. */
+/* START of run->attempt; spec (taken) is the sealed memfd for reeve-prepare. 0, or -1
+ * if there is no connection. */
 int link_start(struct run *run, int spec, struct reeve_error *err);
 void link_stop(struct run *run, int64_t grace_ms);
 void link_note(struct run *run, const char *text);

@@ -31,8 +31,6 @@
 
 #define CLIENT_NAME "reeve-" PACKAGE_VERSION
 
-void run_dispatch_cb(struct ev_loop *loop, ev_prepare *w, int revents);
-
 /* ---- settings ---- */
 
 static int64_t wait_of(const struct config *c, const char *name, int64_t fallback)
@@ -104,8 +102,9 @@ static int load_settings(struct master *m, struct reeve_error *err)
     m->web_url = xstrdup(config_str(m->config, "api.web_server", ""));
     m->files_url = xstrdup(config_str(m->config, "api.files_server", ""));
     if (!m->api_url[0])
-        return reeve_error_set(err, 0, "no ClearML server is configured: set api.api_server in "
-                                       "clearml.conf or CLEARML_API_HOST, or use `reeve up`");
+        return reeve_error_set(err, 0,
+                               "no ClearML server is configured: set api.api_server in "
+                               "clearml.conf or CLEARML_API_HOST, or use `reeve up`");
     int level = m->options->log_level;
     if (level < 0)
         level = log_level_parse(config_str(m->config, "agent.log_level", "info"));
@@ -115,7 +114,8 @@ static int load_settings(struct master *m, struct reeve_error *err)
     m->subagent_path = program_dup("reeve-subagent");
     m->prepare_path = program_dup("reeve-prepare");
     if (access(m->subagent_path, X_OK) < 0 || access(m->prepare_path, X_OK) < 0)
-        return reeve_error_set(err, errno, "cannot execute %s or reeve-prepare beside it",
+        return reeve_error_set(err, errno,
+                               "cannot execute %s or reeve-prepare beside it",
                                m->subagent_path);
     return 0;
 }
@@ -129,7 +129,8 @@ static int take_lock(struct master *m, struct reeve_error *err)
     if (m->lock < 0)
         return reeve_error_set(err, errno, "open %s", path);
     if (flock(m->lock, LOCK_EX | LOCK_NB) < 0)
-        return reeve_error_set(err, 0, "another reeved serves %s already; see `reeve status`",
+        return reeve_error_set(err, 0,
+                               "another reeved serves %s already; see `reeve status`",
                                m->state_root);
     char pid[32];
     int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
@@ -161,8 +162,9 @@ static void on_reachable(void *arg, bool reachable, const char *why)
         log_info("the server %s answers again", m->api_url);
         pull_wake(m->pull);
     } else {
-        log_warn("the server %s cannot be reached: %s; runs go on, log lines wait on disk",
-                 m->api_url, why);
+        log_warn(
+            "the server %s cannot be reached: %s; runs go on, log lines wait on disk",
+            m->api_url, why);
     }
 }
 
@@ -178,7 +180,8 @@ static int make_api(struct master *m, struct reeve_error *err)
         .verify = config_bool(m->config, "api.verify_certificate", true),
         .ca_file = config_str(m->config, "api.ca_file", NULL),
         /* Each queue has a long poll of its own beside the calls. */
-        .max_connections = 4 + (int)(m->options->queue_count ? m->options->queue_count : 1),
+        .max_connections =
+            4 + (int)(m->options->queue_count ? m->options->queue_count : 1),
         .token_expiration_s = 31536000,
     };
     m->api = api_create(m->loop, &config, err);
@@ -242,7 +245,8 @@ struct master *master_create(struct options *options, struct reeve_error *err)
     }
     ev_init(&m->post_watch, run_dispatch_cb);
     m->post_watch.data = m;
-    if (load_settings(m, err) < 0 || make_folders(m, err) < 0 || make_parts(m, err) < 0) {
+    if (load_settings(m, err) < 0 || make_folders(m, err) < 0 ||
+        make_parts(m, err) < 0) {
         master_destroy(m);
         return NULL;
     }
@@ -307,7 +311,8 @@ static void leave_loop(struct master *m)
 static void leave_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct master *m = w->data;
-    log_warn("not everything could be told to the server in time; the next start goes on");
+    log_warn(
+        "not everything could be told to the server in time; the next start goes on");
     leave_loop(m);
 }
 

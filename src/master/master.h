@@ -1,7 +1,7 @@
 /* master.h - reeved: what its parts share
  *
- * One libev loop of its own, no blocking call. Each part is one file with a create and a
- * destroy; the parts know each other through this struct alone. */
+ * One libev loop of its own, no blocking call. Each part is one file with a create and
+ * a destroy; the parts know each other through this struct alone. */
 #ifndef REEVE_MASTER_H
 #define REEVE_MASTER_H
 
@@ -25,17 +25,18 @@ struct watch;
 struct report;
 struct control;
 
-/* Every wait of the master, so that a test can make it short: agent.reeve.waits.<name>. */
+/* Every wait of the master, so that a test can make it short: agent.reeve.waits.<name>.
+ */
 struct waits {
-    int64_t poll_ms;        /* between looks at an empty queue */
-    int64_t watch_ms;       /* between looks at the status of live tasks */
-    int64_t report_ms;      /* between status reports */
-    int64_t agent_ms;       /* for a sub-agent to connect */
+    int64_t poll_ms;   /* between looks at an empty queue */
+    int64_t watch_ms;  /* between looks at the status of live tasks */
+    int64_t report_ms; /* between status reports */
+    int64_t agent_ms;  /* for a sub-agent to connect */
     int64_t backoff_min_ms, backoff_max_ms;
-    int64_t healthy_ms;     /* an attempt that lasted this long resets the back-off */
-    int64_t linger_ms;      /* streams that outlive the first process */
-    int64_t settle_ms;      /* an unsure claim waits this long, twice */
-    int64_t flush_ms;       /* between two batches of log lines */
+    int64_t healthy_ms; /* an attempt that lasted this long resets the back-off */
+    int64_t linger_ms;  /* streams that outlive the first process */
+    int64_t settle_ms;  /* an unsure claim waits this long, twice */
+    int64_t flush_ms;   /* between two batches of log lines */
     int64_t worker_timeout_ms; /* the server forgets a silent sub-agent after this */
 };
 
@@ -79,7 +80,8 @@ struct master *master_create(struct options *options, struct reeve_error *err);
 void master_destroy(struct master *m);
 /* Runs the loop until it is told to end; the exit code. */
 int master_run(struct master *m);
-/* Begins the end: no more pulls; runs are stopped or left; last lines sent; loop left. */
+/* Begins the end: no more pulls; runs are stopped or left; last lines sent; loop left.
+ */
 void master_shutdown(struct master *m, bool stop_runs);
 /* After a run went: perhaps the last one that the end waits for. */
 void master_run_gone(struct master *m);

@@ -49,13 +49,17 @@ static const struct option long_options[] = {
 static void print_help(void)
 {
     puts("usage: reeved [OPTION]...\n"
-         "Pulls tasks from ClearML queues and runs each in a sub-agent and a cgroup of its own.\n"
-         "Stays in the foreground; `reeve daemon` starts it with clearml-agent's own flags.\n"
+         "Pulls tasks from ClearML queues and runs each in a sub-agent and a cgroup of "
+         "its own.\n"
+         "Stays in the foreground; `reeve daemon` starts it with clearml-agent's own "
+         "flags.\n"
          "\n"
-         "  --queue Q              a queue to serve, by name or id; again for more, the first has\n"
+         "  --queue Q              a queue to serve, by name or id; again for more, "
+         "the first has\n"
          "                         priority; none: the server's default queue\n"
          "  --create-queue         make queues that are missing\n"
-         "  --services-mode [N]    at most N runs at a time; no N: no bound (the default)\n"
+         "  --services-mode [N]    at most N runs at a time; no N: no bound (the "
+         "default)\n"
          "  --order-fairness       serve the queues in turn instead of by priority\n"
          "  --polling-interval S   seconds between looks at empty queues (5)\n"
          "  --worker-id ID         name as a worker (default <host>:services)\n"
@@ -63,7 +67,8 @@ static void print_help(void)
          "  --state-dir DIR        runs, spools, caches (/var/lib/reeve)\n"
          "  --run-dir DIR          sockets (/run/reeve)\n"
          "  --cgroup-root NAME     name of the cgroup that holds all runs (reeve)\n"
-         "  --on-exit keep|stop    at SIGTERM leave the runs alive (keep, the default) or end them\n"
+         "  --on-exit keep|stop    at SIGTERM leave the runs alive (keep, the default) "
+         "or end them\n"
          "  --log-level LEVEL      error, warn, info, debug\n"
          "  --ready-fd N           descriptor that gets a byte once reeved serves\n"
          "  --help, --version\n"
@@ -81,7 +86,8 @@ static int parse_count(const char *text, int *out)
     return 0;
 }
 
-static int set_option(struct options *o, int c, const char *value, struct reeve_error *err)
+static int set_option(struct options *o, int c, const char *value,
+                      struct reeve_error *err)
 {
     char *end;
     switch (c) {
@@ -107,7 +113,8 @@ static int set_option(struct options *o, int c, const char *value, struct reeve_
     case OPT_POLL:
         o->polling_interval = strtod(value, &end);
         if (*end || !(o->polling_interval > 0) || o->polling_interval > 86400)
-            return reeve_error_set(err, 0, "--polling-interval %s: seconds, above 0", value);
+            return reeve_error_set(err, 0, "--polling-interval %s: seconds, above 0",
+                                   value);
         return 0;
     case OPT_WORKER:
         o->worker_id = value;
@@ -123,7 +130,8 @@ static int set_option(struct options *o, int c, const char *value, struct reeve_
     case OPT_LOG_LEVEL:
         o->log_level = log_level_parse(value);
         if (o->log_level < 0)
-            return reeve_error_set(err, 0, "--log-level %s: error, warn, info or debug", value);
+            return reeve_error_set(err, 0, "--log-level %s: error, warn, info or debug",
+                                   value);
         return 0;
     case OPT_READY_FD:
         if (parse_count(value, &o->ready_fd) < 0)
@@ -133,8 +141,10 @@ static int set_option(struct options *o, int c, const char *value, struct reeve_
     return reeve_error_set(err, 0, "an unknown option; see reeved --help");
 }
 
-/* clearml-agent's "--services-mode 5": the number is a word of its own there, and optional. */
-static int take_services(struct options *o, int argc, char **argv, struct reeve_error *err)
+/* clearml-agent's "--services-mode 5": the number is a word of its own there, and
+ * optional. */
+static int take_services(struct options *o, int argc, char **argv,
+                         struct reeve_error *err)
 {
     const char *value = optarg;
     if (!value && optind < argc && argv[optind][0] != '\0' &&

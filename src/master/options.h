@@ -12,7 +12,7 @@ struct options {
     const char **queues; /* borrowed from argv */
     size_t queue_count;
     bool create_queue, order_fairness, stop_runs;
-    int services; /* --services-mode N: runs at a time; 0: no bound */
+    int services;            /* --services-mode N: runs at a time; 0: no bound */
     double polling_interval; /* seconds; 0: the configuration's */
     int log_level;           /* -1: the configuration's */
     int ready_fd;            /* -1: none */
@@ -20,7 +20,8 @@ struct options {
 
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_BAD };
 
-/* Prints --help and --version itself (DONE). BAD: err says which word and what to do. */
+/* Prints --help and --version itself (DONE). BAD: err says which word and what to do.
+ */
 enum options_result options_parse(int argc, char **argv, struct options *out,
                                   struct reeve_error *err);
 void options_free(struct options *o);

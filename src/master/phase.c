@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-#define TO(phase, action)                                                                \
-    {                                                                                    \
-        PHASE_##phase, ACTION_##action, 1                                                \
+#define TO(phase, action)                                                              \
+    {                                                                                  \
+        PHASE_##phase, ACTION_##action, 1                                              \
     }
 #define ON(event) [RUN_EVENT_##event]
 

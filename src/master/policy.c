@@ -56,7 +56,8 @@ cJSON *policy_to_json(const struct policy *p)
     cJSON *json = cJSON_CreateObject();
     json_set(json, "limits", limits_to_json(&p->limits));
     char text[RESTART_TEXT_SIZE];
-    json_set_str(json, "restart", restart_policy_text(p->restart, p->restart_max, text));
+    json_set_str(json, "restart",
+                 restart_policy_text(p->restart, p->restart_max, text));
     json_set_int(json, "grace_ms", p->grace_ms);
     json_set_int(json, "timeout_ms", p->timeout_ms);
     json_set_int(json, "stop_signal", p->stop_signal);

@@ -15,9 +15,9 @@
 struct policy {
     struct limits limits;
     enum restart_policy restart;
-    int restart_max;      /* 0: no bound */
-    int64_t grace_ms;     /* between the stop signal and the end */
-    int64_t timeout_ms;   /* wall clock of an attempt; 0: none */
+    int restart_max;    /* 0: no bound */
+    int64_t grace_ms;   /* between the stop signal and the end */
+    int64_t timeout_ms; /* wall clock of an attempt; 0: none */
     int stop_signal;
 };
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* - Strict priority: every round begins at the first queue; in turn: after the one that gave last.
- * - A look is asked for again at once after a hit. With an idle queue it is a long poll where the
- *   server announces that ("wait"), one for each queue; else one look each polling interval.
- * - While all slots are taken nothing is asked for: a task that this host cannot hold stays in the
- *   queue for another. */
+/* - Strict priority: every round begins at the first queue; in turn: after the one that
+ * gave last.
+ * - A look is asked for again at once after a hit. With an idle queue it is a long poll
+ * where the server announces that ("wait"), one for each queue; else one look each
+ * polling interval.
+ * - While all slots are taken nothing is asked for: a task that this host cannot hold
+ * stays in the queue for another. */
 
 #include "master/pull.h"
 
@@ -39,8 +41,8 @@ struct pull {
     size_t count;
     size_t resolving; /* index of the queue that is being found */
     bool ready, stopped, again;
-    bool claiming; /* a pop is under way */
-    bool plain;        /* the server has no peek: pop at once */
+    bool claiming;           /* a pop is under way */
+    bool plain;              /* the server has no peek: pop at once */
     size_t start, at, tried; /* of the round under way */
     struct api_call *call;
     ev_timer timer;
@@ -74,7 +76,8 @@ static void arm(struct pull *p, int64_t ms)
 
 /* ---- finding the queues ---- */
 
-/* The server reads `name` as a regular expression; the official agent sends re.escape(name). */
+/* The server reads `name` as a regular expression; the official agent sends
+ * re.escape(name). */
 static char *regex_escape_dup(const char *name)
 {
     auto_buf out = BUF_INIT;
@@ -115,13 +118,15 @@ static void queue_missing(struct pull *p, struct queue *q)
     if (p->master->options->create_queue) {
         cJSON *body = cJSON_CreateObject();
         json_set_str(body, "name", q->name);
-        p->call = api_send(p->master->api, NULL, "queues.create", body, NULL, on_created, p);
+        p->call =
+            api_send(p->master->api, NULL, "queues.create", body, NULL, on_created, p);
         return;
     }
     if (!q->told)
-        log_error("there is no queue named %s on the server: create it (reeve queue create "
-                  "%s) or start with --create-queue; looking again",
-                  q->name, q->name);
+        log_error(
+            "there is no queue named %s on the server: create it (reeve queue create "
+            "%s) or start with --create-queue; looking again",
+            q->name, q->name);
     q->told = true;
     resolve_later(p);
 }
@@ -179,8 +184,8 @@ static void resolve_next(struct pull *p)
     struct queue *q = &p->queues[p->resolving];
     cJSON *body = cJSON_CreateObject();
     if (!q->name) {
-        p->call =
-            api_send(p->master->api, NULL, "queues.get_default", body, NULL, on_default, p);
+        p->call = api_send(p->master->api, NULL, "queues.get_default", body, NULL,
+                           on_default, p);
         return;
     }
     if (looks_like_id(q->name)) {
@@ -194,7 +199,8 @@ static void resolve_next(struct pull *p)
     cJSON_AddItemToArray(fields, cJSON_CreateString("name"));
     cJSON_AddItemToArray(fields, cJSON_CreateString("id"));
     json_set_bool(body, "search_hidden", true);
-    p->call = api_send(p->master->api, NULL, "queues.get_all", body, NULL, on_queues, p);
+    p->call =
+        api_send(p->master->api, NULL, "queues.get_all", body, NULL, on_queues, p);
 }
 
 /* ---- looking ---- */
@@ -259,8 +265,8 @@ static void on_popped(void *arg)
     round_over(p, true);
 }
 
-/* The head of the queue is at work here already: its next run starts when this one is gone, so for
- * now there is nothing to take. */
+/* The head of the queue is at work here already: its next run starts when this one is
+ * gone, so for now there is nothing to take. */
 static bool busy_here(const struct pull *p, const char *task)
 {
     return runs_find(p->master->runs, task) || claims_has(p->claims, task);
@@ -288,7 +294,8 @@ static void on_peek(void *arg, const struct api_reply *r)
     struct queue *q = &p->queues[p->at];
     const char *task = json_str(r->data, "task", "");
     if (r->result == API_REFUSED && r->code == 404) {
-        log_warn("the server has no queues.peek_task: tasks are popped without an intent");
+        log_warn(
+            "the server has no queues.peek_task: tasks are popped without an intent");
         p->plain = true;
         peek_at(p);
     } else if (r->result != API_OK) {

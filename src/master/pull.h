@@ -1,4 +1,5 @@
-/* pull.h - looks into the queues, by priority or in turn, while there is room for runs */
+/* pull.h - looks into the queues, by priority or in turn, while there is room for runs
+ */
 #ifndef REEVE_PULL_H
 #define REEVE_PULL_H
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* - Every worker reports at most once per 30 s, each at its own time within that (jitter), from one
- *   tick a second.
- * - A sub-agent registers with a short time-out, so that it vanishes soon if this host dies; the
- *   server would keep a status report's implicit registration for 600 s.
+/* - Every worker reports at most once per 30 s, each at its own time within that
+ * (jitter), from one tick a second.
+ * - A sub-agent registers with a short time-out, so that it vanishes soon if this host
+ * dies; the server would keep a status report's implicit registration for 600 s.
  * - `task` is reported only while the run lives: it keeps the server's watchdog quiet
  *   (workers.status_report sets the task's last_update). */
 
@@ -82,7 +82,8 @@ static void on_registered(void *arg, const struct api_reply *reply)
 
 static void on_capacity(void *arg, const struct api_reply *reply)
 {
-    /* The open-source server has no such call: its own agents' limit is lost there too. */
+    /* The open-source server has no such call: its own agents' limit is lost there too.
+     */
     if (reply->result != API_OK)
         log_debug("workers.set_runtime_properties: %s", reply->message);
 }
@@ -97,7 +98,8 @@ static void tell_capacity(struct master *m)
     json_set_str(property, "key", "max_num_instances");
     auto_free char *value = xasprintf("%d", m->capacity ? (int)m->capacity : -1);
     json_set_str(property, "value", value);
-    api_send(m->api, NULL, "workers.set_runtime_properties", body, NULL, on_capacity, m);
+    api_send(m->api, NULL, "workers.set_runtime_properties", body, NULL, on_capacity,
+             m);
 }
 
 void report_queues_known(struct report *r)
@@ -136,11 +138,12 @@ void report_sample(struct run *run)
     char path[GROUP_PATH_SIZE];
     int64_t ms = clock_boot_ms(), elapsed = ms - run->report.last_ms;
     if ((run->report.last_ms && elapsed < SAMPLE_MIN_MS) ||
-        cgroup_read_stat(run->master->cgroups, run_group(run, "payload", path), &now, NULL) < 0)
+        cgroup_read_stat(run->master->cgroups, run_group(run, "payload", path), &now,
+                         NULL) < 0)
         return;
     if (run->report.last_ms && now.cpu_usec >= run->report.last.cpu_usec && elapsed > 0)
-        run->report.cpu_percent = (double)(now.cpu_usec - run->report.last.cpu_usec) /
-                                  (double)elapsed / 10.0;
+        run->report.cpu_percent =
+            (double)(now.cpu_usec - run->report.last.cpu_usec) / (double)elapsed / 10.0;
     run->report.last = now;
     run->report.last_ms = ms;
 }
@@ -179,9 +182,9 @@ void report_run_started(struct run *run)
     tell(m, "workers.register", body);
     run->report.registered = true;
     report_run(run);
-    run->report.next_ms = clock_boot_ms() + (m->waits.report_ms > 1000
-                                                 ? random() % m->waits.report_ms
-                                                 : m->waits.report_ms);
+    run->report.next_ms =
+        clock_boot_ms() + (m->waits.report_ms > 1000 ? random() % m->waits.report_ms
+                                                     : m->waits.report_ms);
 }
 
 void report_run_gone(struct run *run)

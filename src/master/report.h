@@ -15,7 +15,8 @@ void report_queues_known(struct report *r);
 /* A run's worker appears with its first attempt and vanishes with the run. */
 void report_run_started(struct run *run);
 void report_run_gone(struct run *run);
-/* Takes a new sample of the run's group if the last is old; sets run->report.cpu_percent. */
+/* Takes a new sample of the run's group if the last is old; sets
+ * run->report.cpu_percent. */
 void report_sample(struct run *run);
 /* The master's own end: unregisters it; done runs when that is answered or given up. */
 void report_leave(struct report *r, void (*done)(struct master *m));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* What the table in phase.c asks for. The order on disk is: what is meant to be done, then the
- * doing; so `state` is saved before the sub-agent is spawned and before each acknowledgement. */
+/* What the table in phase.c asks for. The order on disk is: what is meant to be done,
+ * then the doing; so `state` is saved before the sub-agent is spawned and before each
+ * acknowledgement. */
 
 #include "master/run.h"
 
@@ -89,8 +90,8 @@ bool run_watch_agent(struct run *run)
     return true;
 }
 
-/* The master's own environment without the keys that came with it: the payload inherits the
- * sub-agent's. */
+/* The master's own environment without the keys that came with it: the payload inherits
+ * the sub-agent's. */
 static char **agent_environment(void)
 {
     static const char *const secret[] = {
@@ -161,7 +162,8 @@ static int make_groups(struct run *run, struct reeve_error *err)
 {
     struct cgroup_host *host = run->master->cgroups;
     char path[GROUP_PATH_SIZE];
-    if (!run->agent_pid && cgroup_create(host, run_group(run, "agent", path), NULL, err) < 0 &&
+    if (!run->agent_pid &&
+        cgroup_create(host, run_group(run, "agent", path), NULL, err) < 0 &&
         err->code != EEXIST)
         return -1;
     run_group(run, "payload", path);
@@ -194,8 +196,8 @@ static void send_start(struct run *run)
         run_fail_setup(run, "start", err.text);
         return;
     }
-    /* Held, never read: what is in the FIFO survives a payload that ends while its sub-agent
-     * is dead. */
+    /* Held, never read: what is in the FIFO survives a payload that ends while its
+     * sub-agent is dead. */
     auto_free char *fifo = run_file_dup(run->master->run_root, run->id, "out");
     if (run->fifo < 0)
         run->fifo = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -221,7 +223,8 @@ void run_agent_ready(struct run *run)
     case PHASE_PREPARING:
     case PHASE_RUNNING:
         run_disarm(run);
-        /* It lives and knows of no payload: the one that did is gone with what it knew. */
+        /* It lives and knows of no payload: the one that did is gone with what it knew.
+         */
         if (!run->payload_pid)
             run_post(run, RUN_EVENT_ENDED);
         break;
@@ -308,9 +311,11 @@ static void recover_spawn(struct run *run)
     char path[GROUP_PATH_SIZE];
     run->recovering = false;
     run->payload_pid = 0;
-    /* A new sub-agent finds the synced exit, if there is one, and takes what is left in the FIFO. */
+    /* A new sub-agent finds the synced exit, if there is one, and takes what is left in
+     * the FIFO. */
     if (++run->recoveries > RECOVERIES_MAX ||
-        (cgroup_create(run->master->cgroups, run_group(run, "agent", path), NULL, &err) < 0 &&
+        (cgroup_create(run->master->cgroups, run_group(run, "agent", path), NULL,
+                       &err) < 0 &&
          err.code != EEXIST) ||
         agent_spawn(run, &err) < 0) {
         if (err.text[0])
@@ -352,7 +357,7 @@ static const char *end_line(const struct run *run, char out[64])
     if (v->kind == VERDICT_AGENT_LOST || v->kind == VERDICT_REBOOT)
         return "Process lost";
     snprintf(out, 64, "Process failed, exit code %d",
-             v->signal    ? -v->signal
+             v->signal     ? -v->signal
              : v->code > 0 ? v->code
                            : 1);
     return out;
@@ -363,11 +368,12 @@ static void note_end(struct run *run)
     char line[64], restart[RESTART_TEXT_SIZE];
     run_note(run, "%s", end_line(run, line));
     if (!verdict_success(&run->verdict))
-        run_note(run, "reeve: attempt %u ended (%s): %s", run->attempt, run->verdict.reason,
-                 run->verdict.text);
+        run_note(run, "reeve: attempt %u ended (%s): %s", run->attempt,
+                 run->verdict.reason, run->verdict.text);
     else if (run->attempt > 1)
-        run_note(run, "reeve: attempt %u completed (restart %s)", run->attempt,
-                 restart_policy_text(run->policy.restart, run->policy.restart_max, restart));
+        run_note(
+            run, "reeve: attempt %u completed (restart %s)", run->attempt,
+            restart_policy_text(run->policy.restart, run->policy.restart_max, restart));
     if (run->exit.left[0])
         run_note(run, "reeve: left behind and ended: %s", run->exit.left);
 }
@@ -409,12 +415,14 @@ static void on_runtime(void *arg, const struct api_reply *r)
     decide(run, true);
 }
 
-/* The runtime properties say which attempt this is and how the last one ended. tasks.edit
- * replaces the whole dictionary, so what was there goes along (tasks.edit, clearml-server). */
+/* The runtime properties say which attempt this is and how the last one ended.
+ * tasks.edit replaces the whole dictionary, so what was there goes along (tasks.edit,
+ * clearml-server). */
 static void write_runtime(struct run *run, const cJSON *task)
 {
     const cJSON *old = json_get(task, "runtime");
-    cJSON *runtime = cJSON_IsObject(old) ? cJSON_Duplicate(old, true) : cJSON_CreateObject();
+    cJSON *runtime =
+        cJSON_IsObject(old) ? cJSON_Duplicate(old, true) : cJSON_CreateObject();
     json_set_str(runtime, "reeve.last_reason", run->verdict.reason);
     json_set_str(runtime, "reeve.last_text", run->verdict.text);
     json_set_int(runtime, "reeve.attempt", run->attempt + 1);
@@ -423,7 +431,8 @@ static void write_runtime(struct run *run, const cJSON *task)
     json_set_bool(body, "force", true);
     json_set(body, "runtime", runtime);
     struct api_options options = {.retry = API_RETRY_NONE, .timeout_ms = 5000};
-    run->call = api_send(run->master->api, NULL, "tasks.edit", body, &options, on_runtime, run);
+    run->call =
+        api_send(run->master->api, NULL, "tasks.edit", body, &options, on_runtime, run);
 }
 
 static void on_status(void *arg, const struct api_reply *r)
@@ -432,7 +441,8 @@ static void on_status(void *arg, const struct api_reply *r)
     run->call = NULL;
     const cJSON *task = cJSON_GetArrayItem(json_get(r->data, "tasks"), 0);
     if (r->result != API_OK) {
-        /* The server is away; whether the task was aborted meanwhile shows at the next look. */
+        /* The server is away; whether the task was aborted meanwhile shows at the next
+         * look. */
         decide(run, true);
     } else if (!task) {
         run->stop = STOP_DELETED;
@@ -458,7 +468,8 @@ static void act_judge(struct run *run)
     }
     run_disarm(run);
     make_verdict(run);
-    if (run->started_boot_ms && clock_boot_ms() - run->started_boot_ms >= m->waits.healthy_ms)
+    if (run->started_boot_ms &&
+        clock_boot_ms() - run->started_boot_ms >= m->waits.healthy_ms)
         run->failures = 0;
     run_state_save(run);
     if (run->attempt || run->have_exit)
@@ -467,11 +478,12 @@ static void act_judge(struct run *run)
     link_ack_exit(run, run->attempt);
     if (cgroup_remove(m->cgroups, run_group(run, "payload", path), &err) < 0)
         log_debug("task=%s %s", run->id, err.text);
-    log_info("task=%s attempt=%u reason=%s %s", run->id, run->attempt, run->verdict.reason,
-             run->verdict.text);
+    log_info("task=%s attempt=%u reason=%s %s", run->id, run->attempt,
+             run->verdict.reason, run->verdict.text);
 
     if (run->stop != STOP_NONE ||
-        !policy_wants_restart(&run->policy, verdict_success(&run->verdict), run->restarts)) {
+        !policy_wants_restart(&run->policy, verdict_success(&run->verdict),
+                              run->restarts)) {
         decide(run, false);
         return;
     }
@@ -501,14 +513,16 @@ static void act_wait(struct run *run)
         wait *= 2;
     if (wait > w->backoff_max_ms)
         wait = w->backoff_max_ms;
-    /* Up to a tenth later, so that services that failed together do not start together. */
+    /* Up to a tenth later, so that services that failed together do not start together.
+     */
     wait += wait > 10 ? random() % (wait / 10) : 0;
     run->failures++;
     run->restarts++;
     run->due_ms = clock_wall_ms() + wait;
     char text[RESTART_TEXT_SIZE];
     run_note(run, "reeve: attempt %u starts in %.1f s (restart %s)", run->attempt + 1,
-             (double)wait / 1000.0, restart_policy_text(run->policy.restart, run->policy.restart_max, text));
+             (double)wait / 1000.0,
+             restart_policy_text(run->policy.restart, run->policy.restart_max, text));
     run_state_save(run);
     run_arm(run, wait, backoff_due);
 }
@@ -562,7 +576,8 @@ static void on_final(void *arg, const struct api_reply *r)
     struct run *run = arg;
     run->call = NULL;
     if (r->result == API_REFUSED)
-        /* 400/110: the payload's SDK, or a person, has set a final status: it stands. */
+        /* 400/110: the payload's SDK, or a person, has set a final status: it stands.
+         */
         log_info("task=%s the server keeps its own status: %s", run->id, r->message);
     run_post(run, RUN_EVENT_REPORTED);
 }
@@ -583,7 +598,8 @@ static void act_report(struct run *run)
     json_set_str(body, "status_reason", run->verdict.reason);
     json_set_str(body, "status_message", message);
     struct api_options options = {.retry = API_RETRY_SAFE};
-    run->call = api_send(run->master->api, NULL, endpoint, body, &options, on_final, run);
+    run->call =
+        api_send(run->master->api, NULL, endpoint, body, &options, on_final, run);
 }
 
 /* ---- ACTION_REMOVE ---- */
@@ -596,14 +612,16 @@ static void remove_groups(struct run *run)
         log_warn("task=%s %s", run->id, err.text);
 }
 
-/* Out of the way at once, by a rename; the removal itself may take long and is not waited for. */
+/* Out of the way at once, by a rename; the removal itself may take long and is not
+ * waited for. */
 static void discard(struct run *run, const char *root)
 {
     struct master *m = run->master;
     struct reeve_error err;
     auto_free char *dir = run_dir_dup(root, run->id);
     auto_free char *trash = path_join_dup(root, "trash");
-    auto_free char *to = xasprintf("%s/%s.%lld", trash, run->id, (long long)clock_boot_ms());
+    auto_free char *to =
+        xasprintf("%s/%s.%lld", trash, run->id, (long long)clock_boot_ms());
     if (dir_make(trash, 0700, &err) < 0)
         log_warn("task=%s %s", run->id, err.text);
     if (rename(dir, to) == 0)

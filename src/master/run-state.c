@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* The file `state`: "key value" lines, then "crc <hex>" over everything before it. Written by
- * the master alone, renamed into place without a sync: a process's death loses nothing, and
- * after a power cut the boot identity in it is another one anyway. */
+/* The file `state`: "key value" lines, then "crc <hex>" over everything before it.
+ * Written by the master alone, renamed into place without a sync: a process's death
+ * loses nothing, and after a power cut the boot identity in it is another one anyway.
+ */
 
 #include "master/run.h"
 
@@ -113,8 +114,10 @@ static void state_from_json(struct run *run, const cJSON *json)
     run->payload_pid = (pid_t)json_int(json, "payload_pid", 0);
     run->payload_start = (uint64_t)json_int(json, "payload_start", 0);
     int64_t stop = json_int(json, "stop", 0);
-    run->stop = stop > STOP_NONE && stop <= STOP_DELETED ? (enum stop_cause)stop : STOP_NONE;
-    snprintf(run->stop_text, sizeof run->stop_text, "%s", json_str(json, "stop_text", ""));
+    run->stop =
+        stop > STOP_NONE && stop <= STOP_DELETED ? (enum stop_cause)stop : STOP_NONE;
+    snprintf(run->stop_text, sizeof run->stop_text, "%s",
+             json_str(json, "stop_text", ""));
     run->ship.last_ms = json_int(json, "last_event_ms", 0);
     run->final_known = json_bool(json, "final_known", false);
     run->have_exit = json_bool(json, "have_exit", false);
@@ -123,13 +126,15 @@ static void state_from_json(struct run *run, const cJSON *json)
     run->have_verdict = v != NULL;
     if (v) {
         int64_t kind = json_int(v, "kind", 0);
-        run->verdict.kind = kind >= 0 && kind <= VERDICT_REFUSED ? (enum verdict_kind)kind
-                                                                  : VERDICT_AGENT_LOST;
+        run->verdict.kind = kind >= 0 && kind <= VERDICT_REFUSED
+                                ? (enum verdict_kind)kind
+                                : VERDICT_AGENT_LOST;
         run->verdict.code = (int)json_int(v, "code", -1);
         run->verdict.signal = (int)json_int(v, "signal", 0);
         snprintf(run->verdict.reason, sizeof run->verdict.reason, "%s",
                  json_str(v, "reason", ""));
-        snprintf(run->verdict.text, sizeof run->verdict.text, "%s", json_str(v, "text", ""));
+        snprintf(run->verdict.text, sizeof run->verdict.text, "%s",
+                 json_str(v, "text", ""));
     }
 }
 

@@ -103,15 +103,15 @@ static void run_step(struct run *run, enum run_event event)
         return;
     }
     if (t->next != run->phase)
-        log_info("task=%s event=%s phase=%s->%s attempt=%u", run->id, run_event_name(event),
-                 phase_name(run->phase), phase_name(t->next), run->attempt);
+        log_info("task=%s event=%s phase=%s->%s attempt=%u", run->id,
+                 run_event_name(event), phase_name(run->phase), phase_name(t->next),
+                 run->attempt);
     run->phase = t->next;
     run_act(run, t->action);
 }
 
-void run_dispatch_cb(struct ev_loop *loop, ev_prepare *w, int revents);
-
-/* One event at a time: the action behind it may destroy the run, with its other events. */
+/* One event at a time: the action behind it may destroy the run, with its other events.
+ */
 void run_dispatch_cb(struct ev_loop *loop, ev_prepare *w, int revents)
 {
     struct master *m = w->data;
@@ -127,7 +127,8 @@ void run_dispatch_cb(struct ev_loop *loop, ev_prepare *w, int revents)
     }
 }
 
-void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms, const char *text)
+void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms,
+              const char *text)
 {
     if (run->phase >= PHASE_EXITED && run->phase != PHASE_BACKOFF) {
         /* The verdict stands; but of a task that is gone nothing more is sent. */
@@ -155,8 +156,8 @@ static void note_to_spool(struct run *run, const char *text)
     }
     uint64_t raw_end;
     struct spool_writer *w = spool_writer_open(dir, &raw_end, &err);
-    if (!w || spool_writer_add(w, SPOOL_NOTE, run->attempt, clock_wall_ms(), raw_end, text,
-                               strlen(text), &err) < 0)
+    if (!w || spool_writer_add(w, SPOOL_NOTE, run->attempt, clock_wall_ms(), raw_end,
+                               text, strlen(text), &err) < 0)
         log_warn("task=%s note not written: %s", run->id, err.text);
     spool_writer_close(w);
     close(lock);
@@ -191,7 +192,8 @@ void run_disarm(struct run *run)
     ev_timer_stop(run->master->loop, &run->timer);
 }
 
-const char *run_group(const struct run *run, const char *leaf, char out[GROUP_PATH_SIZE])
+const char *run_group(const struct run *run, const char *leaf,
+                      char out[GROUP_PATH_SIZE])
 {
     snprintf(out, GROUP_PATH_SIZE, "run/%s%s%s", run->id, leaf[0] ? "/" : "", leaf);
     return out;
@@ -210,8 +212,8 @@ bool run_is_live(const struct run *run)
 
 const char *run_final_call(const struct run *run)
 {
-    if (run->stop == STOP_STATUS || run->stop == STOP_RESET || run->stop == STOP_DELETED ||
-        run->final_known)
+    if (run->stop == STOP_STATUS || run->stop == STOP_RESET ||
+        run->stop == STOP_DELETED || run->final_known)
         return NULL;
     if (verdict_success(&run->verdict))
         return "tasks.completed";

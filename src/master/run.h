@@ -1,9 +1,10 @@
 /* run.h - one run: this host's work on one task, from the claim to the final status
  *
- * The master owns all runs. What happens to one is posted as an event and handled from the
- * loop by the table in phase.h, so actions never recurse; a run is destroyed in the action
- * that ends it. Fields are read by the parts of the master (ship, report, control); they are
- * changed by run.c and run-actions.c alone, but for the groups marked below. */
+ * The master owns all runs. What happens to one is posted as an event and handled from
+ * the loop by the table in phase.h, so actions never recurse; a run is destroyed in the
+ * action that ends it. Fields are read by the parts of the master (ship, report,
+ * control); they are changed by run.c and run-actions.c alone, but for the groups
+ * marked below. */
 #ifndef REEVE_RUN_H
 #define REEVE_RUN_H
 
@@ -62,7 +63,7 @@ struct run {
     bool agent_gone;   /* it has ended: the spool grows no more */
     bool recovering;   /* a lost sub-agent's group is being emptied */
     unsigned recoveries;
-    int fifo;          /* read end held open, so that what is in it outlives the sub-agent */
+    int fifo; /* read end held open, so that what is in it outlives the sub-agent */
 
     pid_t payload_pid;
     uint64_t payload_start;
@@ -81,24 +82,25 @@ struct run {
     bool have_verdict;
     bool final_known; /* the server holds a final status that is not ours: it stands */
 
-    struct {                /* ship.c */
+    struct { /* ship.c */
         struct spool_reader *reader;
-        uint64_t read;      /* offset up to which events were made */
-        uint64_t acked;     /* offset that the server has */
-        int64_t last_ms;    /* time stamp of the last event: they strictly increase */
+        uint64_t read;   /* offset up to which events were made */
+        uint64_t acked;  /* offset that the server has */
+        int64_t last_ms; /* time stamp of the last event: they strictly increase */
         bool dirty, refused;
         struct run *next_dirty;
     } ship;
 
-    struct {              /* report.c */
-        int64_t next_ms;  /* clock_boot_ms */
+    struct {             /* report.c */
+        int64_t next_ms; /* clock_boot_ms */
         struct cgroup_stat last;
         int64_t last_ms;
         double cpu_percent;
         bool registered;
     } report;
 
-    ev_timer timer; /* back-off, waiting for a sub-agent, emptying a group: one at a time */
+    ev_timer
+        timer; /* back-off, waiting for a sub-agent, emptying a group: one at a time */
     void (*timer_fn)(struct run *);
     struct api_call *call; /* the one call about this run's fate */
     struct run *next;      /* runs.c: hash chain */
@@ -106,21 +108,28 @@ struct run {
 };
 
 struct run *run_create(struct master *m, const char *id);
-/* Ends watchers, calls and descriptors; forgets it everywhere. Leaves files and processes. */
+/* Ends watchers, calls and descriptors; forgets it everywhere. Leaves files and
+ * processes. */
 void run_destroy(struct run *run);
 
 void run_post(struct run *run, enum run_event event);
+/* Handles what was posted; the master's watcher for that (w->data is the master). */
+void run_dispatch_cb(struct ev_loop *loop, ev_prepare *w, int revents);
 /* Asks for the end of the run; the first cause stands, except that "the task is gone"
  * overrides. text: one line, by whom or why. grace_ms < 0: the policy's. */
-void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms, const char *text);
-/* A line of reeve's own for the run's log: by the sub-agent, or into the spool if it is gone. */
-void run_note(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms,
+              const char *text);
+/* A line of reeve's own for the run's log: by the sub-agent, or into the spool if it is
+ * gone. */
+void run_note(struct run *run, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Calls fn from the loop after a while; replaces what was armed before. */
 void run_arm(struct run *run, int64_t after_ms, void (*fn)(struct run *));
 void run_disarm(struct run *run);
 
 /* "run/<id>/payload", "run/<id>/agent", "run/<id>" */
-const char *run_group(const struct run *run, const char *leaf, char out[GROUP_PATH_SIZE]);
+const char *run_group(const struct run *run, const char *leaf,
+                      char out[GROUP_PATH_SIZE]);
 /* "<worker>:service:<id>" */
 const char *run_worker(const struct run *run, char out[256]);
 /* True from the start of an attempt to its end. */
@@ -130,7 +139,8 @@ const char *run_final_call(const struct run *run);
 
 /* ---- run-actions.c ---- */
 void run_act(struct run *run, enum run_action action);
-/* Watches a sub-agent's process (recorded in agent_pid); false if it is not there any more. */
+/* Watches a sub-agent's process (recorded in agent_pid); false if it is not there any
+ * more. */
 bool run_watch_agent(struct run *run);
 /* What link.c hands on: the sub-agent connected, or reported. */
 void run_agent_ready(struct run *run);

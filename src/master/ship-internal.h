@@ -41,8 +41,8 @@ struct ship {
 
 /* The server has this event. */
 void ship_ack(struct ship *s, struct part *part);
-/* Looks up which events of the unanswered window the server has, acknowledges those, then calls
- * ship_verified(). */
+/* Looks up which events of the unanswered window the server has, acknowledges those,
+ * then calls ship_verified(). */
 void ship_verify(struct ship *s);
 void ship_verified(struct ship *s);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* clearml-server gives each log event a random id (event_bll.py), so that sending one again
- * doubles it. After a batch without an answer the last events of each run in it are read back, and
- * those that are there are not sent again. A server that shows an event only some time after
- * it took it can still be read too early; that window stays. */
+/* clearml-server gives each log event a random id (event_bll.py), so that sending one
+ * again doubles it. After a batch without an answer the last events of each run in it
+ * are read back, and those that are there are not sent again. A server that shows an
+ * event only some time after it took it can still be read too early; that window stays.
+ */
 
 #include "master/ship-internal.h"
 
@@ -24,7 +25,8 @@ static bool event_is_in(const cJSON *events, const struct part *p)
     const cJSON *e;
     cJSON_ArrayForEach(e, events)
     {
-        if (json_int(e, "timestamp", -1) == p->ms && strcmp(json_str(e, "msg", ""), msg) == 0)
+        if (json_int(e, "timestamp", -1) == p->ms &&
+            strcmp(json_str(e, "msg", ""), msg) == 0)
             return true;
     }
     return false;
@@ -40,7 +42,8 @@ static void on_log(void *arg, const struct api_reply *r)
            strcmp(s->batch.parts[s->verify_at].task, task) == 0;
          s->verify_at++) {
         struct part *p = &s->batch.parts[s->verify_at];
-        if (p->event && r->result == API_OK && event_is_in(json_get(r->data, "events"), p))
+        if (p->event && r->result == API_OK &&
+            event_is_in(json_get(r->data, "events"), p))
             ship_ack(s, p);
     }
     verify_next(s);
@@ -57,13 +60,15 @@ static void verify_next(struct ship *s)
     json_set_int(body, "batch_size", LOOK_BACK_EVENTS);
     json_set_str(body, "order", "desc");
     struct api_options options = {.retry = API_RETRY_SAFE};
-    s->call = api_send(s->master->api, NULL, "events.get_task_log", body, &options, on_log, s);
+    s->call = api_send(s->master->api, NULL, "events.get_task_log", body, &options,
+                       on_log, s);
 }
 
 void ship_verify(struct ship *s)
 {
-    log_info("a batch of %zu log events has no answer: looking which of them the server has",
-             s->sent);
+    log_info(
+        "a batch of %zu log events has no answer: looking which of them the server has",
+        s->sent);
     s->verify_at = s->first;
     verify_next(s);
 }

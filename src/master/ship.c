@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* - One batch is under way at a time; what arrives meanwhile goes into the next. A batch that was
- *   built is sent unchanged until its fate is certain.
- * - One event carries the lines of one run that arrived within a second, 64 KiB at most; its time
- *   stamp is the arrival of the first, and strictly later than the run's last event, since the
- *   server sorts by milliseconds alone.
+/* - One batch is under way at a time; what arrives meanwhile goes into the next. A
+ * batch that was built is sent unchanged until its fate is certain.
+ * - One event carries the lines of one run that arrived within a second, 64 KiB at
+ * most; its time stamp is the arrival of the first, and strictly later than the run's
+ * last event, since the server sorts by milliseconds alone.
  * - `acked` moves when the server has said that it has the events, never before.
- * - A refused batch is taken apart, run by run, then event by event, until the bad one is alone; it
- *   is set aside in a file and told. An event of a task that the server no longer takes events
- *   for (deleted, published) ends the shipping of that run.
- * - A server with the "batch" extension drops a batch it has already, so an unanswered one is
- *   sent again as it is. Any other stores log events anew each time: there an unanswered batch is
- *   looked up first (ship-verify.c). */
+ * - A refused batch is taken apart, run by run, then event by event, until the bad one
+ * is alone; it is set aside in a file and told. An event of a task that the server no
+ * longer takes events for (deleted, published) ends the shipping of that run.
+ * - A server with the "batch" extension drops a batch it has already, so an unanswered
+ * one is sent again as it is. Any other stores log events anew each time: there an
+ * unanswered batch is looked up first (ship-verify.c). */
 
 #include "master/ship-internal.h"
 
@@ -32,7 +32,8 @@
 #define BATCH_EVENTS 512
 #define EVENT_BYTES 65536
 #define EVENT_SPAN_MS 1000
-#define RUN_BYTES (4 * EVENT_BYTES) /* of one run in one batch, so that none starves others */
+#define RUN_BYTES                                                                      \
+    (4 * EVENT_BYTES) /* of one run in one batch, so that none starves others */
 
 static void ship_schedule(struct ship *s, double after);
 static void batch_send(struct ship *s);
@@ -121,7 +122,8 @@ static bool reader_ready(struct run *run)
     return run->ship.reader != NULL;
 }
 
-/* What was read and makes no event (exit records) is at the server with what stands before it. */
+/* What was read and makes no event (exit records) is at the server with what stands
+ * before it. */
 static void batch_end_run(struct batch *b, struct run *run)
 {
     struct part *last = b->count ? &b->parts[b->count - 1] : NULL;
@@ -201,8 +203,8 @@ static void dirty_remove(struct ship *s, struct run *run)
         s->dirty_end = &(*s->dirty_end)->ship.next_dirty;
 }
 
-/* Everything is at the server, or nothing more will be taken: says so, once the sub-agent is
- * gone and the spool grows no more. */
+/* Everything is at the server, or nothing more will be taken: says so, once the
+ * sub-agent is gone and the spool grows no more. */
 static void check_drained(struct run *run)
 {
     if (run->phase != PHASE_DRAINING || !run->agent_gone || run->ship.dirty)
@@ -323,8 +325,9 @@ static void on_refused(struct ship *s, const struct api_reply *r)
         return;
     }
     struct part *p = &s->batch.parts[s->first];
-    if (r->code == 400 && (r->subcode == 101 || r->subcode == 131 || r->subcode == 113 ||
-                           answer_names(r->data, r->message, p->task)))
+    if (r->code == 400 &&
+        (r->subcode == 101 || r->subcode == 131 || r->subcode == 113 ||
+         answer_names(r->data, r->message, p->task)))
         run_refused(s, p->task, r->message);
     else
         set_aside(s, p, r->message);
@@ -361,7 +364,8 @@ static void on_reply(void *arg, const struct api_reply *r)
         window_next(s);
         return;
     case API_REFUSED:
-        /* A 5xx is the server's trouble, a 401 or 403 ours: neither says a thing of the lines. */
+        /* A 5xx is the server's trouble, a 401 or 403 ours: neither says a thing of the
+         * lines. */
         if (r->code >= 500 || r->code == 401 || r->code == 403 || r->code == 404)
             retry_later(s);
         else
@@ -400,13 +404,13 @@ static void batch_send(struct ship *s)
     for (size_t i = s->first; i < s->first + s->sent; i++)
         if (s->batch.parts[i].event)
             cJSON_AddItemToArray(lines, cJSON_Duplicate(s->batch.parts[i].event, true));
-    snprintf(s->header, sizeof s->header, "x-reeve-batch: %s/%" PRIu64 ".%zu.%zu", s->epoch,
-             s->number, s->first, s->sent);
+    snprintf(s->header, sizeof s->header, "x-reeve-batch: %s/%" PRIu64 ".%zu.%zu",
+             s->epoch, s->number, s->first, s->sent);
     struct api_options options = {.json_lines = true, .timeout_ms = 60000};
     if (api_has_extension(s->master->api, "batch"))
         options.headers[0] = s->header;
-    s->call =
-        api_send(s->master->api, NULL, "events.add_batch", lines, &options, on_reply, s);
+    s->call = api_send(s->master->api, NULL, "events.add_batch", lines, &options,
+                       on_reply, s);
 }
 
 static void ship_flush(struct ship *s)

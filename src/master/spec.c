@@ -16,7 +16,8 @@
 #include <string.h>
 
 #define SPEC_VERSION 1
-#define SPEC_MAX (96 << 20) /* scripts of 20 MB are seen; the server bounds a document at 64 MB */
+#define SPEC_MAX                                                                       \
+    (96 << 20) /* scripts of 20 MB are seen; the server bounds a document at 64 MB */
 
 /* ---- spec.json ---- */
 
@@ -50,9 +51,9 @@ static void copy_member(cJSON *to, const cJSON *from, const char *name)
 
 static cJSON *script_to_json(const cJSON *task)
 {
-    static const char *const fields[] = {"repository", "branch", "tag", "version_num",
-                                         "entry_point", "working_dir", "binary", "diff",
-                                         "requirements"};
+    static const char *const fields[] = {"repository",  "branch",      "tag",
+                                         "version_num", "entry_point", "working_dir",
+                                         "binary",      "diff",        "requirements"};
     cJSON *script = cJSON_CreateObject();
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
         copy_member(script, json_get(task, "script"), fields[i]);
@@ -135,8 +136,9 @@ static void set_env(cJSON *env, const char *name, const char *value)
     json_set_str(env, trains, value);
 }
 
-/* The environment in which an unmodified Task.init() attaches to this task (wire.md 7.5). The
- * task's own -e words come last: they may override all but the identity. */
+/* The environment in which an unmodified Task.init() attaches to this task
+ * (wire.md 7.5). The task's own -e words come last: they may override all but the
+ * identity. */
 static cJSON *payload_env(struct run *run, const cJSON *own)
 {
     struct master *m = run->master;
@@ -165,19 +167,27 @@ static cJSON *payload_env(struct run *run, const cJSON *own)
 
 static cJSON *payload_unset(void)
 {
-    static const char *const names[] = {
-        "CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY", "TRAINS_API_ACCESS_KEY",
-        "TRAINS_API_SECRET_KEY",  "CLEARML_AUTH_TOKEN",     "TRAINS_AUTH_TOKEN",
-        "CLEARML_PROC_MASTER_ID", "TRAINS_PROC_MASTER_ID",  "CLEARML_AGENT_GIT_USER",
-        "CLEARML_AGENT_GIT_PASS", "REEVE_DATA",             "REEVE_STATE_DIR",
-        "REEVE_RUN_DIR"};
+    static const char *const names[] = {"CLEARML_API_ACCESS_KEY",
+                                        "CLEARML_API_SECRET_KEY",
+                                        "TRAINS_API_ACCESS_KEY",
+                                        "TRAINS_API_SECRET_KEY",
+                                        "CLEARML_AUTH_TOKEN",
+                                        "TRAINS_AUTH_TOKEN",
+                                        "CLEARML_PROC_MASTER_ID",
+                                        "TRAINS_PROC_MASTER_ID",
+                                        "CLEARML_AGENT_GIT_USER",
+                                        "CLEARML_AGENT_GIT_PASS",
+                                        "REEVE_DATA",
+                                        "REEVE_STATE_DIR",
+                                        "REEVE_RUN_DIR"};
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         cJSON_AddItemToArray(list, cJSON_CreateString(names[i]));
     return list;
 }
 
-/* Hosts and the sdk section; neither keys nor the agent's own settings. JSON is HOCON. */
+/* Hosts and the sdk section; neither keys nor the agent's own settings. JSON is HOCON.
+ */
 static char *sdk_config_dup(const struct master *m)
 {
     auto_json *conf = cJSON_CreateObject();
@@ -226,11 +236,13 @@ int spec_open(struct run *run, struct reeve_error *err)
     json_set(spec, "env", payload_env(run, json_get(spec, "env")));
     json_set(spec, "unset", payload_unset());
     json_set_str(spec, "sdk_config", sdk);
-    json_set_str(spec, "python", config_str(m->config, "agent.python_binary", "python3"));
+    json_set_str(spec, "python",
+                 config_str(m->config, "agent.python_binary", "python3"));
     add_git(spec, m->config);
     auto_free char *text = json_format(spec);
     int fd = fd_sealed("reeve-spec", text, strlen(text));
     size_t n = strlen(text);
     explicit_bzero(text, n);
-    return fd < 0 ? reeve_error_set(err, 0, "cannot make the spec for reeve-prepare") : fd;
+    return fd < 0 ? reeve_error_set(err, 0, "cannot make the spec for reeve-prepare")
+                  : fd;
 }

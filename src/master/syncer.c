@@ -37,7 +37,8 @@ struct syncer {
     pthread_cond_t work;
     struct job *todo, **todo_end; /* under mutex */
     struct job *finished, **finished_end;
-    struct job *group; /* being written; only its done pointers are touched from outside */
+    struct job
+        *group; /* being written; only its done pointers are touched from outside */
     bool stop;
 };
 

@@ -1,8 +1,9 @@
 /* syncer.h - a thread that waits for the disk, so that the loop never does
  *
- * Files are replaced atomically and synced in groups: everything that was asked for while
- * the last group was written goes into the next one, with one sync of each folder. The
- * master has two: one for records, and one for removals, which may take long. */
+ * Files are replaced atomically and synced in groups: everything that was asked for
+ * while the last group was written goes into the next one, with one sync of each
+ * folder. The master has two: one for records, and one for removals, which may take
+ * long. */
 #ifndef REEVE_SYNCER_H
 #define REEVE_SYNCER_H
 

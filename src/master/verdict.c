@@ -21,7 +21,8 @@ static void put(struct verdict *v, enum verdict_kind kind, const char *reason)
     snprintf(v->reason, sizeof v->reason, "%s", reason);
 }
 
-static void put_memory(struct verdict *v, const char *what, const struct verdict_input *in)
+static void put_memory(struct verdict *v, const char *what,
+                       const struct verdict_input *in)
 {
     char limit[32], peak[32];
     snprintf(v->text, sizeof v->text, "%s: limit %s, peak %s", what,
@@ -37,8 +38,9 @@ void verdict_setup(struct verdict *v, const char *step, const char *text)
     v->kind = VERDICT_SETUP;
 }
 
-/* A failed run whose own limit was hit ended by it, whoever of its processes was killed;
- * kills without that event are the host's shortage (memory.events, cgroup-v2.rst). */
+/* A failed run whose own limit was hit ended by it, whoever of its processes was
+ * killed; kills without that event are the host's shortage (memory.events,
+ * cgroup-v2.rst). */
 static bool judge_memory(const struct verdict_input *in, struct verdict *v)
 {
     if (!in->stat || (!in->stat->oom && !in->stat->oom_kill))
@@ -66,8 +68,8 @@ static void judge_exit(const struct verdict_input *in, struct verdict *v)
     } else {
         snprintf(word, sizeof word, "exit:%d", v->code);
         put(v, VERDICT_EXIT, word);
-        snprintf(v->text, sizeof v->text, v->code ? "exit code %d" : "completed, exit code %d",
-                 v->code);
+        snprintf(v->text, sizeof v->text,
+                 v->code ? "exit code %d" : "completed, exit code %d", v->code);
     }
 }
 

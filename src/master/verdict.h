@@ -30,12 +30,12 @@ struct verdict {
 };
 
 struct verdict_input {
-    const struct spool_exit *exit;        /* NULL: no exit record (agent lost) */
-    bool aborted;                         /* a stop was asked for before the end */
-    const char *abort_text;               /* by whom */
-    bool rebooted;                        /* the run's boot is not this one */
-    const struct cgroup_stat *stat;       /* of the payload's group, or NULL */
-    int64_t memory_limit;                 /* bytes, LIMIT_NONE */
+    const struct spool_exit *exit;  /* NULL: no exit record (agent lost) */
+    bool aborted;                   /* a stop was asked for before the end */
+    const char *abort_text;         /* by whom */
+    bool rebooted;                  /* the run's boot is not this one */
+    const struct cgroup_stat *stat; /* of the payload's group, or NULL */
+    int64_t memory_limit;           /* bytes, LIMIT_NONE */
 };
 
 void verdict_make(const struct verdict_input *in, struct verdict *out);

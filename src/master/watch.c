@@ -2,9 +2,10 @@
 #include "config.h"
 
 /* ClearML has no push: its agents ask every few seconds for status and status_message
- * (task_stop_signal in the SDK, worker.py). All live tasks are asked for at once here, in pages of
- * 500, since the server silently caps there (database/model/base.py). A task that is missing in
- * an answer is asked for alone, and only 400/101 to that means that it was deleted. */
+ * (task_stop_signal in the SDK, worker.py). All live tasks are asked for at once here,
+ * in pages of 500, since the server silently caps there (database/model/base.py). A
+ * task that is missing in an answer is asked for alone, and only 400/101 to that means
+ * that it was deleted. */
 
 #include "master/watch.h"
 
@@ -18,7 +19,8 @@
 #include <string.h>
 
 #define PAGE 500
-/* A reset shows as "created"; one look alone may fall between a reset and the start that follows. */
+/* A reset shows as "created"; one look alone may fall between a reset and the start
+ * that follows. */
 #define RESET_LOOKS 2
 
 struct watch {
@@ -45,8 +47,9 @@ static void rearm(struct watch *w)
     ev_timer_start(w->master->loop, &w->timer);
 }
 
-/* The SDK asks for time to run its abort callback (runtime._abort_callback_timeout); the agent
- * waits for that, at most 1,800 s, or until the callback says it is through. */
+/* The SDK asks for time to run its abort callback (runtime._abort_callback_timeout);
+ * the agent waits for that, at most 1,800 s, or until the callback says it is through.
+ */
 static bool callback_pending(struct run *run, const cJSON *task)
 {
     const cJSON *runtime = json_get(task, "runtime");
@@ -86,8 +89,8 @@ static void judge_status(struct run *run, const cJSON *task)
     } else if (strcmp(status, "stopped") == 0 || strcmp(status, "closed") == 0 ||
                strcmp(status, "failed") == 0 || strcmp(status, "published") == 0 ||
                strcmp(status, "queued") == 0) {
-        snprintf(text, sizeof text, "its status became %s on the server%s%.150s", status,
-                 message[0] ? ": " : "", message);
+        snprintf(text, sizeof text, "its status became %s on the server%s%.150s",
+                 status, message[0] ? ": " : "", message);
         run_stop(run, STOP_STATUS, -1, text);
     }
     /* completed and publishing, set by the task's own code, leave it running. */
@@ -123,7 +126,8 @@ static void ask_alone(struct watch *w)
 {
     cJSON *body = cJSON_CreateObject();
     json_set_str(body, "task", w->ids[w->at]);
-    w->call = api_send(w->master->api, NULL, "tasks.get_by_id", body, NULL, on_alone, w);
+    w->call =
+        api_send(w->master->api, NULL, "tasks.get_by_id", body, NULL, on_alone, w);
 }
 
 static void on_page(void *arg, const struct api_reply *r)
@@ -146,8 +150,8 @@ static void on_page(void *arg, const struct api_reply *r)
         else
             memmove(w->ids[w->at + missing++], w->ids[i], TASK_ID_SIZE);
     }
-    /* The missing ones stand at the front of the page now: each is asked for alone, the rest of
-     * the page is done with. */
+    /* The missing ones stand at the front of the page now: each is asked for alone, the
+     * rest of the page is done with. */
     memmove(w->ids[w->at + missing], w->ids[end], (w->count - end) * TASK_ID_SIZE);
     w->count -= w->page - missing;
     w->page = missing;

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../unit.h"
+
+#include "master/verdict.h"
+
+#include <string.h>
+
+static struct verdict judge(struct verdict_input in)
+{
+    struct verdict v;
+    if (!in.abort_text)
+        in.abort_text = "";
+    verdict_make(&in, &v);
+    return v;
+}
+
+static void test_exit_codes(void **state)
+{
+    struct spool_exit e = {.code = 0};
+    struct verdict v = judge((struct verdict_input){.exit = &e, .memory_limit = -1});
+    assert_true(verdict_success(&v));
+    assert_string_equal(v.reason, "exit:0");
+    e.code = 3;
+    v = judge((struct verdict_input){.exit = &e, .memory_limit = -1});
+    assert_false(verdict_success(&v));
+    assert_string_equal(v.reason, "exit:3");
+}
+
+static void test_signal(void **state)
+{
+    struct spool_exit e = {.code = -1, .signal = 11};
+    struct verdict v = judge((struct verdict_input){.exit = &e, .memory_limit = -1});
+    assert_string_equal(v.reason, "signal:11");
+    assert_non_null(strstr(v.text, "SIGSEGV"));
+    assert_false(verdict_success(&v));
+}
+
+static void test_oom_with_limit_and_peak(void **state)
+{
+    struct spool_exit e = {.code = -1, .signal = 9};
+    struct cgroup_stat s = {.oom = 1, .oom_kill = 1, .memory_peak = 64 << 20};
+    struct verdict v =
+        judge((struct verdict_input){.exit = &e, .stat = &s, .memory_limit = 64 << 20});
+    assert_string_equal(v.reason, "oom");
+    assert_non_null(strstr(v.text, "limit 64.0 MiB"));
+    assert_non_null(strstr(v.text, "peak 64.0 MiB"));
+}
+
+static void test_oom_of_a_child_that_the_run_survives(void **state)
+{
+    struct spool_exit e = {.code = 0};
+    struct cgroup_stat s = {.oom = 1, .oom_kill = 1};
+    struct verdict v = judge((struct verdict_input){.exit = &e, .stat = &s});
+    assert_true(verdict_success(&v));
+}
+
+static void test_oom_of_a_child_that_fails_the_run(void **state)
+{
+    struct spool_exit e = {.code = 1};
+    struct cgroup_stat s = {.oom = 1, .oom_kill = 1};
+    struct verdict v = judge((struct verdict_input){.exit = &e, .stat = &s});
+    assert_string_equal(v.reason, "oom");
+}
+
+static void test_host_oom_is_not_the_runs_own(void **state)
+{
+    struct spool_exit e = {.code = -1, .signal = 9};
+    struct cgroup_stat s = {.oom = 0, .oom_kill = 1};
+    struct verdict v = judge((struct verdict_input){.exit = &e, .stat = &s});
+    assert_string_equal(v.reason, "host-oom");
+    e = (struct spool_exit){.code = 2};
+    v = judge((struct verdict_input){.exit = &e, .stat = &s});
+    assert_string_equal(v.reason, "exit:2");
+}
+
+static void test_plain_kill_is_no_oom(void **state)
+{
+    struct spool_exit e = {.code = -1, .signal = 9};
+    struct cgroup_stat s = {0};
+    struct verdict v = judge((struct verdict_input){.exit = &e, .stat = &s});
+    assert_string_equal(v.reason, "signal:9");
+}
+
+static void test_setup(void **state)
+{
+    struct spool_exit e = {.code = 1, .step = "clone", .text = "no such host"};
+    struct cgroup_stat s = {.oom = 1};
+    struct verdict v = judge((struct verdict_input){.exit = &e});
+    assert_string_equal(v.reason, "setup:clone");
+    assert_non_null(strstr(v.text, "no such host"));
+    v = judge((struct verdict_input){.exit = &e, .stat = &s});
+    assert_string_equal(v.reason, "setup:clone");
+    assert_non_null(strstr(v.text, "out of memory"));
+}
+
+static void test_timeout_abort_lost_reboot(void **state)
+{
+    struct spool_exit e = {.code = -1, .signal = 15, .timed_out = true};
+    struct verdict v = judge((struct verdict_input){.exit = &e});
+    assert_string_equal(v.reason, "timeout");
+    v = judge(
+        (struct verdict_input){.exit = &e, .aborted = true, .abort_text = "by me"});
+    assert_string_equal(v.reason, "aborted");
+    assert_non_null(strstr(v.text, "by me"));
+    v = judge((struct verdict_input){.exit = NULL});
+    assert_string_equal(v.reason, "agent-lost");
+    assert_false(verdict_success(&v));
+    v = judge((struct verdict_input){.exit = NULL, .rebooted = true});
+    assert_string_equal(v.reason, "host-reboot");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exit_codes),
+        cmocka_unit_test(test_signal),
+        cmocka_unit_test(test_oom_with_limit_and_peak),
+        cmocka_unit_test(test_oom_of_a_child_that_the_run_survives),
+        cmocka_unit_test(test_oom_of_a_child_that_fails_the_run),
+        cmocka_unit_test(test_host_oom_is_not_the_runs_own),
+        cmocka_unit_test(test_plain_kill_is_no_oom),
+        cmocka_unit_test(test_setup),
+        cmocka_unit_test(test_timeout_abort_lost_reboot),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
