@@ -1,0 +1,235 @@
+"""Drives an installed reeve through out/bin/reeve and HTTP, never through its insides.
+
+REEVE_OUT names the install prefix (default: out/ at the top of the tree). Every instance lives in
+a folder of its own; when a test is over, no process, cgroup or file of it may be left.
+"""
+
+import base64
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+OUT = pathlib.Path(os.environ.get("REEVE_OUT", TOP / "out"))
+# Waits that a test would otherwise sit through.
+FAST = {
+    "CLEARML_AGENT__REEVE__WAITS__WATCH": "200ms",
+    "CLEARML_AGENT__REEVE__WAITS__BACKOFF_MIN": "100ms",
+    "CLEARML_AGENT__REEVE__WAITS__LINGER": "1s",
+    "CLEARML_AGENT__REEVE__WAITS__REPORT": "1s",
+    "CLEARML_AGENT__REEVE__WAITS__SETTLE": "500ms",
+}
+CREDENTIALS = ("CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY", "CLEARML_AUTH_TOKEN",
+               "CLEARML_CONFIG_FILE", "CLEARML_API_HOST", "REEVE_DATA")
+
+
+def wait_until(check, timeout=30, step=0.05, what="the condition"):
+    """Polls until check() is truthy and returns that; fails loudly instead of sleeping on."""
+    end = time.monotonic() + timeout
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come true in {timeout} s")
+        time.sleep(step)
+
+
+class ApiError(Exception):
+    def __init__(self, meta):
+        super().__init__(f"{meta['result_code']}/{meta['result_subcode']} {meta['result_msg']}")
+        self.code = meta["result_code"]
+        self.subcode = meta["result_subcode"]
+
+
+class Reeve:
+    """One `reeve up` on a folder."""
+
+    def __init__(self, data, *args, env=None):
+        self.data = pathlib.Path(data)
+        self.args = list(args)
+        self.env = {k: v for k, v in os.environ.items() if k not in CREDENTIALS}
+        self.env.update(FAST)
+        self.env.update(env or {})
+        self.process = None
+        self.log = self.data.parent / (self.data.name + ".log")
+        self.token = None
+
+    # -- life
+
+    def start(self, timeout=30):
+        out = open(self.log, "ab")
+        self.process = subprocess.Popen(
+            [OUT / "bin" / "reeve", "up", "--data", self.data, "--api-port", "0",
+             "--web-port", "0", "--files-port", "0", *self.args],
+            stdout=out, stderr=out, env=self.env, start_new_session=True)
+        out.close()
+        endpoint = self.data / "endpoint.json"
+
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError(f"reeve up ended early:\n{self.log.read_text()}")
+            if not endpoint.exists():
+                return None
+            found = json.loads(endpoint.read_text())
+            return found if found["pid"] == self.process.pid else None
+
+        self.endpoint = wait_until(ready, timeout, what="endpoint.json")
+        self.token = None
+        return self
+
+    def stop(self, timeout=60):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout)
+        self.process = None
+        return code
+
+    def processes(self):
+        """Pids whose command line or environment names our folder."""
+        found = []
+        needle = str(self.data).encode()
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit() or int(entry) == os.getpid():
+                continue
+            try:
+                with open(f"/proc/{entry}/cmdline", "rb") as f:
+                    if needle in f.read():
+                        found.append(int(entry))
+            except OSError:
+                pass
+        return found
+
+    def cgroups(self):
+        found = []
+        for row in self.ps():
+            found += [c for c in row["cgroup"] if os.path.isdir(c)]
+        return found
+
+    # -- the command line
+
+    def run(self, *args, check=True, timeout=120, **kw):
+        done = subprocess.run([OUT / "bin" / "reeve", args[0], "--data", self.data, *args[1:]],
+                              capture_output=True, text=True, timeout=timeout, env=self.env, **kw)
+        if check and done.returncode != 0:
+            raise AssertionError(f"reeve {args}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def json(self, *args):
+        return json.loads(self.run(*args, "--json").stdout)
+
+    def submit(self, *args, **kw):
+        return self.run("submit", *args, **kw).stdout.strip()
+
+    def shell(self, script, *options, **kw):
+        """Submits a shell line."""
+        return self.submit(*options, "--", "sh", "-c", script, **kw)
+
+    def wait(self, task, timeout=60, check=False):
+        return self.run("wait", task, "--timeout", f"{timeout}s", check=check,
+                        timeout=timeout + 30).returncode
+
+    def ps(self, *args):
+        return self.json("ps", *args)
+
+    def row(self, task):
+        return next((r for r in self.ps() if r["id"] == task), None)
+
+    def logs(self, task):
+        return self.run("logs", task).stdout
+
+    # -- the API
+
+    def call(self, endpoint, **body):
+        for attempt in (0, 1):
+            if not self.token:
+                keys = f"{self.endpoint['access_key']}:{self.endpoint['secret_key']}".encode()
+                self.token = self._send("auth.login", {}, "Basic " +
+                                        base64.b64encode(keys).decode())["token"]
+            return self._send(endpoint, body, "Bearer " + self.token)
+
+    def _send(self, endpoint, body, authorization):
+        request = urllib.request.Request(
+            f"{self.endpoint['api']}/{endpoint}", json.dumps(body).encode(),
+            {"Authorization": authorization, "Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as e:
+            raise ApiError(json.load(e)["meta"]) from None
+
+    def task(self, task):
+        return self.call("tasks.get_by_id", task=task)["task"]
+
+    def status(self, task):
+        return self.task(task)["status"]
+
+    def wait_phase(self, task, phase, timeout=30):
+        return wait_until(lambda: (r := self.row(task)) and r["phase"] == phase and r, timeout,
+                          what=f"phase {phase} of {task}")
+
+    def log_events(self, task):
+        events = []
+        stamp = None
+        while True:
+            body = {"task": task, "batch_size": 5000, "order": "asc", "navigate_earlier": False}
+            if stamp is not None:
+                body["from_timestamp"] = stamp
+            got = self.call("events.get_task_log", **body)["events"]
+            events += got
+            if len(got) < 5000:
+                return events
+            stamp = got[-1]["timestamp"]
+
+
+def reeve_groups():
+    """Every cgroup directory of an instance of ours (they are named reeve-<hash>)."""
+    found = set()
+    for base in ["/sys/fs/cgroup", *map(str, pathlib.Path("/sys/fs/cgroup").glob("*"))]:
+        found |= {str(p) for p in pathlib.Path(base).glob("reeve-*")}
+    return found
+
+
+@pytest.fixture
+def make_reeve(tmp_path):
+    """Makes instances; whatever a test leaves of them is an error."""
+    made = []
+    before = reeve_groups()
+
+    def make(*args, name="data", env=None, start=True):
+        instance = Reeve(tmp_path / name, *args, env=env)
+        made.append(instance)
+        return instance.start() if start else instance
+
+    yield make
+    left = []
+    for instance in made:
+        if instance.process:
+            code = instance.stop()
+            if code != 0:
+                left.append(f"reeve up exited with {code}\n{instance.log.read_text()[-3000:]}")
+        try:
+            wait_until(lambda: not instance.processes(), 10)
+        except AssertionError:
+            for pid in instance.processes():
+                try:
+                    left.append(f"process {pid}: " + pathlib.Path(f"/proc/{pid}/cmdline")
+                                .read_text().replace("\0", " "))
+                    os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    pass
+    groups = reeve_groups() - before
+    assert not left, left
+    assert not groups, f"cgroups left behind: {sorted(groups)}"
+
+
+@pytest.fixture
+def reeve(make_reeve):
+    return make_reeve()

@@ -1,0 +1,214 @@
+"""Quotas, restarts, aborts: what ends a run, and what is said of it."""
+
+import os
+import pathlib
+import time
+
+import pytest
+
+from conftest import wait_until
+
+EAT = ("python3 -c \"x=[]\nwhile True: x.append(bytearray(1<<20))\"")
+
+
+def test_out_of_memory_is_told(reeve):
+    task = reeve.submit("--memory", "64m", "--", "python3", "-c",
+                        "x = []\nwhile True: x.append(bytearray(1 << 20))")
+    assert reeve.wait(task) == 1
+    document = reeve.task(task)
+    assert (document["status"], document["status_reason"]) == ("failed", "oom")
+    assert "limit 64.0 MiB" in document["status_message"]
+    assert "peak" in document["status_message"]
+    assert "out of memory" in reeve.logs(task)
+
+
+def test_pids_quota(reeve):
+    task = reeve.submit("--pids", "5", "--", "python3", "-c",
+                        "import os, time\n"
+                        "n = 0\n"
+                        "try:\n"
+                        "    for i in range(20):\n"
+                        "        if os.fork() == 0: time.sleep(30)\n"
+                        "        n += 1\n"
+                        "except OSError as e: print('refused after', n, e.errno)\n")
+    assert reeve.wait(task) == 0
+    assert "refused after 4 11" in reeve.logs(task)
+
+
+def test_cpu_quota(reeve):
+    task = reeve.submit("--cpus", "0.2", "--", "python3", "-c",
+                        "import time\n"
+                        "end = time.monotonic() + 3\n"
+                        "while time.monotonic() < end: pass\n"
+                        "print('cpu seconds', time.process_time())\n")
+    assert reeve.wait(task) == 0
+    seconds = float(reeve.logs(task).split("cpu seconds")[1].split()[0])
+    assert seconds < 1.5, "a fifth of 3 s, with the interpreter's start"
+
+
+def test_quota_from_container_arguments(reeve):
+    task = reeve.shell("sleep 60", "--memory", "96m", "--cpus", "0.5", "--pids", "50")
+    arguments = reeve.task(task)["container"]["arguments"]
+    assert "--memory" in arguments and "--cpus" in arguments and "--pids-limit" in arguments
+    row = reeve.wait_phase(task, "running")
+    assert row["memory_limit"] == 96 << 20
+    limits = reeve.json("inspect", task)["limits"]
+    assert limits["cpu_milli"] == 500 and limits["pids"] == 50
+    reeve.run("stop", task)
+    reeve.wait(task)
+
+
+def test_default_quota_from_configuration(make_reeve):
+    reeve = make_reeve(env={"CLEARML_AGENT__REEVE__DEFAULTS__MEMORY": "48m"})
+    task = reeve.shell("sleep 60")
+    assert reeve.wait_phase(task, "running")["memory_limit"] == 48 << 20
+    reeve.run("stop", task)
+    reeve.wait(task)
+
+
+def test_whole_tree_is_gone(reeve):
+    task = reeve.shell("setsid sh -c 'trap \"\" TERM; sleep 300' & "
+                       "(setsid sleep 301 &) ; echo started; exit 0")
+    assert reeve.wait(task) == 0
+    row = next(r for r in reeve.ps("--all") if r["id"] == task)
+    wait_until(lambda: not any(os.path.isdir(d) for d in row["cgroup"]), what="the group's end")
+    out = os.popen("ps -eo args").read()
+    assert "sleep 300" not in out and "sleep 301" not in out
+    assert "left behind" in reeve.logs(task)
+
+
+def test_restart_on_failure(reeve, tmp_path):
+    count = tmp_path / "count"
+    script = (f"n=$(cat '{count}' 2>/dev/null || echo 0); n=$((n+1)); echo $n > '{count}'; "
+              "echo attempt $n; [ $n -ge 3 ]")
+    task = reeve.shell(script, "--restart", "on-failure")
+    assert reeve.wait(task) == 0
+    log = reeve.logs(task)
+    assert [f"attempt {n}" in log for n in (1, 2, 3)] == [True] * 3
+    assert reeve.status(task) == "completed"
+    assert reeve.task(task)["runtime"]["reeve.attempt"] == 3
+    assert next(r for r in reeve.ps("--all") if r["id"] == task)["restarts"] == 2
+
+
+def test_restart_is_bounded(reeve):
+    task = reeve.shell("echo again; exit 7", "--restart", "on-failure:2")
+    assert reeve.wait(task) == 1
+    assert reeve.logs(task).splitlines().count("again") == 3
+    assert reeve.task(task)["status_reason"] == "exit:7"
+
+
+def test_no_restart_by_default(reeve):
+    task = reeve.shell("echo again; exit 7")
+    assert reeve.wait(task) == 1
+    assert reeve.logs(task).splitlines().count("again") == 1
+
+
+def test_back_off_grows(reeve):
+    task = reeve.shell("date +at=%s.%N; exit 1", "--restart", "on-failure:4")
+    assert reeve.wait(task) == 1
+    at = [float(l[3:]) for l in reeve.logs(task).splitlines() if l.startswith("at=")]
+    gaps = [b - a for a, b in zip(at, at[1:])]
+    assert len(gaps) == 4 and gaps[3] > gaps[0] * 3
+
+
+def test_stop_signals_then_kills(reeve):
+    task = reeve.shell("trap 'echo got TERM; exit 9' TERM; echo ready; "
+                       "while :; do sleep 0.1; done")
+    wait_until(lambda: "ready" in reeve.logs(task), what="the trap")
+    reeve.run("stop", task)
+    assert reeve.wait(task) == 1
+    assert "got TERM" in reeve.logs(task)
+    assert (reeve.status(task), reeve.task(task)["status_reason"]) == ("stopped", "aborted")
+
+
+def test_stop_of_a_deaf_payload(reeve):
+    task = reeve.submit("--", "python3", "-c",
+                        "import signal, time\n"
+                        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+                        "print('ready', flush=True)\n"
+                        "time.sleep(300)")
+    wait_until(lambda: "ready" in reeve.logs(task), what="its handler")
+    begin = time.monotonic()
+    reeve.run("stop", "--grace", "1s", task)
+    assert reeve.wait(task) == 1
+    assert 0.9 < time.monotonic() - begin < 8
+    assert reeve.status(task) == "stopped"
+
+
+def test_abort_on_the_server(reeve):
+    task = reeve.shell("echo ready; exec sleep 300")
+    wait_until(lambda: "ready" in reeve.logs(task), what="its start")
+    reeve.call("tasks.stop", task=task)
+    assert reeve.wait(task) == 1
+    wait_until(lambda: reeve.row(task) is None, what="the run's end")
+    assert reeve.status(task) == "stopped"
+
+
+def test_reset_on_the_server(reeve):
+    task = reeve.shell("echo ready; exec sleep 300")
+    row = reeve.wait_phase(task, "running")
+    reeve.call("tasks.reset", task=task, force=True)
+    wait_until(lambda: reeve.row(task) is None, what="the run's end")
+    assert not os.path.exists(f"/proc/{row['pid']}")
+    assert reeve.status(task) == "created"
+
+
+def test_delete_on_the_server(reeve):
+    task = reeve.shell("exec sleep 300")
+    row = reeve.wait_phase(task, "running")
+    reeve.call("tasks.delete", task=task, force=True)
+    wait_until(lambda: reeve.row(task) is None, what="the run's end")
+    assert not os.path.exists(f"/proc/{row['pid']}")
+
+
+def test_dequeue_before_the_pull(make_reeve):
+    reeve = make_reeve("--services-mode", "1")
+    blocker = reeve.shell("sleep 60")
+    reeve.wait_phase(blocker, "running")
+    task = reeve.shell("echo never")
+    assert reeve.status(task) == "queued"
+    reeve.run("dequeue", task)
+    reeve.run("stop", blocker)
+    reeve.wait(blocker)
+    assert reeve.status(task) == "created"
+    assert "never" not in reeve.logs(task)
+
+
+def test_time_out(reeve):
+    task = reeve.shell("sleep 300", "--timeout", "1s")
+    assert reeve.wait(task) == 1
+    assert reeve.task(task)["status_reason"] == "timeout"
+
+
+def test_own_final_status_stands(reeve):
+    """A payload that fails its own task by the API: no restart, and the status is left alone."""
+    script = ("import json, os, urllib.request as u\n"
+              "body = json.dumps({'task': os.environ['CLEARML_TASK_ID'], 'force': True,\n"
+              "                   'status_reason': 'my own'}).encode()\n"
+              "u.urlopen(u.Request(os.environ['CLEARML_API_HOST'] + '/tasks.completed', body,\n"
+              "    {'Authorization': 'Bearer ' + os.environ['CLEARML_AUTH_TOKEN']}))\n"
+              "raise SystemExit(1)\n")
+    task = reeve.submit("--restart", "on-failure", "--", "python3", "-c", script)
+    wait_until(lambda: reeve.status(task) == "completed", what="its own status")
+    wait_until(lambda: reeve.row(task) is None, what="the run's end")
+    assert reeve.task(task)["status_reason"] == "my own"
+
+
+@pytest.mark.parametrize("signal_name", ["TERM", "HUP", "INT"])
+def test_sub_agent_is_deaf_to_signals(reeve, signal_name):
+    task = reeve.shell("echo ready; sleep 2; echo survived")
+    row = reeve.wait_phase(task, "running")
+    agents = [int(p.name) for p in pathlib.Path("/proc").iterdir() if p.name.isdigit()
+              and (p / "cmdline").exists() and task.encode() in _cmdline(p)]
+    assert agents, row
+    for pid in agents:
+        os.kill(pid, getattr(__import__("signal"), "SIG" + signal_name))
+    assert reeve.wait(task) == 0
+    assert "survived" in reeve.logs(task)
+
+
+def _cmdline(folder):
+    try:
+        return (folder / "cmdline").read_bytes()
+    except OSError:
+        return b""
