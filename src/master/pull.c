@@ -223,7 +223,7 @@ static void wait_for_tasks(struct pull *p)
         arm(p, p->master->waits.poll_ms);
         return;
     }
-    struct api_options options = {.timeout_ms = WAIT_MS + 5000};
+    struct api_options options = {.timeout_ms = WAIT_MS + 5000, .held = true};
     for (size_t i = 0; i < p->count; i++) {
         struct queue *q = &p->queues[i];
         if (q->wait)
