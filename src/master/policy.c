@@ -27,7 +27,7 @@ static const struct {
     {"write_iops", offsetof(struct limits, write_iops)},
 };
 
-static cJSON *limits_to_json(const struct limits *limits)
+cJSON *limits_to_json(const struct limits *limits)
 {
     cJSON *json = cJSON_CreateObject();
     for (size_t i = 0; i < ARRAY_SIZE(limit_fields); i++) {
@@ -41,7 +41,7 @@ static cJSON *limits_to_json(const struct limits *limits)
     return json;
 }
 
-static void limits_from_json(const cJSON *json, struct limits *out)
+void limits_from_json(const cJSON *json, struct limits *out)
 {
     *out = (struct limits)LIMITS_NONE;
     for (size_t i = 0; i < ARRAY_SIZE(limit_fields); i++) {

@@ -24,6 +24,9 @@ struct policy {
 cJSON *policy_to_json(const struct policy *p);
 /* Missing members get their defaults. */
 void policy_from_json(const cJSON *json, struct policy *out);
+/* What applies now, as kept in the file `limits`. */
+cJSON *limits_to_json(const struct limits *limits);
+void limits_from_json(const cJSON *json, struct limits *out);
 void policy_from_quota(const struct quota *quota, struct policy *out);
 /* Whether an attempt that ended so is followed by another. */
 bool policy_wants_restart(const struct policy *p, bool success, uint32_t restarts);

@@ -273,8 +273,10 @@ static void act_launch(struct run *run)
     run->started_boot_ms = clock_boot_ms();
     snprintf(run->boot, sizeof run->boot, "%s", run->master->boot);
     run_state_save(run);
-    if (run->attempt == 1)
+    if (run->attempt == 1) {
+        run_limits_save(run);
         report_run_started(run);
+    }
     if (make_folders(run, &err) < 0 || make_groups(run, &err) < 0) {
         run_fail_setup(run, "cgroup", err.text);
         return;

@@ -97,6 +97,28 @@ void run_state_save(struct run *run)
         log_error("task=%s %s", run->id, err.text);
 }
 
+void run_limits_save(struct run *run)
+{
+    auto_free char *path = run_file_dup(run->master->state_root, run->id, "limits");
+    auto_json *json = limits_to_json(&run->policy.limits);
+    auto_free char *text = json_format(json);
+    struct reeve_error err;
+    if (file_replace(path, text, strlen(text), 0600, false, &err) < 0)
+        log_error("task=%s %s", run->id, err.text);
+}
+
+/* What spec.json says stands if there is no such file. */
+static void limits_load(struct run *run)
+{
+    auto_free char *path = run_file_dup(run->master->state_root, run->id, "limits");
+    auto_buf text = BUF_INIT;
+    if (file_read(path, &text, STATE_MAX, NULL) < 0)
+        return;
+    auto_json *json = json_parse(text.data, text.len, NULL);
+    if (json)
+        limits_from_json(json, &run->policy.limits);
+}
+
 static void state_from_json(struct run *run, const cJSON *json)
 {
     int phase = phase_parse(json_str(json, "phase", ""));
@@ -153,5 +175,6 @@ int run_state_load(struct run *run, struct reeve_error *err)
     if (!json)
         return -1;
     state_from_json(run, json);
+    limits_load(run);
     return 0;
 }

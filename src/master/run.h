@@ -157,9 +157,11 @@ void run_remove(struct run *run);
 /* ---- run-state.c ---- */
 /* Writes $STATE/runs/<id>/state (renamed, not synced). */
 void run_state_save(struct run *run);
+/* Writes $STATE/runs/<id>/limits: what applies now. */
+void run_limits_save(struct run *run);
 /* The state's text, the caller's. */
 char *run_state_format_dup(const struct run *run);
-/* Reads it back into a fresh run; -1 with err. */
+/* Reads state and limits back into a fresh run; -1 with err. */
 int run_state_load(struct run *run, struct reeve_error *err);
 
 /* ---- runs.c: all of them ---- */
