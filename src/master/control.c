@@ -72,7 +72,8 @@ static cJSON *row_cgroup(const struct run *run)
     cJSON *list = cJSON_CreateArray();
     cgroup_dirs(run->master->cgroups, run_group(run, "payload", path), &dirs);
     for (int i = 0; i < dirs.count; i++)
-        cJSON_AddItemToArray(list, cJSON_CreateString(dirs.dir[i]));
+        if (!run_is_live(run) || access(dirs.dir[i], F_OK) == 0)
+            cJSON_AddItemToArray(list, cJSON_CreateString(dirs.dir[i]));
     return list;
 }
 

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* Connections that have not said HELLO; a payload that opens them in a loop must not
  * eat the descriptors of the runs. */
@@ -339,7 +340,8 @@ int link_start(struct run *run, int spec, struct reeve_error *err)
     message_add_u64(out, TAG_ATTEMPT, run->attempt);
     message_add_text(out, TAG_PREPARE_PATH, m->prepare_path);
     for (int i = 0; i < dirs.count; i++)
-        message_add_text(out, TAG_GROUP_DIR, dirs.dir[i]);
+        if (access(dirs.dir[i], F_OK) == 0) /* a hierarchy without a limit of this run */
+            message_add_text(out, TAG_GROUP_DIR, dirs.dir[i]);
     message_add_u64(out, TAG_GRACE_MS, (uint64_t)run->policy.grace_ms);
     message_add_u64(out, TAG_LINGER_MS, (uint64_t)m->waits.linger_ms);
     message_add_u64(out, TAG_TIMEOUT_MS, (uint64_t)run->policy.timeout_ms);

@@ -123,7 +123,7 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
     auto_free char *run_dir = run_dir_dup(m->run_root, run->id);
     auto_free char *socket = path_join_dup(m->run_root, "agent.sock");
     struct cgroup_dirs dirs;
-    cgroup_dirs(m->cgroups, run_group(run, "agent", group), &dirs);
+    cgroup_dirs_to_join(m->cgroups, run_group(run, "agent", group), &dirs);
 
     char *argv[16 + 2 * CGROUP_DIRS_MAX];
     int n = 0;
@@ -137,8 +137,6 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
     argv[n++] = "--socket";
     argv[n++] = socket;
     for (int i = 0; i < dirs.count; i++) {
-        if (access(dirs.dir[i], F_OK) < 0)
-            continue; /* a group without limits is in few hierarchies on v1 */
         argv[n++] = "--join";
         argv[n++] = dirs.dir[i];
     }
