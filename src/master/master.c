@@ -272,6 +272,8 @@ void master_destroy(struct master *m)
     watch_destroy(m->watch);
     report_destroy(m->report);
     pull_destroy(m->pull);
+    if (m->runs && m->cgroups && runs_count(m->runs) == 0)
+        cgroup_remove(m->cgroups, "run", NULL);
     runs_destroy(m->runs);
     ship_destroy(m->ship);
     if (m->hoststat)
