@@ -179,7 +179,7 @@ def enqueue_blocked(reeve, names):
 
 @pytest.mark.parametrize("flags,expected", [([], "aaabbb"), (["--order-fairness"], None)])
 def test_queue_order(make_reeve, flags, expected):
-    reeve = make_reeve("--queue", "alpha", "--queue", "beta", "--create-queue",
+    reeve = make_reeve("--queue", "alpha", "--queue", "beta",
                        "--services-mode", "1", *flags)
     order = enqueue_blocked(reeve, ["alpha", "beta"])
     if expected:
