@@ -200,6 +200,9 @@ void query_project(cJSON *doc, const cJSON *only_fields)
         else if (path->valuestring[0])
             some = true;
     }
+    cJSON *id = some ? json_get(doc, "id") : NULL;
+    if (id)
+        json_set(kept, "id", cJSON_Duplicate(id, true));
     /* Short paths first: what a longer one names is inside what they have moved. */
     for (size_t depth = 0; some && depth <= 3; depth++) {
         cJSON_ArrayForEach(path, only_fields)
@@ -210,9 +213,6 @@ void query_project(cJSON *doc, const cJSON *only_fields)
         }
     }
     if (some) {
-        cJSON *id = cJSON_DetachItemFromObjectCaseSensitive(doc, "id");
-        if (id)
-            cJSON_InsertItemInArray(kept, 0, id);
         cJSON_Delete(doc->child);
         doc->child = kept->child;
         kept->child = NULL;

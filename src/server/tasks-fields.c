@@ -9,6 +9,7 @@
 #include "server/models-internal.h"
 #include "server/names.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define NAME_MIN 3
@@ -145,35 +146,57 @@ static cJSON *clean_script(struct call *call, const char *name, const cJSON *val
     return out;
 }
 
+static int compare_artifacts(const void *a, const void *b)
+{
+    const cJSON *const *x = a, *const *y = b;
+    int order = strcmp(json_str(*x, "key", ""), json_str(*y, "key", ""));
+    return order ? order : strcmp(json_str(*x, "mode", ""), json_str(*y, "mode", ""));
+}
+
+static cJSON *clean_artifact(struct call *call, const cJSON *item)
+{
+    const char *mode = json_str(item, "mode", "output");
+    if (!json_str(item, "key", NULL) || !json_str(item, "type", NULL) ||
+        (strcmp(mode, "input") && strcmp(mode, "output"))) {
+        bad_value(call, "artifacts", "an artifact needs key, type and a known mode");
+        return NULL;
+    }
+    cJSON *copy = cJSON_Duplicate(item, true);
+    if (!json_get(copy, "mode"))
+        json_set_str(copy, "mode", "output");
+    return copy;
+}
+
 /* key and mode name an artifact; of two with the same name the last counts. */
 cJSON *task_artifacts_clean(struct call *call, const cJSON *list)
 {
-    cJSON *out = cJSON_CreateArray();
+    size_t count = 0;
     const cJSON *item;
+    cJSON **items = xcalloc((size_t)cJSON_GetArraySize(list) + 1, sizeof *items);
+    cJSON *out = cJSON_CreateArray();
     cJSON_ArrayForEach(item, list)
     {
-        const char *key = json_str(item, "key", NULL);
-        const char *mode = json_str(item, "mode", "output");
-        if (!key || !json_str(item, "type", NULL) ||
-            (strcmp(mode, "input") && strcmp(mode, "output"))) {
-            bad_value(call, "artifacts",
-                      "an artifact needs key, type and a known mode");
+        cJSON *copy = clean_artifact(call, item);
+        if (!copy) {
+            for (size_t i = 0; i < count; i++)
+                cJSON_Delete(items[i]);
+            free(items);
             cJSON_Delete(out);
             return NULL;
         }
-        cJSON *copy = cJSON_Duplicate(item, true), *at;
-        json_set_str(copy, "mode", mode);
-        int index = 0;
-        for (at = out->child; at; at = at->next, index++) {
-            int order = strcmp(json_str(at, "key", ""), key);
-            if (order > 0 || (!order && !strcmp(json_str(at, "mode", ""), mode)))
-                break;
-        }
-        if (at && !strcmp(json_str(at, "key", ""), key))
-            cJSON_ReplaceItemInArray(out, index, copy);
+        size_t at = 0;
+        while (at < count && compare_artifacts(&items[at], &copy))
+            at++;
+        if (at < count)
+            cJSON_Delete(items[at]);
         else
-            cJSON_InsertItemInArray(out, index, copy);
+            count++;
+        items[at] = copy;
     }
+    qsort(items, count, sizeof *items, compare_artifacts);
+    for (size_t i = 0; i < count; i++)
+        cJSON_AddItemToArray(out, items[i]);
+    free(items);
     return out;
 }
 

@@ -296,7 +296,7 @@ static cJSON *items_by_section(struct call *call, const cJSON *items)
             cJSON_Delete(out);
             return NULL;
         }
-        json_set_str(clean, "section", section_of(item));
+        cJSON_SetValuestring(json_get(clean, "section"), section_of(item));
         cJSON *at = json_get(out, section);
         if (!at)
             at = json_set(out, section, cJSON_CreateObject());

@@ -88,8 +88,8 @@ static void test_lists_of_plain_fields(void **state)
     assert_found(api, "{'status': ['__$not', 'queued']}", "first child 1");
     assert_found(api, "{'execution.queue': ['q1']}", "child 2");
     assert_found(api, "{'execution.queue': [null]}", "first child 1");
-    snprintf(query, sizeof query, "{'id': ['%s', '%s', 'nobody'], 'order_by': ['-name']}",
-             ids[0], first);
+    snprintf(query, sizeof query,
+             "{'id': ['%s', '%s', 'nobody'], 'order_by': ['-name']}", ids[0], first);
     assert_found(api, query, "first child 1");
     assert_found(api, "{'type': ['service'], 'user': ['user1']}",
                  "first child 1 child 2");
@@ -111,10 +111,10 @@ static void test_patterns(void **state)
     assert_found(api, "{'comment': '^Nice'}", "my task (1)");
     assert_found(api, "{'name': '('}", "error 21");
     assert_found(api, "{'name': ['x']}", "error 16");
-    assert_found(api, "{'_any_': {'fields': ['name', 'comment'], 'pattern': 'NICE|/2'}}",
+    assert_found(api,
+                 "{'_any_': {'fields': ['name', 'comment'], 'pattern': 'NICE|/2'}}",
                  "my task (1) my-task/2");
-    assert_found(api, "{'_all_': {'fields': ['name', 'comment'], 'pattern': 'n'}}",
-                 "");
+    assert_found(api, "{'_all_': {'fields': ['name', 'comment'], 'pattern': 'n'}}", "");
     assert_found(api, "{'_and_': {'fields': ['name', 'comment'], 'pattern': '[mc]'}}",
                  "my task (1)");
     assert_found(api, "{'_or_': {'fields': ['name']}}", "error 16");
@@ -173,16 +173,22 @@ static void test_ranges_and_dates(void **state)
     assert_found(api, "{'created': ['soon', null]}", "error 16");
     assert_found(api, "{'last_update': ['>2023-11-15T12:00:00']}", "late");
     assert_found(api, "{'last_update': '<2023-11-15 12:00:00'}", "early");
-    assert_found(api, "{'last_update': ['>=2023-11-14T22:13:20Z', "
-                      "'<=2023-11-14T22:13:20+00:00']}", "early");
+    assert_found(api,
+                 "{'last_update': ['>=2023-11-14T22:13:20Z', "
+                 "'<=2023-11-14T22:13:20+00:00']}",
+                 "early");
     assert_found(api, "{'last_update': ['2023-11-15', '2023-11-17']}", "late");
     assert_found(api, "{'last_update': '2023-11-14T22:13:20'}", "early");
     assert_found(api, "{'last_update': ['soon']}", "early late");
     assert_found(api, "{'status_changed': ['>2020-01-01']}", "");
-    assert_found(api, "{'_or_': {'fields': ['last_update', 'status_changed'], "
-                      "'datetime': ['>2023-11-15T12:00:00']}}", "late");
-    assert_found(api, "{'_and_': {'fields': ['last_update', 'status_changed'], "
-                      "'datetime': ['>2023-11-15T12:00:00']}}", "");
+    assert_found(api,
+                 "{'_or_': {'fields': ['last_update', 'status_changed'], "
+                 "'datetime': ['>2023-11-15T12:00:00']}}",
+                 "late");
+    assert_found(api,
+                 "{'_and_': {'fields': ['last_update', 'status_changed'], "
+                 "'datetime': ['>2023-11-15T12:00:00']}}",
+                 "");
     assert_found(api, "{'order_by': ['last_metrics.m.v.value']}", "late early");
     assert_found(api, "{'order_by': ['-active_duration']}", "early late");
     assert_found(api, "{'order_by': ['active_duration']}", "early late");
@@ -235,19 +241,21 @@ static void test_scroll(void **state)
         snprintf(name, sizeof name, "s%02d", i);
         api_task(api, name, "");
     }
-    assert_found(api, "{'scroll_id': null, 'size': 2, 'order_by': ['name']}", "s00 s01");
+    assert_found(api, "{'scroll_id': null, 'size': 2, 'order_by': ['name']}",
+                 "s00 s01");
     snprintf(scroll, sizeof scroll, "%s", api_text(api, "scroll_id"));
     char query[256];
-    snprintf(query, sizeof query, "{'scroll_id': '%s', 'size': 2, 'order_by': ['name']}",
-             scroll);
+    snprintf(query, sizeof query,
+             "{'scroll_id': '%s', 'size': 2, 'order_by': ['name']}", scroll);
     assert_found(api, query, "s02 s03");
     snprintf(scroll, sizeof scroll, "%s", api_text(api, "scroll_id"));
-    snprintf(query, sizeof query, "{'scroll_id': '%s', 'size': 2, 'order_by': ['name']}",
-             scroll);
-    assert_found(api, query, "s04");
     snprintf(query, sizeof query,
-             "{'scroll_id': '%s', 'size': 2, 'refresh_scroll': true, 'order_by': ['name']}",
-             scroll);
+             "{'scroll_id': '%s', 'size': 2, 'order_by': ['name']}", scroll);
+    assert_found(api, query, "s04");
+    snprintf(
+        query, sizeof query,
+        "{'scroll_id': '%s', 'size': 2, 'refresh_scroll': true, 'order_by': ['name']}",
+        scroll);
     assert_found(api, query, "s00 s01 s02 s03");
     assert_found(api, "{'scroll_id': 'x'}", "error 12");
 }
@@ -255,7 +263,8 @@ static void test_scroll(void **state)
 static void test_hidden(void **state)
 {
     struct api *api = *state;
-    const char *hidden = api_task(api, "secret", "'system_tags': ['hidden', 'pipeline']");
+    const char *hidden =
+        api_task(api, "secret", "'system_tags': ['hidden', 'pipeline']");
     char query[128];
     api_task(api, "open", "'tags': ['hidden']");
     assert_found(api, "{}", "open");
@@ -290,11 +299,13 @@ static void test_projection(void **state)
     assert_string_equal(api_text(api, "tasks.0.hyperparams.Args.c"), "-");
     assert_string_equal(json_str(api_at(api, "tasks.0.runtime"), "x.y", "?"), "z");
     assert_string_equal(
-        json_str(json_get(api_at(api, "tasks.0.hyperparams.Args"), "a.b"), "value", "?"),
+        json_str(json_get(api_at(api, "tasks.0.hyperparams.Args"), "a.b"), "value",
+                 "?"),
         "1");
     assert_call(api, "tasks.get_all", "{'only_fields': ['script.branch', 'script']}");
     assert_string_equal(api_text(api, "tasks.0.script.diff"), "d");
-    assert_call(api, "tasks.get_all", "{'projection': ['-script', '-runtime.progress']}");
+    assert_call(api, "tasks.get_all",
+                "{'projection': ['-script', '-runtime.progress']}");
     assert_string_equal(api_text(api, "tasks.0.script"), "-");
     assert_string_equal(api_text(api, "tasks.0.runtime.progress"), "-");
     assert_string_equal(api_text(api, "tasks.0.name"), "fields");
@@ -305,9 +316,10 @@ static void test_projection(void **state)
 static void test_paths_of_parameters(void **state)
 {
     struct api *api = *state;
-    api_task(api, "small", "'hyperparams': {'Args': {'lr': {'value': '9'}, "
-                           "'a.b': {'value': 'x'}, 'q\\\"u': {'value': 'y'}}}, "
-                           "'runtime': {'pipeline_job_hash': 'h1', 'n': 5}");
+    api_task(api, "small",
+             "'hyperparams': {'Args': {'lr': {'value': '9'}, "
+             "'a.b': {'value': 'x'}, 'q\\\"u': {'value': 'y'}}}, "
+             "'runtime': {'pipeline_job_hash': 'h1', 'n': 5}");
     api_task(api, "large", "'hyperparams': {'Args': {'lr': {'value': '10'}}}");
     assert_found(api, "{'hyperparams.Args.lr.value': ['9']}", "small");
     assert_found(api, "{'hyperparams.Args.a%2Eb.value': ['x']}", "small");
@@ -316,13 +328,15 @@ static void test_paths_of_parameters(void **state)
     assert_found(api, "{'hyperparams.Args.nope.value': [null]}", "small large");
     assert_found(api, "{'order_by': ['hyperparams.Args.lr.value']}", "small large");
     assert_found(api, "{'order_by': ['-hyperparams.Args.lr.value']}", "large small");
-    assert_found(api, "{'_all_': {'fields': ['runtime.pipeline_job_hash'], "
-                      "'pattern': '^h1$'}}", "small");
+    assert_found(api,
+                 "{'_all_': {'fields': ['runtime.pipeline_job_hash'], "
+                 "'pattern': '^h1$'}}",
+                 "small");
     assert_found(api, "{'runtime.n': 5}", "small");
     assert_found(api, "{'runtime.pipeline_job_hash': 'h1'}", "small");
     assert_found(api, "{'runtime.pipeline_job_hash': 'h2'}", "");
-    assert_found(api, "{'_any_': {'fields': ['tags', 'nothing.at.all'], 'pattern': 'x'}}",
-                 "");
+    assert_found(
+        api, "{'_any_': {'fields': ['tags', 'nothing.at.all'], 'pattern': 'x'}}", "");
 }
 
 static void test_filters(void **state)
@@ -339,8 +353,10 @@ static void test_filters(void **state)
                  "none one");
     assert_found(api, "{'filters': {'tags': {'any': {'include': [null]}}}}", "none");
     assert_found(api, "{'filters': {'tags': {'all': {'exclude': [null]}}}}", "one two");
-    assert_found(api, "{'filters': {'tags': {'op': 'or', 'any': {'include': [null]}, "
-                      "'all': {'include': ['a', 'b']}}}}", "none two");
+    assert_found(api,
+                 "{'filters': {'tags': {'op': 'or', 'any': {'include': [null]}, "
+                 "'all': {'include': ['a', 'b']}}}}",
+                 "none two");
     assert_found(api, "{'filters': {'tags': {'op': 'nor'}}}", "error 16");
     assert_found(api, "{'filters': {'tags': 1}}", "error 12");
     assert_found(api, "{'filters': {'tags': {'any': {'include': [1]}}}}", "error 16");
@@ -364,9 +380,11 @@ static void test_joins(void **state)
     assert_string_equal(api_text(api, "tasks.0.project.name"), "-");
     assert_string_equal(api_text(api, "tasks.0.user.id"), "user1");
     assert_string_equal(api_text(api, "tasks.0.models.input.0.model.id"), model);
-    assert_call(api, "tasks.get_all_ex",
-                "{'id': ['%s'], 'only_fields': ['project.name', 'models.input.model.name', "
-                "'models.input.name']}", id);
+    assert_call(
+        api, "tasks.get_all_ex",
+        "{'id': ['%s'], 'only_fields': ['project.name', 'models.input.model.name', "
+        "'models.input.name']}",
+        id);
     assert_string_equal(api_text(api, "tasks.0.project.name"), "top/sub");
     assert_string_equal(api_text(api, "tasks.0.project.id"), project);
     assert_string_equal(api_text(api, "tasks.0.models.input.0.model.name"), "net");
@@ -394,7 +412,8 @@ static void test_hostile(void **state)
     assert_found(api, "{'_any_': {'fields': [1], 'pattern': 'x'}}", "error 16");
     assert_found(api, "{'last_update': {'a': 1}}", "error 16");
     assert_found(api, "{'hyperparams.': ['x'], 'hyperparams...': ['x']}", "");
-    assert_found(api, "{'order_by': {'a': 1}, 'only_fields': 5, 'filters': 7}", "target");
+    assert_found(api, "{'order_by': {'a': 1}, 'only_fields': 5, 'filters': 7}",
+                 "target");
     auto_buf many = BUF_INIT;
     buf_add_str(&many, "{'tags': ['__$all'");
     for (int i = 0; i < 5000; i++)
@@ -427,13 +446,20 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_list_operators),   T(test_lists_of_plain_fields),
-        T(test_patterns),         T(test_pattern_is_bounded),
-        T(test_ranges_and_dates), T(test_order_and_pages),
-        T(test_page_cap),         T(test_scroll),
-        T(test_hidden),           T(test_projection),
-        T(test_paths_of_parameters), T(test_filters),
-        T(test_joins),            T(test_hostile),
+        T(test_list_operators),
+        T(test_lists_of_plain_fields),
+        T(test_patterns),
+        T(test_pattern_is_bounded),
+        T(test_ranges_and_dates),
+        T(test_order_and_pages),
+        T(test_page_cap),
+        T(test_scroll),
+        T(test_hidden),
+        T(test_projection),
+        T(test_paths_of_parameters),
+        T(test_filters),
+        T(test_joins),
+        T(test_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
