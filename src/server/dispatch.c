@@ -13,6 +13,8 @@
 #include <string.h>
 
 #define PATH_DEPTH_MAX 32
+/* Arguments are looked up by name, one after the other. */
+#define FORM_MAX 65536
 
 /* Every API service's table; each owner adds its own. */
 static const struct endpoint *const services[] = {
@@ -238,6 +240,8 @@ int dispatch_body(struct call *call, const char *content_type, const char *body,
     if (is_type(content_type, "application/json-lines"))
         return parse_lines(call, body, n);
     if (is_type(content_type, "application/x-www-form-urlencoded")) {
+        if (n > FORM_MAX)
+            return call_fail(call, 400, 0, "Form is larger than %d bytes", FORM_MAX);
         auto_json *args = parse_form(body, n);
         return dispatch_merge_args(call, args);
     }
@@ -430,9 +434,12 @@ int dispatch_run(struct call *call)
 
 /* ---- the answer ---- */
 
+/* The text may hold bytes of a path or a header. */
 static void add_json_string(struct buf *out, const char *text)
 {
-    cJSON item = {.type = cJSON_String, .valuestring = (char *)text};
+    auto_buf safe = BUF_INIT;
+    utf8_add_safe(&safe, text, strlen(text));
+    cJSON item = {.type = cJSON_String, .valuestring = (char *)buf_str(&safe)};
     auto_free char *quoted = json_format(&item);
     buf_add_str(out, quoted);
 }

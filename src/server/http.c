@@ -268,19 +268,29 @@ void http_resume(struct http_request *request)
 
 /* ---- libmicrohttpd's callbacks ---- */
 
-static enum MHD_Result send_answer(struct http_request *request, bool early)
+static enum MHD_Result send_answer(struct http_request *request)
 {
     atomic_store(&request->peer->phase, PEER_ANSWERING);
-    /* libmicrohttpd forgets the body of a POST or PUT answered early, but would take
-     * that of a GET for the next request. */
-    if (early && (http_content_length(request) > 0 ||
-                  http_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING)))
-        MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONNECTION, "close");
     enum MHD_Result result = MHD_queue_response(
         request->connection, (unsigned)request->status, request->response);
     MHD_destroy_response(request->response);
     request->response = NULL;
     return result;
+}
+
+/* An answer that does not wait for the body ends the connection. libmicrohttpd sees to
+ * it that the body of a POST or PUT is forgotten, but would take that of a GET for the
+ * next request. */
+static enum MHD_Result send_early(struct http_request *request)
+{
+    MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONNECTION, "close");
+    return send_answer(request);
+}
+
+static bool has_body(const struct http_request *request)
+{
+    return http_content_length(request) > 0 ||
+           http_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
 static struct http_request *request_new(struct http_listener *listener,
@@ -332,7 +342,7 @@ static enum MHD_Result finish(struct http_request *request)
     }
     if (!request->response)
         http_reply_text(request, 500, "no answer");
-    return send_answer(request, false);
+    return send_answer(request);
 }
 
 static enum MHD_Result start(struct http_listener *listener,
@@ -342,7 +352,9 @@ static enum MHD_Result start(struct http_listener *listener,
     struct http_request *request = request_new(listener, connection, method, url);
     *req_cls = request;
     request->state = request->handler->begin(listener->server, request);
-    return request->response ? send_answer(request, true) : MHD_YES;
+    /* Without a body the answer goes out when the request is in, and the connection
+     * stays. */
+    return request->response && has_body(request) ? send_early(request) : MHD_YES;
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
