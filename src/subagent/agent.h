@@ -1,0 +1,24 @@
+/* agent.h - a run's sub-agent: one payload after the other, until its master says QUIT
+ */
+#ifndef REEVE_AGENT_H
+#define REEVE_AGENT_H
+
+#include "base/error.h"
+
+struct agent;
+
+struct agent_options {
+    const char *task;
+    const char *state_dir;
+    const char *run_dir;
+    const char *socket;
+    const char *oom_score; /* what a payload gets back; "" if it is unknown */
+};
+
+/* Borrows the options for the agent's life. There is one agent a process. The run's
+ * lock is the caller's. */
+struct agent *agent_open(const struct agent_options *options, struct reeve_error *err);
+/* Returns after QUIT. -1 with err: the loop itself failed. */
+int agent_run(struct agent *a, struct reeve_error *err);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "cgroup/cgroup-dirs.h"
+#include "run/run-dir.h"
+#include "subagent/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#define EXIT_USAGE 2
+#define EXIT_LOCKED 75
+#define OOM_SCORE "-900"
+
+static const char usage[] =
+    "usage: reeve-subagent --task ID --state-dir DIR --run-dir DIR --socket PATH\n"
+    "                      [--join CGROUP_DIR]...\n"
+    "Started by reeved, one for each run. SIGTERM does not end it, as it outlives its\n"
+    "master; it goes when its master says so. After SIGKILL the run is lost.\n";
+
+static int add_group(struct cgroup_dirs *groups, const char *dir)
+{
+    if (groups->count == CGROUP_DIRS_MAX || strlen(dir) >= CGROUP_PATH_MAX)
+        return -1;
+    strcpy(groups->dir[groups->count++], dir);
+    return 0;
+}
+
+static int read_arguments(int argc, char **argv, struct agent_options *o,
+                          struct cgroup_dirs *groups)
+{
+    for (int i = 1; i < argc; i += 2) {
+        const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (!value)
+            return -1;
+        if (strcmp(name, "--task") == 0)
+            o->task = value;
+        else if (strcmp(name, "--state-dir") == 0)
+            o->state_dir = value;
+        else if (strcmp(name, "--run-dir") == 0)
+            o->run_dir = value;
+        else if (strcmp(name, "--socket") == 0)
+            o->socket = value;
+        else if (strcmp(name, "--join") != 0 || add_group(groups, value) < 0)
+            return -1;
+    }
+    return o->task && id_valid(o->task) && o->state_dir && o->run_dir && o->socket ? 0
+                                                                                   : -1;
+}
+
+/* The kernel shall not choose us when memory is short: a payload without its sub-agent
+ * ends as agent-lost. The value that was there goes back to the payload. Without the
+ * privilege both stay as they are. */
+static void lower_oom_score(char *inherited, size_t size)
+{
+    auto_close fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : fd_read_full(fd, inherited, size - 1);
+    inherited[n > 0 ? n : 0] = '\0';
+    if (n > 0 && fd_pwrite_all(fd, OOM_SCORE, strlen(OOM_SCORE), 0) < 0)
+        inherited[0] = '\0';
+}
+
+/* 0 to 2 are there for certain, so that no file of a run gets their numbers. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+    while ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0 && fd <= 2)
+        fd_set_cloexec(fd, 0);
+    if (fd > 2)
+        close(fd);
+}
+
+static int fail(const char *task, const struct reeve_error *err, int code)
+{
+    log_error("task=%s %s", task, err->text);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static struct cgroup_dirs groups;
+    static char oom_score[16];
+    struct agent_options o = {.oom_score = oom_score};
+    struct reeve_error err;
+    fill_standard_descriptors();
+    log_init("subagent", STDERR_FILENO);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return fd_write_all(STDOUT_FILENO, usage, sizeof usage - 1) < 0;
+    if (read_arguments(argc, argv, &o, &groups) < 0) {
+        fd_write_all(STDERR_FILENO, usage, sizeof usage - 1);
+        return EXIT_USAGE;
+    }
+    if (cgroup_dirs_join(&groups) < 0) {
+        reeve_error_set(&err, errno, "join the sub-agent's group");
+        return fail(o.task, &err, 1);
+    }
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    lower_oom_score(oom_score, sizeof oom_score);
+    prctl(PR_SET_DUMPABLE, 0);
+    int lock = run_lock(o.state_dir, &err);
+    if (lock < 0)
+        return fail(o.task, &err, err.code == EWOULDBLOCK ? EXIT_LOCKED : 1);
+    struct agent *a = agent_open(&o, &err);
+    if (!a || agent_run(a, &err) < 0)
+        return fail(o.task, &err, 1);
+    return 0;
+}

@@ -1,0 +1,61 @@
+/* output.h - a payload's output on its way from the FIFO to the spool
+ *
+ * FIFO -> raw file by splice(2): the raw file's length is what was taken, so that death
+ * at any moment neither loses nor doubles a byte. Raw file -> lines -> spool records,
+ * each with its raw offset. The raw file never shrinks; what is in records is given
+ * back as a hole. When a disk is full nothing more is taken, and the payload waits in
+ * its write(2). */
+#ifndef REEVE_OUTPUT_H
+#define REEVE_OUTPUT_H
+
+#include "base/error.h"
+#include "run/spool.h"
+#include "subagent/lines.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OUTPUT_PAUSE_MS 5000 /* a line without its end is shown after this */
+#define OUTPUT_RETRY_MS 1000 /* after a full disk */
+
+struct output {
+    char *fifo_path;
+    int fifo; /* reading end, held for the sub-agent's life */
+    bool eof; /* nobody has the writing end */
+    int raw;
+    struct spool_writer *spool;
+    uint32_t attempt;
+    uint64_t taken;    /* length of the raw file */
+    uint64_t done;     /* made into lines up to here */
+    uint64_t recorded; /* raw_end of the last record */
+    uint64_t freed;    /* given back up to here */
+    int64_t pause_at;  /* boot ms when a partial line is shown, or 0 */
+    int64_t retry_at;  /* boot ms when a full disk is tried again, or 0 */
+    bool told_full;
+};
+
+/* Makes or opens the FIFO, the raw file and the spool. */
+int output_open(struct output *o, const char *state_dir, const char *run_dir,
+                struct reeve_error *err);
+/* The FIFO for reading and writing, for a payload: the death of its reader is no
+ * SIGPIPE. CLOEXEC; -1 with err. */
+int output_open_for_payload(struct output *o, struct reeve_error *err);
+/* Takes what is there, makes records of it. More may be left: the FIFO is still
+ * readable then. */
+void output_pump(struct output *o, int64_t now);
+/* Takes what is in the FIFO at the moment of the call, however much that is. */
+void output_drain(struct output *o, int64_t now);
+/* Shows a partial line whose time has come, tries a full disk again. */
+void output_tick(struct output *o, int64_t now);
+/* Everything taken becomes records, finished line or not. False: the disk is full, try
+ * again at retry_at. */
+bool output_finish(struct output *o, int64_t now);
+/* False as above: not written. */
+bool output_note(struct output *o, const char *text, int64_t now);
+bool output_exit(struct output *o, const struct spool_exit *e, int64_t now);
+/* True while the FIFO should be waited for. */
+bool output_wants_fifo(const struct output *o);
+/* Gives back memory and raw bytes that are not needed while nothing happens. */
+void output_rest(struct output *o);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "subagent/payload.h"
+#include "base/fd.h"
+#include "base/proc.h"
+#include "base/utf8.h"
+#include "subagent/children.h"
+#include "subagent/link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GRACE_MS 10000
+#define LINGER_MS 5000
+#define NAMED_MAX 5
+/* A process closes its streams some moments before it is gone. */
+#define SETTLE_MS 200
+/* Far enough that no sum of times overflows: 30 years. */
+#define MS_MAX 1000000000000ull
+
+static int64_t read_ms(const struct message *m, enum message_tag tag, int64_t fallback)
+{
+    uint64_t v;
+    if (!message_get_u64(m, tag, &v))
+        return fallback;
+    return (int64_t)(v < MS_MAX ? v : MS_MAX);
+}
+
+static int read_groups(struct cgroup_dirs *g, const struct message *m,
+                       struct reeve_error *err)
+{
+    size_t at = 0;
+    char dir[CGROUP_PATH_MAX + 1];
+    g->count = 0;
+    while (message_next_text(m, TAG_GROUP_DIR, &at, dir, sizeof dir)) {
+        if (g->count == CGROUP_DIRS_MAX || strlen(dir) >= CGROUP_PATH_MAX)
+            return reeve_error_set(err, 0, "too many or too long group folders");
+        strcpy(g->dir[g->count++], dir);
+    }
+    return 0;
+}
+
+int payload_read_start(struct payload *p, const struct message *m,
+                       struct reeve_error *err)
+{
+    uint64_t v;
+    memset(p, 0, offsetof(struct payload, exit));
+    p->exit = (struct spool_exit){.code = -1};
+    p->status_fd = -1;
+    if (!message_get_u64(m, TAG_ATTEMPT, &v) || v == 0 || v > UINT32_MAX)
+        return reeve_error_set(err, 0, "START without an attempt");
+    p->attempt = (uint32_t)v;
+    p->grace_ms = read_ms(m, TAG_GRACE_MS, GRACE_MS);
+    p->linger_ms = read_ms(m, TAG_LINGER_MS, LINGER_MS);
+    p->timeout_ms = read_ms(m, TAG_TIMEOUT_MS, 0);
+    p->stop_signal =
+        message_get_u64(m, TAG_STOP_SIGNAL, &v) && v > 0 && v < NSIG ? (int)v : SIGTERM;
+    if (!message_get_text(m, TAG_PREPARE_PATH, p->prepare_path,
+                          sizeof p->prepare_path) ||
+        p->prepare_path[0] != '/')
+        return reeve_error_set(err, 0, "START without a program");
+    return read_groups(&p->groups, m, err);
+}
+
+/* ---- in the child: async-signal-safe calls alone ---- */
+
+static _Noreturn void child_fail(int status, const char *what, int error)
+{
+    char line[256];
+    int n = snprintf(line, sizeof line, "fail start %s: %s\n", what, strerror(error));
+    if (n > 0)
+        fd_write_all(status, line,
+                     (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+    _exit(127);
+}
+
+static void child_signals(void)
+{
+    sigset_t none;
+    struct sigaction dfl = {.sa_handler = SIG_DFL};
+    for (int sig = 1; sig < NSIG; sig++)
+        sigaction(sig, &dfl, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void child_oom_score(const char *score)
+{
+    auto_close fd =
+        *score ? open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC) : -1;
+    if (fd >= 0)
+        fd_write_all(fd, score, strlen(score));
+}
+
+/* Moves a descriptor out of the way of the numbers it and others shall have. */
+static int child_lift(int fd)
+{
+    return fcntl(fd, F_DUPFD_CLOEXEC, 16);
+}
+
+static int child_descriptors(int null, int fifo, int spec, int status)
+{
+    if (null < 0 || fifo < 0 || spec < 0 || dup2(null, 0) < 0 || dup2(fifo, 1) < 0 ||
+        dup2(fifo, 2) < 0 || dup2(spec, PAYLOAD_SPEC_FD) < 0 ||
+        dup2(status, PAYLOAD_STATUS_FD) < 0)
+        return -1;
+    return close_range(PAYLOAD_STATUS_FD + 1, ~0u, 0);
+}
+
+static _Noreturn void child(const struct payload *p, int spec, int fifo, int status,
+                            const char *oom_score)
+{
+    /* Signals first: a STOP may come while the groups are joined, which can take ms. */
+    child_signals();
+    int out = child_lift(status);
+    if (out < 0)
+        _exit(127);
+    if (cgroup_dirs_join(&p->groups) < 0)
+        child_fail(out, "join its groups", errno);
+    setsid();
+    child_oom_score(oom_score);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (child_descriptors(child_lift(null), child_lift(fifo), child_lift(spec), out) <
+        0)
+        child_fail(out, "set its descriptors", errno);
+    char *argv[] = {(char *)(uintptr_t)p->prepare_path, NULL};
+    execve(p->prepare_path, argv, environ);
+    child_fail(PAYLOAD_STATUS_FD, p->prepare_path, errno);
+}
+
+/* ---- in the sub-agent ---- */
+
+int payload_launch(struct payload *p, int spec, int fifo, const char *oom_score,
+                   struct reeve_error *err)
+{
+    int pipe[2];
+    if (pipe2(pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+        return reeve_error_set(err, errno, "create a pipe");
+    auto_close status = pipe[1];
+    p->status_fd = pipe[0];
+    /* reeve-prepare expects a descriptor that blocks; the two ends have flags each. */
+    fcntl(status, F_SETFL, 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        child(p, spec, fifo, status, oom_score);
+    if (pid < 0) {
+        reeve_error_set(err, errno, "fork");
+        close(fd_take(&p->status_fd));
+        return -1;
+    }
+    p->pid = pid;
+    p->start = proc_start_time(pid);
+    return 0;
+}
+
+/* A process that ends closes its descriptors too. By then it has no memory any more,
+ * and so no executable. */
+static bool is_ending(pid_t pid)
+{
+    char path[32], exe[8];
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+    return readlink(path, exe, sizeof exe) < 0 && (errno == ENOENT || errno == ESRCH);
+}
+
+/* What comes from the payload's side is shown by others: sound UTF-8 or plain. */
+static void copy_sound(char *out, size_t size, const char *text)
+{
+    snprintf(out, size, "%s", text);
+    if (utf8_valid(out, strlen(out)))
+        return;
+    for (char *p = out; *p; p++)
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
+}
+
+static unsigned status_line(struct payload *p, char *line)
+{
+    char *text;
+    if (strncmp(line, "step ", 5) == 0 && !p->failed) {
+        copy_sound(p->exit.step, sizeof p->exit.step, line + 5);
+        return NEWS_STEP;
+    }
+    if (strncmp(line, "fail ", 5) == 0 && (text = strchr(line + 5, ' '))) {
+        *text++ = '\0';
+        copy_sound(p->exit.step, sizeof p->exit.step, line + 5);
+        copy_sound(p->exit.text, sizeof p->exit.text, text);
+        p->failed = true;
+    }
+    return 0;
+}
+
+static unsigned status_bytes(struct payload *p, const char *bytes, size_t n)
+{
+    unsigned news = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (bytes[i] != '\n') {
+            if (p->line_len < sizeof p->line - 1)
+                p->line[p->line_len++] =
+                    (unsigned char)bytes[i] < 0x20 || bytes[i] == 127 ? '?' : bytes[i];
+            continue;
+        }
+        p->line[p->line_len] = '\0';
+        p->line_len = 0;
+        news |= status_line(p, p->line);
+    }
+    return news;
+}
+
+/* The end of the pipe without "fail" is the exec of the task's program, or the death of
+ * reeve-prepare; the step "execute" comes right before the exec. */
+static unsigned status_end(struct payload *p)
+{
+    close(fd_take(&p->status_fd));
+    if (p->failed)
+        return 0;
+    if (p->exit.step[0] && strcmp(p->exit.step, "execute") != 0 &&
+        (!p->pid || is_ending(p->pid)))
+        return 0;
+    p->exit.step[0] = '\0';
+    p->executed = true;
+    return NEWS_RUNNING;
+}
+
+unsigned payload_read_status(struct payload *p)
+{
+    unsigned news = 0;
+    char bytes[1024];
+    while (p->status_fd >= 0) {
+        ssize_t n = read(p->status_fd, bytes, sizeof bytes);
+        if (n < 0 && errno == EAGAIN)
+            break;
+        if (n > 0)
+            news |= status_bytes(p, bytes, (size_t)n);
+        else
+            news |= status_end(p);
+    }
+    return news;
+}
+
+void payload_ended(struct payload *p, int code, int signal, int64_t now)
+{
+    p->pid = 0;
+    p->ended = true;
+    p->exit.code = code;
+    p->exit.signal = signal;
+    p->exit.timed_out = p->timed_out;
+    /* Executed, but with the status pipe still open somewhere. */
+    if (!p->failed && strcmp(p->exit.step, "execute") == 0)
+        p->exit.step[0] = '\0';
+    /* What was killed on purpose before is not left behind. */
+    p->swept = p->killing;
+    p->timeout_at = 0;
+    p->linger_at = now + p->linger_ms;
+    p->settle_at = now + (p->linger_ms < SETTLE_MS ? p->linger_ms : SETTLE_MS);
+}
+
+void payload_stop(struct payload *p, int sig, int64_t grace_ms, int64_t now)
+{
+    int64_t at = now + grace_ms;
+    if (p->killing)
+        return;
+    p->timeout_at = 0;
+    if (!p->kill_at || at < p->kill_at)
+        p->kill_at = at;
+    if (grace_ms == 0)
+        return;
+    /* A payload that is not in its group yet, or has none, is our child alone. */
+    if (cgroup_dirs_signal(&p->groups, sig) == 0)
+        children_signal(sig);
+}
+
+static void name_left(struct payload *p)
+{
+    p->swept = true;
+    cgroup_dirs_name_processes(&p->groups, NAMED_MAX, p->exit.left,
+                               sizeof p->exit.left);
+    if (!p->exit.left[0])
+        children_name(NAMED_MAX, p->exit.left, sizeof p->exit.left);
+}
+
+bool payload_empty(const struct payload *p)
+{
+    return children_signal(0) == 0 && !cgroup_dirs_populated(&p->groups);
+}
+
+bool payload_sweep(struct payload *p)
+{
+    if (p->ended && !p->swept)
+        name_left(p);
+    bool empty = cgroup_dirs_kill_step(&p->groups);
+    return children_signal(SIGKILL) == 0 && empty;
+}

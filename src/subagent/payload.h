@@ -1,0 +1,69 @@
+/* payload.h - one attempt: its first process, and what is known of it
+ *
+ * The process is forked into its groups with the FIFO as stdout and stderr, the spec as
+ * descriptor 3 and a status pipe as descriptor 4, and executes reeve-prepare. What
+ * fails before that is told on the status pipe too, as the step "start". */
+#ifndef REEVE_PAYLOAD_H
+#define REEVE_PAYLOAD_H
+
+#include "base/error.h"
+#include "cgroup/cgroup-dirs.h"
+#include "run/message.h"
+#include "run/spool.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PAYLOAD_SPEC_FD 3
+#define PAYLOAD_STATUS_FD 4
+#define PAYLOAD_LINE_MAX 1024
+
+struct payload {
+    uint32_t attempt;
+    char prepare_path[512];
+    struct cgroup_dirs groups;
+    int64_t grace_ms, linger_ms, timeout_ms;
+    int stop_signal;
+
+    pid_t pid;      /* 0: none, or reaped */
+    uint64_t start; /* as proc_start_time */
+    int status_fd;  /* -1 once it has ended */
+    char line[PAYLOAD_LINE_MAX];
+    size_t line_len;
+    bool failed;     /* said "fail": step and text say what */
+    bool executed;   /* the task's own program runs */
+    bool ended;      /* the verdict below is there */
+    bool swept;      /* what it left was named */
+    bool over;       /* its streams had their time: what is left is ended */
+    bool killing;    /* its grace is over */
+    bool timed_out;  /* ... because of its time limit */
+    int64_t kill_at; /* boot ms, 0: none; likewise the others */
+    int64_t timeout_at;
+    int64_t settle_at; /* when its streams have ended, but processes are left */
+    int64_t linger_at; /* when its streams have not */
+    int64_t sweep_at;
+    int sweeps;
+    struct spool_exit exit;
+};
+
+/* Reads START into p. -1 with err if it lacks something. */
+int payload_read_start(struct payload *p, const struct message *m,
+                       struct reeve_error *err);
+/* Forks it. spec and fifo are borrowed; oom_score is the value that the payload gets
+ * back ("" if it is unknown). */
+int payload_launch(struct payload *p, int spec, int fifo, const char *oom_score,
+                   struct reeve_error *err);
+/* Reads what the status pipe has; returns what is new, as link_news flags. */
+unsigned payload_read_status(struct payload *p);
+/* The first process was reaped. */
+void payload_ended(struct payload *p, int code, int signal, int64_t now);
+/* Signals every process of it, and sets the time at which it is killed. */
+void payload_stop(struct payload *p, int sig, int64_t grace_ms, int64_t now);
+/* No process of it is left. */
+bool payload_empty(const struct payload *p);
+/* One step of ending everything that is left, naming it first once the verdict is
+ * there. True: nothing is left. */
+bool payload_sweep(struct payload *p);
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Masters and sub-agents that die, disks that fill up: nothing is lost. */
+#include "../unit.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "driver.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static void test_master_gone_and_back(void **state)
+{
+    struct driver *d = *state;
+    driver_begin(d);
+    driver_start(d, &(struct start){.script = "exec 4>&-; echo one; sleep 1; echo two\n"
+                                              "sleep 3; echo three"});
+    driver_expect(d, MESSAGE_RUNNING);
+    pid_t pid = 0;
+    driver_unlisten(d);
+    assert_true(driver_wait_log(d, "two\n"));
+    driver_listen(d);
+    driver_accept(d);
+    assert_int_equal(driver_u64(d, TAG_PHASE, 99), AGENT_RUNNING);
+    assert_int_equal(driver_u64(d, TAG_ATTEMPT, 0), 1);
+    pid = (pid_t)driver_u64(d, TAG_PAYLOAD_PID, 0);
+    assert_int_equal(kill(pid, 0), 0);
+    driver_unlisten(d);
+    assert_true(driver_wait_log(d, "three\n"));
+    assert_true(driver_process_gone(pid));
+    for (int i = 0; i < 2; i++) {
+        driver_listen(d);
+        driver_accept(d);
+        assert_int_equal(driver_u64(d, TAG_PHASE, 99), AGENT_EXITED);
+        assert_int_equal(driver_u64(d, TAG_EXIT_CODE, 99), 0);
+        driver_expect(d, MESSAGE_EXITED);
+        assert_int_equal(driver_u64(d, TAG_EXIT_CODE, 99), 0);
+        if (i == 0)
+            driver_unlisten(d);
+    }
+    driver_ack(d, 1);
+    assert_false(driver_hears(d, MESSAGE_EXITED, 100));
+    driver_unlisten(d);
+    driver_listen(d);
+    driver_accept(d);
+    assert_int_equal(driver_u64(d, TAG_PHASE, 99), AGENT_IDLE);
+    assert_false(driver_hears(d, MESSAGE_EXITED, 100));
+    driver_assert_log(d, "one\ntwo\nthree\n");
+}
+
+/* Idle means idle: without a master nothing is tried until one appears. */
+static void test_no_polling_without_a_master(void **state)
+{
+    struct driver *d = *state;
+    char path[64], before[256], after[256];
+    driver_begin(d);
+    driver_note(d, "hello");
+    assert_true(driver_wait_log(d, "hello\n"));
+    driver_unlisten(d);
+    /* The try after the loss, and giving memory back, are over then. */
+    driver_sleep(3500);
+    snprintf(path, sizeof path, "/proc/%d/status", (int)d->agent);
+    for (int i = 0; i < 2; i++) {
+        char *out = i ? after : before, text[4096];
+        FILE *f = fopen(path, "r");
+        size_t n = fread(text, 1, sizeof text - 1, f);
+        fclose(f);
+        text[n] = '\0';
+        snprintf(out, 256, "%s", strstr(text, "voluntary_ctxt_switches:"));
+        if (!i)
+            driver_sleep(3000);
+    }
+    assert_string_equal(before, after);
+    driver_listen(d);
+    driver_accept(d);
+}
+
+static void test_exit_outlives_the_agent(void **state)
+{
+    struct driver *d = *state;
+    driver_begin(d);
+    driver_start(d, &(struct start){.script = "echo x; exit 9"});
+    driver_expect(d, MESSAGE_EXITED);
+    driver_kill(d);
+    driver_begin(d);
+    assert_int_equal(driver_u64(d, TAG_PHASE, 99), AGENT_EXITED);
+    assert_int_equal(driver_u64(d, TAG_EXIT_CODE, 99), 9);
+    driver_expect(d, MESSAGE_EXITED);
+    driver_ack(d, 1);
+    driver_start(d, &(struct start){.attempt = 2, .script = "echo y"});
+    driver_expect(d, MESSAGE_EXITED);
+    driver_assert_log(d, "x\ny\n");
+}
+
+/* The exit of an attempt that nobody saw is not guessed. */
+static void test_lost_agent_is_told(void **state)
+{
+    struct driver *d = *state;
+    driver_begin(d);
+    driver_start(d,
+                 &(struct start){.script = "echo x; printf part; sleep 0.5; echo ial"});
+    assert_true(driver_wait_log(d, "x\n"));
+    driver_kill(d);
+    driver_sleep(1000);
+    driver_begin(d);
+    assert_int_equal(driver_u64(d, TAG_PHASE, 99), AGENT_IDLE);
+    assert_int_equal(driver_u64(d, TAG_ATTEMPT, 99), 1);
+    assert_int_equal(driver_u64(d, TAG_PAYLOAD_PID, 0), 0);
+    driver_quit(d);
+    assert_int_equal(driver_wait_agent(d), 0);
+    driver_assert_log(d, "x\npartial\n");
+}
+
+/* SIGKILL at random moments under a payload that goes on writing. */
+static void test_killed_again_and_again(void **state)
+{
+    struct driver *d = *state;
+    const long lines = 400000;
+    int kills = 0;
+    srandom(7);
+    driver_begin(d);
+    driver_start(d, &(struct start){.script = "for i in $(seq 0 79); do\n"
+                                              "seq $((i*5000+1)) $((i*5000+5000))\n"
+                                              "sleep 0.01; done; echo end"});
+    driver_expect(d, MESSAGE_STARTED);
+    pid_t payload = (pid_t)driver_u64(d, TAG_PAYLOAD_PID, 0);
+    for (int64_t end = clock_boot_ms() + WAIT_MS; clock_boot_ms() < end; kills++) {
+        driver_sleep((int)(random() % 20));
+        driver_kill(d);
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+        if (kill(payload, 0) < 0)
+            break;
+        driver_spawn(d);
+    }
+    assert_int_equal(d->agent, 0);
+    driver_unlisten(d);
+    driver_listen(d);
+    driver_begin(d);
+    driver_quit(d);
+    assert_int_equal(driver_wait_agent(d), 0);
+    auto_buf log = BUF_INIT;
+    driver_read(d, &log);
+    char *p = log.data;
+    for (long i = 1; i <= lines; i++) {
+        assert_int_equal(strtol(p, &p, 10), i);
+        assert_int_equal(*p++, '\n');
+    }
+    assert_string_equal(p, "end\n");
+    print_message("%d kills over %ld lines\n", kills, lines);
+    assert_true(kills > 10);
+}
+
+static void small_disk(const char *dir, const char *size)
+{
+    if (mount("tmpfs", dir, "tmpfs", 0, size) < 0) {
+        print_message("no tmpfs: %s\n", strerror(errno));
+        skip();
+    }
+}
+
+static void fill_and_free(struct driver *d, const char *dir, const char *big)
+{
+    driver_begin(d);
+    driver_start(d, &(struct start){.script = "seq 1 200000; exit 5"});
+    driver_expect(d, MESSAGE_STARTED);
+    pid_t payload = (pid_t)driver_u64(d, TAG_PAYLOAD_PID, 0);
+    assert_false(driver_hears(d, MESSAGE_EXITED, 2500));
+    assert_int_equal(kill(payload, 0), 0);
+    driver_note(d, "a note");
+    assert_int_equal(mount("tmpfs", dir, "tmpfs", MS_REMOUNT, big), 0);
+    driver_expect(d, MESSAGE_EXITED);
+    assert_int_equal(driver_u64(d, TAG_EXIT_CODE, 99), 5);
+    auto_buf log = BUF_INIT;
+    driver_read(d, &log);
+    char *p = log.data;
+    int notes = 0;
+    for (long i = 1; i <= 200000; i++) {
+        for (; strncmp(p, "a note\n", 7) == 0; notes++)
+            p += 7;
+        assert_int_equal(strtol(p, &p, 10), i);
+        assert_int_equal(*p++, '\n');
+    }
+    for (; strncmp(p, "a note\n", 7) == 0; notes++)
+        p += 7;
+    assert_int_equal(notes, 1);
+    assert_int_equal(*p, '\0');
+}
+
+static void test_full_state_disk(void **state)
+{
+    struct driver *d = *state;
+    small_disk(d->state_dir, "size=300k");
+    fill_and_free(d, d->state_dir, "size=16m");
+}
+
+/* The raw file's disk full of something else, so that not even one page is left. */
+static void test_full_run_disk(void **state)
+{
+    struct driver *d = *state;
+    small_disk(d->run_dir, "size=64k");
+    driver_begin(d);
+    auto_free char *path = xasprintf("%s/other", d->run_dir);
+    FILE *f = fopen(path, "w");
+    static char junk[65536];
+    setvbuf(f, NULL, _IONBF, 0);
+    while (fwrite(junk, 4096, 1, f) == 1)
+        ;
+    fclose(f);
+    driver_start(d, &(struct start){.script = "echo through"});
+    assert_false(driver_hears(d, MESSAGE_EXITED, 1500));
+    unlink(path);
+    driver_expect(d, MESSAGE_EXITED);
+    driver_assert_log(d, "through\n");
+}
+
+int main(void)
+{
+#define DRIVEN(f) cmocka_unit_test_setup_teardown(f, driver_setup, driver_teardown)
+    const struct CMUnitTest tests[] = {
+        DRIVEN(test_master_gone_and_back),    DRIVEN(test_no_polling_without_a_master),
+        DRIVEN(test_exit_outlives_the_agent), DRIVEN(test_lost_agent_is_told),
+        DRIVEN(test_killed_again_and_again),  DRIVEN(test_full_state_disk),
+        DRIVEN(test_full_run_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
