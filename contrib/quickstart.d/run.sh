@@ -54,7 +54,7 @@ remember_groups() {
 import json, sys
 for run in json.load(sys.stdin):
     for path in run.get("cgroup") or []:
-        print(path)' || :)
+        print(path, path.split("/run/")[0], sep="\n")' | sort -u || :)
 }
 
 # Stops everything that was started; 1 if something is left of it.
@@ -259,14 +259,14 @@ quickstart_run() {
     forget_servers
     prepare_data
     trap finish EXIT
-    trap 'exit 0' INT TERM HUP
+    # Who asked for a verdict and stops before it has none.
+    trap "exit $((seconds > 0 ? 130 : 0))" INT TERM HUP
     say "starting reeve up, data in $data"
     start_up
     addresses
     submit_samples
     [ "$seconds" -eq 0 ] || seconds=$((SECONDS + seconds))
     show "$seconds"
-    trap 'exit 1' INT TERM HUP
     check
     stop_up || bad=$((bad + 1))
     say "$good of $((good + bad)) as they should be"
