@@ -290,6 +290,7 @@ static void run_reader(struct api_request *r)
     /* One snapshot for all that the handler reads. */
     store_change(call->db, "BEGIN", "");
     r->result = dispatch_run(call);
+    store_rest(call->db);
     store_change(call->db, "COMMIT", "");
     if (r->result == CALL_WAIT) {
         http_suspend(r->http);

@@ -3,6 +3,7 @@
 
 #include "server/server.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -11,6 +12,7 @@
 #include "server/defaults.h"
 #include "server/dispatch.h"
 #include "server/http.h"
+#include "server/services.h"
 #include "server/store.h"
 #include "server/wait.h"
 #include "server/web.h"
@@ -25,6 +27,9 @@
 #include <time.h>
 
 #define SWEEP_EVERY_S 5
+/* ClearML's: the first look after as long as between two of them. */
+#define WATCHDOG_EVERY_MS 900000
+#define WATCHDOG_SILENCE_MS 7200000
 
 void server_options_default(struct server_options *options)
 {
@@ -91,20 +96,37 @@ static int listen_all(struct server *server, struct reeve_error *err)
     return server->files ? 0 : -1;
 }
 
+static int stop_silent_tasks(sqlite3 *db, void *arg)
+{
+    return tasks_stop_silent(db, clock_wall_ms(), WATCHDOG_SILENCE_MS) < 0 ? -1 : 0;
+}
+
+static void sweep(struct server *server, int64_t *watchdog_ms)
+{
+    http_sweep(server->api);
+    http_sweep(server->web);
+    http_sweep(server->files);
+    if (clock_boot_ms() < *watchdog_ms)
+        return;
+    *watchdog_ms = clock_boot_ms() + WATCHDOG_EVERY_MS;
+    store_run(server->store, stop_silent_tasks, NULL);
+}
+
 static void *sweeper_main(void *arg)
 {
     struct server *server = arg;
     struct timespec until;
+    int64_t watchdog_ms = clock_boot_ms() + WATCHDOG_EVERY_MS;
     pthread_mutex_lock(&server->lock);
     while (!server->stopped) {
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += SWEEP_EVERY_S;
         pthread_cond_timedwait(&server->changed, &server->lock, &until);
         if (server->stopped)
             break;
-        http_sweep(server->api);
-        http_sweep(server->web);
-        http_sweep(server->files);
+        pthread_mutex_unlock(&server->lock);
+        sweep(server, &watchdog_ms);
+        pthread_mutex_lock(&server->lock);
     }
     pthread_mutex_unlock(&server->lock);
     return NULL;
@@ -135,10 +157,14 @@ struct server *server_start(const struct server_options *options,
                             struct reeve_error *err)
 {
     struct server *server = xcalloc(1, sizeof *server);
+    pthread_condattr_t monotonic;
     server->options = *options;
     server->lock_fd = -1;
     pthread_mutex_init(&server->lock, NULL);
-    pthread_cond_init(&server->changed, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&server->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     server->waits = waits_create();
     server->dispatch = dispatch_create();
     if (start(server, err) == 0)

@@ -100,6 +100,13 @@ sqlite3_stmt *store_prepare(sqlite3 *db, const char *sql)
     return stmt;
 }
 
+void store_rest(sqlite3 *db)
+{
+    for (sqlite3_stmt *s = sqlite3_next_stmt(db, NULL); s; s = sqlite3_next_stmt(db, s))
+        if (sqlite3_stmt_busy(s))
+            sqlite3_reset(s);
+}
+
 void store_connection_close(sqlite3 *db)
 {
     if (!db)
@@ -233,6 +240,7 @@ static void job_run(sqlite3 *db, struct store_job *job, struct group *group)
     store_change(db, "SAVEPOINT job", "");
     thread_failure = 0;
     int result = job->run(db, job->arg);
+    store_rest(db);
     if (sqlite3_get_autocommit(db) || thread_failure) {
         group->failed = true;
         return;

@@ -54,6 +54,10 @@ int store_change(sqlite3 *db, const char *sql, const char *types, ...);
 int64_t store_int(sqlite3 *db, const char *sql, int64_t fallback, const char *types,
                   ...);
 
+/* Resets what is still running on a connection: a statement that somebody forgot would
+ * keep its snapshot, and all that follows would read the past. */
+void store_rest(sqlite3 *db);
+
 /* For tests and tools: an in-memory database with the whole schema, and how to close
  * any connection that store_prepare has seen. */
 sqlite3 *store_open_memory(void);

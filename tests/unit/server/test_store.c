@@ -143,6 +143,20 @@ static void test_a_full_disk_fails_the_job_and_nothing_else(void **state)
     store_close(s);
 }
 
+/* A reader that leaves a statement in the middle still sees what comes after. */
+static void test_a_forgotten_statement_keeps_no_snapshot(void **state)
+{
+    struct store *s = open_store(*state);
+    sqlite3 *db = store_reader(s);
+    store_run(s, add, "a");
+    store_run(s, add, "b");
+    assert_true(store_row(store_query(db, "SELECT name FROM settings", "")));
+    store_rest(db);
+    store_run(s, add, "c");
+    assert_int_equal(count(db), 3);
+    store_close(s);
+}
+
 static void write_file(const char *dir, const char *name, const char *text)
 {
     auto_free char *path = xasprintf("%s/%s", dir, name);
@@ -222,6 +236,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_failure_inside_a_group_spares_the_others,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_full_disk_fails_the_job_and_nothing_else,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_forgotten_statement_keeps_no_snapshot,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_sets_an_unreadable_database_aside, setup,
                                         teardown),

@@ -1,0 +1,191 @@
+"""reeve-server as a program: its options, what it refuses, and what a hostile peer can do."""
+
+import os
+import pathlib
+import socket
+import stat
+import subprocess
+import time
+import urllib.parse
+
+import pytest
+
+from reeve_server import PROGRAM, Server
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = Server(tmp_path / "data")
+    yield server
+    server.kill()
+
+
+def run(*args, timeout=20):
+    return subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=timeout)
+
+
+def port_of(url):
+    return urllib.parse.urlsplit(url).port
+
+
+def refused(done, *words):
+    """One line that says what is wrong."""
+    assert done.stdout == ""
+    lines = [l for l in done.stderr.splitlines() if l.startswith("reeve-server: ")]
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert word in lines[0]
+
+
+def test_help_and_version():
+    done = run("--help")
+    assert done.returncode == 0 and "--api-port" in done.stdout
+    done = run("--version")
+    assert done.returncode == 0 and done.stdout.startswith("reeve-server ")
+
+
+@pytest.mark.parametrize("args", [[], ["--data"], ["--data", "x", "more"], ["--nothing"],
+                                  ["--data", "x", "--api-port", "70000"],
+                                  ["--data", "x", "--api-port", "-1"],
+                                  ["--data", "x", "--log-level", "loud"]])
+def test_usage(args, tmp_path):
+    done = subprocess.run([PROGRAM, *args], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    refused(done)
+    assert not any(tmp_path.iterdir())
+
+
+def test_endpoint_file(server):
+    server.start()
+    mode = server.endpoint_file.stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+    assert server.endpoint["pid"] == server.process.pid
+    for name in ("api", "web", "files"):
+        assert server.endpoint[name].startswith("http://127.0.0.1:")
+    assert server.stop() == 0
+    assert not server.endpoint_file.exists()
+
+
+def test_port_in_use(server, tmp_path):
+    server.start()
+    port = str(port_of(server.endpoint["api"]))
+    done = run("--data", str(tmp_path / "other"), "--api-port", port, "--web-port", "0",
+               "--files-port", "0", "--endpoint", str(tmp_path / "ep"))
+    assert done.returncode == 1
+    refused(done, port, "in use")
+    assert not (tmp_path / "ep").exists()
+
+
+def test_one_server_a_folder(server):
+    server.start()
+    done = run("--data", str(server.data), "--api-port", "0", "--web-port", "0",
+               "--files-port", "0")
+    assert done.returncode == 1
+    refused(done, str(server.data))
+    server.client().data("queues.get_default")
+
+
+def test_folder_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("--data", str(tmp_path / "file"), "--api-port", "0", "--web-port", "0",
+               "--files-port", "0")
+    assert done.returncode == 1
+    refused(done, "file")
+
+
+def test_listens_on_loopback_alone(server):
+    server.start()
+    want = f"{port_of(server.endpoint['api']):04X}"
+    rows = [line.split()[1] for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    assert [r.split(":")[0] for r in rows if r.split(":")[1] == want] == ["0100007F"] or \
+        all(r.split(":")[0] == "0100007F" for r in rows if r.split(":")[1] == want)
+
+
+def test_broken_database_is_set_aside(server):
+    server.start()
+    keys = server.endpoint["access_key"]
+    server.kill()
+    for name in ("reeve.db-wal", "reeve.db-shm"):
+        (server.data / name).unlink(missing_ok=True)
+    (server.data / "reeve.db").write_bytes(os.urandom(8192))
+    server.start()
+    assert server.endpoint["access_key"] == keys
+    server.client().data("queues.get_default")
+    assert list(server.data.glob("reeve.db.broken-*"))
+
+
+def test_fresh_queues(server):
+    queues = server.start().client().data("queues.get_all")["queues"]
+    assert sorted((q["name"], q["system_tags"]) for q in queues) == [
+        ("default", ["default"]), ("services", [])]
+
+
+def test_silent_and_slow_peers_do_not_hinder(server):
+    server.start()
+    port = port_of(server.endpoint["api"])
+    peers = []
+    for i in range(200):
+        peer = socket.create_connection(("127.0.0.1", port))
+        if i % 2:
+            peer.sendall(b"POST /debug.ping HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        peers.append(peer)
+    client = server.client()
+    before = time.monotonic()
+    for _ in range(100):
+        client.data("queues.get_default")
+    assert time.monotonic() - before < 5
+    for peer in peers:
+        peer.close()
+
+
+def test_huge_header(server):
+    server.start()
+    with socket.create_connection(("127.0.0.1", port_of(server.endpoint["api"]))) as peer:
+        peer.settimeout(10)
+        try:
+            peer.sendall(b"GET /debug.ping HTTP/1.1\r\nX: " + b"a" * 200_000 + b"\r\n\r\n")
+            answer = peer.recv(100)
+        except OSError:
+            answer = b""
+    assert b" 200 " not in answer
+    server.client().data("queues.get_default")
+
+
+def test_many_long_polls(server):
+    server.start()
+    client = server.client()
+    queue = client.data("queues.get_default")["id"]
+    body = f'{{"queue":"{queue}","wait":9000}}'
+    request = (f"POST /queues.peek_task HTTP/1.1\r\nHost: x\r\n"
+               f"Authorization: {client.headers['Authorization']}\r\n"
+               f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
+    peers = []
+    for _ in range(1000):
+        peer = socket.create_connection(("127.0.0.1", port_of(server.endpoint["api"])))
+        peer.settimeout(20)
+        peer.sendall(request)
+        peers.append(peer)
+    before = time.monotonic()
+    client.data("queues.add_task", queue=queue, task="t1")
+    assert time.monotonic() - before < 2
+    for peer in peers:
+        assert b'"task":"t1"' in peer.recv(65536)
+        peer.close()
+    assert time.monotonic() - before < 8
+    assert server.stop() == 0
+
+
+def test_stops_with_open_polls(server):
+    server.start()
+    client = server.client()
+    queue = client.data("queues.get_default")["id"]
+    body = f'{{"queue":"{queue}","wait":9000}}'
+    peer = socket.create_connection(("127.0.0.1", port_of(server.endpoint["api"])))
+    peer.sendall((f"POST /queues.get_next_task HTTP/1.1\r\nHost: x\r\n"
+                  f"Authorization: {client.headers['Authorization']}\r\n"
+                  f"Content-Length: {len(body)}\r\n\r\n{body}").encode())
+    client.data("queues.get_default")
+    before = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - before < 5
+    peer.close()
