@@ -86,7 +86,26 @@ static int wait_ready(int ready)
     return read(ready, &byte, 1) == 1;
 }
 
-static int report_detached(pid_t pid, int ready, const char *log_path)
+/* What it said last, from where the log ended before. */
+static char *last_line_dup(const char *log_path, off_t from)
+{
+    char text[4096];
+    auto_close fd = open(log_path, O_RDONLY | O_CLOEXEC);
+    off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+    off_t start = end - (off_t)sizeof text + 1;
+    ssize_t n =
+        fd < 0 ? -1
+               : fd_pread_full(fd, text, sizeof text - 1, start > from ? start : from);
+    while (n > 0 && text[n - 1] == '\n')
+        n--;
+    if (n <= 0)
+        return NULL;
+    text[n] = '\0';
+    char *line = strrchr(text, '\n');
+    return xstrdup(line ? line + 1 : text);
+}
+
+static int report_detached(pid_t pid, int ready, const char *log_path, off_t from)
 {
     int status, up = wait_ready(ready);
     if (up == 1) {
@@ -98,7 +117,9 @@ static int report_detached(pid_t pid, int ready, const char *log_path)
                         "daemon: process %d does not serve after %d s; see %s",
                         (int)pid, READY_MS / 1000, log_path);
     waitpid(pid, &status, 0);
-    cli_fail(CLI_FAILED, "daemon: reeved ended at its start; see %s", log_path);
+    auto_free char *said = last_line_dup(log_path, from);
+    cli_fail(CLI_FAILED, "daemon: %s; the log is %s",
+             said ? said : "reeved ended at its start", log_path);
     return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : CLI_FAILED;
 }
 
@@ -115,6 +136,7 @@ static int detach(const struct args *args, const char *program, struct words *ar
     if (log < 0 || null < 0 || pipe2(ends, O_CLOEXEC) < 0)
         return cli_fail(CLI_FAILED, "daemon: open %s: %s", log_path, strerror(errno));
     auto_close ready = ends[0];
+    off_t before = lseek(log, 0, SEEK_END);
     auto_free char *number = xasprintf("%d", ends[1]);
     words_add(argv, "--ready-fd");
     words_add(argv, number);
@@ -124,7 +146,7 @@ static int detach(const struct args *args, const char *program, struct words *ar
     close(ends[1]);
     if (pid < 0)
         return cli_fail(CLI_FAILED, "daemon: start reeved: %s", strerror(errno));
-    return report_detached(pid, ready, log_path);
+    return report_detached(pid, ready, log_path, before);
 }
 
 /* ---- */

@@ -39,7 +39,7 @@ char *data_dir_dup(const struct args *args)
     if (named)
         return xstrdup(named);
     if (geteuid() == 0)
-        return xstrdup("/var/lib/reeve");
+        return xstrdup("/var/lib/reeve/up");
     const char *data = environment("XDG_DATA_HOME");
     const char *home = environment("HOME");
     return data ? path_join_dup(data, "reeve")

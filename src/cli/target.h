@@ -23,8 +23,8 @@ int target_find(const struct args *args, struct target *t, struct reeve_error *e
 char *target_run_dir_dup(const struct args *args);
 void target_free(struct target *t);
 
-/* Where `reeve up` keeps everything if nothing is said: REEVE_DATA, /var/lib/reeve for
- * root, else below XDG_DATA_HOME. */
+/* Where `reeve up` keeps everything if nothing is said: REEVE_DATA, for root
+ * /var/lib/reeve/up, else below XDG_DATA_HOME. */
 char *data_dir_dup(const struct args *args);
 
 #endif
