@@ -62,31 +62,20 @@ int task_for_each(struct call *call, task_operation_f operation)
     return 0;
 }
 
-/* Batches say true where the single call says a number. */
-static int for_each_bool(struct call *call, task_operation_f operation,
-                         const char *name)
-{
-    if (task_for_each(call, operation))
-        return -1;
-    cJSON *item;
-    cJSON_ArrayForEach(item, json_get(call->data, "succeeded"))
-        json_set_bool(item, name, json_int(item, name, 0) != 0);
-    return 0;
-}
-
 int tasks_stop_many(struct call *call)
 {
     return task_for_each(call, task_stop);
 }
 
-int tasks_enqueue_many(struct call *call)
-{
-    return for_each_bool(call, task_enqueue, "queued");
-}
-
 int tasks_dequeue_many(struct call *call)
 {
-    return for_each_bool(call, task_dequeue, "dequeued");
+    /* A batch says true where the single call says a number. */
+    if (task_for_each(call, task_dequeue))
+        return -1;
+    cJSON *item;
+    cJSON_ArrayForEach(item, json_get(call->data, "succeeded"))
+        json_set_bool(item, "dequeued", true);
+    return 0;
 }
 
 int tasks_reset_many(struct call *call)

@@ -78,6 +78,11 @@ int task_enqueue(struct call *call, const char *id, cJSON *result)
     if (task_head_load(call, id, &task) || enqueue_allowed(call, &task) ||
         enqueue_target(call, queue))
         return -1;
+    if (request_true(call->request, "validate_tasks", false)) {
+        auto_json *document = task_load(call->db, id);
+        if (task_fields_check(call, document))
+            return -1;
+    }
     struct task_change change = task_change_of(call->request, "queued");
     bool again = !strcmp(task.status, "queued") && task.enqueue_status[0];
     change.extra = cJSON_CreateObject();
@@ -101,6 +106,17 @@ int task_enqueue(struct call *call, const char *id, cJSON *result)
     return 0;
 }
 
+/* Says, if the request asks, whether a worker looks at the queue. */
+static void note_watched(struct call *call, const cJSON *fields)
+{
+    const char *queue = json_str(fields, "execution.queue", "");
+    if (!*queue || !request_true(call->request, "verify_watched_queue", false))
+        return;
+    auto_json *workers = workers_by_queue(call->db, call->now_ms);
+    const cJSON *list = json_get(workers, queue);
+    json_set_bool(call->data, "queue_watched", list && list->child);
+}
+
 int tasks_enqueue(struct call *call)
 {
     const cJSON *request = call->request;
@@ -110,7 +126,21 @@ int tasks_enqueue(struct call *call)
                         "verify_watched_queue cannot be used with "
                         "update_execution_queue=False",
                         NULL);
-    return task_enqueue(call, json_str(request, "task", ""), call->data);
+    if (task_enqueue(call, json_str(request, "task", ""), call->data))
+        return -1;
+    note_watched(call, json_get(call->data, "fields"));
+    return 0;
+}
+
+int tasks_enqueue_many(struct call *call)
+{
+    if (task_for_each(call, task_enqueue))
+        return -1;
+    cJSON *item, *succeeded = json_get(call->data, "succeeded");
+    cJSON_ArrayForEach(item, succeeded) json_set_bool(item, "queued", true);
+    if (succeeded->child)
+        note_watched(call, json_get(succeeded->child, "fields"));
+    return 0;
 }
 
 /* ---- dequeue ---- */

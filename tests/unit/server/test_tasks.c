@@ -252,6 +252,28 @@ static void test_enqueue(void **state)
         api_call(api, "tasks.enqueue", "{'task': 'nobody', 'queue': '%s'}", one), 101);
 }
 
+static void test_queue_watched(void **state)
+{
+    struct api *api = *state;
+    const char *task = api_task(api, "watched", ""), *queue = make_queue(api, "one");
+    assert_call(api, "tasks.enqueue",
+                "{'task': '%s', 'queue': '%s', 'verify_watched_queue': true}", task,
+                queue);
+    assert_string_equal(api_text(api, "queue_watched"), "false");
+    assert_call(api, "tasks.dequeue", "{'task': '%s'}", task);
+    assert_call(api, "workers.register", "{'worker': 'w:1', 'queues': ['%s']}", queue);
+    assert_call(api, "tasks.enqueue_many",
+                "{'ids': ['%s'], 'queue': '%s', 'verify_watched_queue': true, "
+                "'validate_tasks': true}",
+                task, queue);
+    assert_string_equal(api_text(api, "queue_watched"), "true");
+    assert_int_equal(api_call(api, "tasks.enqueue",
+                              "{'task': '%s', 'verify_watched_queue': true, "
+                              "'update_execution_queue': false}",
+                              task),
+                     12);
+}
+
 static void test_dequeue_is_the_claim(void **state)
 {
     struct api *api = *state;
@@ -847,6 +869,7 @@ int main(void)
         T(test_update),
         T(test_requirements),
         T(test_enqueue),
+        T(test_queue_watched),
         T(test_dequeue_is_the_claim),
         T(test_dequeue_goes_back),
         T(test_clone),
