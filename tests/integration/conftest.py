@@ -20,11 +20,11 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 OUT = pathlib.Path(os.environ.get("REEVE_OUT", TOP / "out"))
 # Waits that a test would otherwise sit through.
 FAST = {
-    "CLEARML_AGENT__REEVE__WAITS__WATCH": "200ms",
-    "CLEARML_AGENT__REEVE__WAITS__BACKOFF_MIN": "100ms",
-    "CLEARML_AGENT__REEVE__WAITS__LINGER": "1s",
-    "CLEARML_AGENT__REEVE__WAITS__REPORT": "1s",
-    "CLEARML_AGENT__REEVE__WAITS__SETTLE": "500ms",
+    "CLEARML_AGENT__AGENT__REEVE__WAITS__WATCH": "200ms",
+    "CLEARML_AGENT__AGENT__REEVE__WAITS__BACKOFF_MIN": "100ms",
+    "CLEARML_AGENT__AGENT__REEVE__WAITS__LINGER": "1s",
+    "CLEARML_AGENT__AGENT__REEVE__WAITS__REPORT": "1s",
+    "CLEARML_AGENT__AGENT__REEVE__WAITS__SETTLE": "500ms",
 }
 CREDENTIALS = ("CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY", "CLEARML_AUTH_TOKEN",
                "CLEARML_CONFIG_FILE", "CLEARML_API_HOST", "REEVE_DATA")
@@ -61,6 +61,7 @@ class Reeve:
         self.process = None
         self.log = self.data.parent / (self.data.name + ".log")
         self.token = None
+        self.group = None
 
     # -- life
 
@@ -83,6 +84,8 @@ class Reeve:
 
         self.endpoint = wait_until(ready, timeout, what="endpoint.json")
         self.token = None
+        words = pathlib.Path(f"/proc/{self.json('status')['pid']}/cmdline").read_text().split("\0")
+        self.group = words[words.index("--cgroup-root") + 1]
         return self
 
     def stop(self, timeout=60):
@@ -108,10 +111,10 @@ class Reeve:
         return found
 
     def cgroups(self):
-        found = []
-        for row in self.ps():
-            found += [c for c in row["cgroup"] if os.path.isdir(c)]
-        return found
+        """Every directory of our root group, in each hierarchy."""
+        root = pathlib.Path("/sys/fs/cgroup")
+        return [str(p) for base in [root, *root.iterdir()] if base.is_dir()
+                for p in [base / (self.group or "none")] if p.is_dir()]
 
     # -- the command line
 
@@ -144,6 +147,10 @@ class Reeve:
 
     def logs(self, task):
         return self.run("logs", task).stdout
+
+    def wait_line(self, task, line, timeout=30):
+        """Until the task's output has exactly this line (its command is in the log, too)."""
+        wait_until(lambda: line in self.logs(task).splitlines(), timeout, what=f"the line {line!r}")
 
     # -- the API
 
@@ -189,19 +196,10 @@ class Reeve:
             stamp = got[-1]["timestamp"]
 
 
-def reeve_groups():
-    """Every cgroup directory of an instance of ours (they are named reeve-<hash>)."""
-    found = set()
-    for base in ["/sys/fs/cgroup", *map(str, pathlib.Path("/sys/fs/cgroup").glob("*"))]:
-        found |= {str(p) for p in pathlib.Path(base).glob("reeve-*")}
-    return found
-
-
 @pytest.fixture
 def make_reeve(tmp_path):
     """Makes instances; whatever a test leaves of them is an error."""
     made = []
-    before = reeve_groups()
 
     def make(*args, name="data", env=None, start=True):
         instance = Reeve(tmp_path / name, *args, env=env)
@@ -225,9 +223,8 @@ def make_reeve(tmp_path):
                     os.kill(pid, signal.SIGKILL)
                 except OSError:
                     pass
-    groups = reeve_groups() - before
+        left += [f"cgroup {d}" for d in instance.cgroups()]
     assert not left, left
-    assert not groups, f"cgroups left behind: {sorted(groups)}"
 
 
 @pytest.fixture

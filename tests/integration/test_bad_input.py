@@ -113,7 +113,7 @@ def test_output_that_is_no_text(reeve):
 def test_server_unreachable(reeve):
     """The server dies: runs go on, lines wait on disk, all arrive when it is back."""
     task = reeve.shell("for i in $(seq 100); do echo line $i; sleep 0.05; done")
-    wait_until(lambda: "line 3" in reeve.logs(task), what="its first lines")
+    reeve.wait_line(task, "line 3")
     for pid in reeve.processes():
         if b"reeve-server" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)

@@ -192,7 +192,7 @@ def test_idle_runs_side_by_side(reeve):
     tasks = [reeve.shell("echo up; sleep 60") for _ in range(20)]
     wait_until(lambda: sum(r["phase"] == "running" for r in reeve.ps()) == 20, what="20 runs")
     for t in tasks:
-        wait_until(lambda: "up" in reeve.logs(t), what="its log")
+        reeve.wait_line(t, "up")
     reeve.run("stop", *tasks)
     for t in tasks:
         assert reeve.wait(t) == 1

@@ -144,7 +144,7 @@ def test_sub_agent_killed_ends_as_lost(make_reeve):
     import signal
     reeve = make_reeve()
     task = reeve.shell("echo before; sleep 300")
-    wait_until(lambda: "before" in reeve.logs(task), what="its start")
+    reeve.wait_line(task, "before")
     row = reeve.row(task)
     for folder in pathlib.Path("/proc").iterdir():
         try:
@@ -156,4 +156,4 @@ def test_sub_agent_killed_ends_as_lost(make_reeve):
     assert reeve.wait(task) == 1
     assert reeve.task(task)["status_reason"] == "agent-lost"
     assert not os.path.exists(f"/proc/{row['pid']}")
-    assert "before" in reeve.logs(task)
+    assert "before" in reeve.logs(task).splitlines()
