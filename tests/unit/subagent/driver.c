@@ -58,6 +58,33 @@ static void end_children(void)
     }
 }
 
+/* The kernel may need a moment after the last process. */
+static void remove_group(const char *dir)
+{
+    for (int i = 0; i < 1000 && rmdir(dir) < 0 && errno == EBUSY; i++)
+        driver_sleep(2);
+}
+
+void driver_make_groups(struct driver *d)
+{
+    static const char *const roots[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup",
+                                        "/sys/fs/cgroup/freezer",
+                                        "/sys/fs/cgroup/pids"};
+    for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+        auto_free char *procs = path_join_dup(roots[i], "cgroup.procs");
+        snprintf(d->group[d->groups], sizeof d->group[0], "%s/reeve-unit-%d", roots[i],
+                 (int)getpid());
+        if (access(procs, W_OK) == 0 && mkdir(d->group[d->groups], 0755) == 0)
+            d->groups++;
+    }
+    snprintf(d->join, sizeof d->join, "%s-agent", d->groups ? d->group[0] : "");
+    if (d->groups == 0 || mkdir(d->join, 0755) < 0) {
+        d->join[0] = '\0';
+        print_message("no control groups to write to\n");
+        skip();
+    }
+}
+
 int driver_teardown(void **state)
 {
     struct driver *d = *state;
@@ -66,7 +93,9 @@ int driver_teardown(void **state)
     if (d->fifo >= 0)
         close(d->fifo);
     for (int i = 0; i < d->groups; i++)
-        rmdir(d->group[i]);
+        remove_group(d->group[i]);
+    if (*d->join)
+        remove_group(d->join);
     umount2(d->state_dir, MNT_DETACH);
     umount2(d->run_dir, MNT_DETACH);
     int result = dir_remove_tree(d->top, NULL);
@@ -111,7 +140,8 @@ void driver_spawn(struct driver *d)
     d->agent = fork();
     if (d->agent == 0) {
         execl(program, program, "--task", TASK, "--state-dir", d->state_dir,
-              "--run-dir", d->run_dir, "--socket", socket_path, (char *)NULL);
+              "--run-dir", d->run_dir, "--socket", socket_path,
+              *d->join ? "--join" : (char *)NULL, d->join, (char *)NULL);
         _exit(126);
     }
     assert_true(d->agent > 0);

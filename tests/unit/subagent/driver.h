@@ -21,8 +21,9 @@ struct driver {
     int sock;
     int fifo; /* as the master, which keeps a reading end */
     pid_t agent;
-    int groups;
+    int groups; /* of the payload */
     char group[4][256];
+    char join[272]; /* the sub-agent's own, or "" */
     struct message in, out;
 };
 
@@ -38,6 +39,9 @@ int driver_teardown(void **state);
 void driver_listen(struct driver *d);
 void driver_unlisten(struct driver *d);
 void driver_spawn(struct driver *d);
+/* Makes groups for the payload and one for the sub-agent; skips the test without the
+ * right to. The teardown removes them. */
+void driver_make_groups(struct driver *d);
 /* SIGKILL, and reaps it. */
 void driver_kill(struct driver *d);
 /* Waits for its end; the wait status. */
