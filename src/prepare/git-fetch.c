@@ -9,6 +9,7 @@
 #include "prepare/watchdog.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,6 +20,17 @@ struct fetch {
     struct git_auth auth;
     int64_t next_line; /* when progress may be told again */
 };
+
+void git_start(void)
+{
+    git_libgit2_init();
+    const char *file = getenv("GIT_SSL_CAINFO"), *dir = getenv("SSL_CERT_DIR");
+    if (!file || !file[0])
+        file = getenv("SSL_CERT_FILE");
+    if ((file && file[0]) || (dir && dir[0]))
+        git_libgit2_opts(GIT_OPT_SET_SSL_CERT_LOCATIONS, file && file[0] ? file : NULL,
+                         dir && dir[0] ? dir : NULL);
+}
 
 static int credentials_cb(git_credential **out, const char *url, const char *url_user,
                           unsigned allowed, void *payload)

@@ -15,6 +15,10 @@ struct git_source {
     const struct report *report;
 };
 
+/* Starts libgit2; before any other use of it. It reads all the host's certificates,
+ * which takes some 7 ms: a task without a repository does not pay that. GIT_SSL_CAINFO,
+ * SSL_CERT_FILE and SSL_CERT_DIR name other certificates. */
+void git_start(void);
 /* Branches become refs/remotes/origin/ *, tags refs/tags/ *, HEAD
  * refs/remotes/origin/HEAD; what is gone at the remote goes here. Neither URL nor
  * password is written anywhere. */

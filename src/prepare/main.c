@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <git2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,16 +90,6 @@ static void tell_requirements(const struct spec *spec, const struct report *r)
         report_line(r, "python requirements are not installed by this version: %.*s%s",
                     REQUIREMENTS_SHOWN, list.data,
                     list.len > REQUIREMENTS_SHOWN ? ", ..." : "");
-}
-
-static void set_certificates(void)
-{
-    const char *file = getenv("GIT_SSL_CAINFO"), *dir = getenv("SSL_CERT_DIR");
-    if (!file || !file[0])
-        file = getenv("SSL_CERT_FILE");
-    if ((file && file[0]) || (dir && dir[0]))
-        git_libgit2_opts(GIT_OPT_SET_SSL_CERT_LOCATIONS, file && file[0] ? file : NULL,
-                         dir && dir[0] ? dir : NULL);
 }
 
 static int write_config(const struct spec *spec, struct reeve_error *err)
@@ -227,12 +216,9 @@ int main(int argc, char **argv)
     syscall(SYS_close_range, STATUS_FD, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
     fd_set_cloexec(SPEC_FD, 1);
     fd_set_cloexec(STATUS_FD, 1);
-    git_libgit2_init();
-    set_certificates();
     struct report r = {STDOUT_FILENO, STATUS_FD, "environment"};
     struct reeve_error err = {0};
     if (prepare(&r, &err) < 0)
         report_fail(&r, err.text);
-    git_libgit2_shutdown();
     return 1;
 }

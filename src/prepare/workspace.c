@@ -201,6 +201,7 @@ static int make_with_repository(const struct spec *spec, struct report *r,
                                 struct reeve_error *err)
 {
     bool script = spec->diff[0] && !patch_is_diff(spec->diff);
+    git_start();
     if (clone_repository(spec, r, work, &w->root, err) < 0)
         return -1;
     if (spec->diff[0] && !script && apply_diff(spec, r, w->root, err) < 0)
