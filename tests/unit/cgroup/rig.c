@@ -45,6 +45,9 @@ static int setup_plain(void **state)
 
 static void print_left(const char *name, void *arg)
 {
+    /* Where the host moved us to; it goes with the root, which is looked at later. */
+    if (strcmp(name, "master") == 0)
+        return;
     print_error("cgroup left behind: %s\n", name);
     ++*(int *)arg;
 }

@@ -4,10 +4,12 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -117,6 +119,11 @@ static void page_cache_at_the_limit_is_no_oom(void **state)
 {
     struct cgroup_host *host = *state;
     struct limits l = memory_quota();
+    struct statfs fs;
+    assert_int_equal(statfs("/var/tmp", &fs), 0);
+    /* Files in memory cannot be given back, and below an overlay there may be such. */
+    if (fs.f_type == TMPFS_MAGIC || fs.f_type == OVERLAYFS_SUPER_MAGIC)
+        skip();
     rig_create(host, PAYLOAD, &l);
     assert_int_equal(rig_wait(rig_fork(host, PAYLOAD, fill_page_cache, NULL)), 0);
     assert_int_equal(read_stat(host).oom, 0);
