@@ -111,8 +111,8 @@ static int64_t next_deadline(const struct agent *a)
 {
     const struct payload *p = &a->payload;
     int64_t at = a->rest_at;
-    sooner(&at, a->output.pause_at);
-    sooner(&at, a->output.retry_at);
+    /* On a full disk a partial line waits as everything else does. */
+    sooner(&at, a->output.retry_at ? a->output.retry_at : a->output.pause_at);
     sooner(&at, link_deadline(&a->link));
     if (a->phase == AGENT_PREPARING || a->phase == AGENT_RUNNING) {
         sooner(&at, p->timeout_at);
@@ -158,7 +158,7 @@ static void add_exit(struct message *m, const struct spool_exit *e)
 
 static void add_payload(struct message *m, const struct payload *p)
 {
-    message_add_u64(m, TAG_PAYLOAD_PID, (uint64_t)p->pid);
+    message_add_u64(m, TAG_PAYLOAD_PID, (uint64_t)p->first_pid);
     message_add_u64(m, TAG_PAYLOAD_START, p->start);
 }
 
@@ -171,7 +171,8 @@ static void make_hello(struct agent *a, struct message *m)
     message_add_u64(m, TAG_PHASE, a->phase);
     message_add_u64(m, TAG_ATTEMPT, a->attempt);
     message_add_u64(m, TAG_SPOOL_END, spool_writer_end(a->output.spool));
-    if (a->payload.pid)
+    /* Also while its streams linger: the attempt is not over then. */
+    if (a->payload.first_pid)
         add_payload(m, &a->payload);
     if (a->phase == AGENT_EXITED)
         add_exit(m, &a->payload.exit);
@@ -195,7 +196,7 @@ static void make_news(struct agent *a, struct message *m, enum link_news news)
     if (news == NEWS_STARTED)
         add_payload(m, &a->payload);
     if (news == NEWS_STEP)
-        message_add_text(m, TAG_STEP, a->payload.exit.step);
+        message_add_text(m, TAG_STEP, a->payload.step);
     if (news == NEWS_EXITED)
         add_exit(m, &a->payload.exit);
     if (news == NEWS_SPOOLED || news == NEWS_EXITED) {

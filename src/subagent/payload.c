@@ -154,7 +154,7 @@ int payload_launch(struct payload *p, int spec, int fifo, const char *oom_score,
         close(fd_take(&p->status_fd));
         return -1;
     }
-    p->pid = pid;
+    p->pid = p->first_pid = pid;
     p->start = proc_start_time(pid);
     return 0;
 }
@@ -183,7 +183,7 @@ static unsigned status_line(struct payload *p, char *line)
 {
     char *text;
     if (strncmp(line, "step ", 5) == 0 && !p->failed) {
-        copy_sound(p->exit.step, sizeof p->exit.step, line + 5);
+        copy_sound(p->step, sizeof p->step, line + 5);
         return NEWS_STEP;
     }
     if (strncmp(line, "fail ", 5) == 0 && (text = strchr(line + 5, ' '))) {
@@ -219,10 +219,8 @@ static unsigned status_end(struct payload *p)
     close(fd_take(&p->status_fd));
     if (p->failed)
         return 0;
-    if (p->exit.step[0] && strcmp(p->exit.step, "execute") != 0 &&
-        (!p->pid || is_ending(p->pid)))
+    if (p->step[0] && strcmp(p->step, "execute") != 0 && (!p->pid || is_ending(p->pid)))
         return 0;
-    p->exit.step[0] = '\0';
     p->executed = true;
     return NEWS_RUNNING;
 }
@@ -250,9 +248,9 @@ void payload_ended(struct payload *p, int code, int signal, int64_t now)
     p->exit.code = code;
     p->exit.signal = signal;
     p->exit.timed_out = p->timed_out;
-    /* Executed, but with the status pipe still open somewhere. */
-    if (!p->failed && strcmp(p->exit.step, "execute") == 0)
-        p->exit.step[0] = '\0';
+    /* Killed in set-up. After "execute" the status pipe may just be open elsewhere. */
+    if (!p->failed && !p->executed && strcmp(p->step, "execute") != 0)
+        memcpy(p->exit.step, p->step, sizeof p->exit.step);
     /* What was killed on purpose before is not left behind. */
     p->swept = p->killing;
     p->timeout_at = 0;

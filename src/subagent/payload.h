@@ -26,12 +26,14 @@ struct payload {
     int64_t grace_ms, linger_ms, timeout_ms;
     int stop_signal;
 
-    pid_t pid;      /* 0: none, or reaped */
-    uint64_t start; /* as proc_start_time */
-    int status_fd;  /* -1 once it has ended */
+    pid_t pid;       /* 0: none, or reaped */
+    pid_t first_pid; /* stays when it is reaped */
+    uint64_t start;  /* as proc_start_time */
+    int status_fd;   /* -1 once it has ended */
     char line[PAYLOAD_LINE_MAX];
     size_t line_len;
-    bool failed;     /* said "fail": step and text say what */
+    char step[32];   /* the last one told */
+    bool failed;     /* said "fail", or could not be started: exit says what */
     bool executed;   /* the task's own program runs */
     bool ended;      /* the verdict below is there */
     bool swept;      /* what it left was named */

@@ -54,6 +54,31 @@ static void test_master_gone_and_back(void **state)
     driver_assert_log(d, "one\ntwo\nthree\n");
 }
 
+/* The verdict is there, but the attempt is not over: a master that comes now sees it
+ * run. */
+static void test_master_comes_while_streams_linger(void **state)
+{
+    struct driver *d = *state;
+    driver_begin(d);
+    driver_start(
+        d, &(struct start){.script = "exec 4>&-; (sleep 1000) & echo gone; exit 3",
+                           .linger_ms = 4000});
+    driver_expect(d, MESSAGE_STARTED);
+    pid_t pid = (pid_t)driver_u64(d, TAG_PAYLOAD_PID, 0);
+    assert_true(driver_wait_log(d, "gone\n"));
+    driver_note(d, "heard");
+    assert_true(driver_wait_log(d, "heard\n"));
+    assert_true(driver_process_gone(pid));
+    driver_unlisten(d);
+    driver_listen(d);
+    driver_accept(d);
+    assert_int_equal(driver_u64(d, TAG_PHASE, 99), AGENT_RUNNING);
+    assert_int_equal(driver_u64(d, TAG_PAYLOAD_PID, 0), pid);
+    driver_expect(d, MESSAGE_EXITED);
+    assert_int_equal(driver_u64(d, TAG_EXIT_CODE, 99), 3);
+    assert_int_equal(strncmp(driver_text(d, TAG_LEFT_BEHIND), "sleep (", 7), 0);
+}
+
 /* Idle means idle: without a master nothing is tried until one appears. */
 static void test_no_polling_without_a_master(void **state)
 {
@@ -224,9 +249,13 @@ int main(void)
 {
 #define DRIVEN(f) cmocka_unit_test_setup_teardown(f, driver_setup, driver_teardown)
     const struct CMUnitTest tests[] = {
-        DRIVEN(test_master_gone_and_back),    DRIVEN(test_no_polling_without_a_master),
-        DRIVEN(test_exit_outlives_the_agent), DRIVEN(test_lost_agent_is_told),
-        DRIVEN(test_killed_again_and_again),  DRIVEN(test_full_state_disk),
+        DRIVEN(test_master_gone_and_back),
+        DRIVEN(test_no_polling_without_a_master),
+        DRIVEN(test_master_comes_while_streams_linger),
+        DRIVEN(test_exit_outlives_the_agent),
+        DRIVEN(test_lost_agent_is_told),
+        DRIVEN(test_killed_again_and_again),
+        DRIVEN(test_full_state_disk),
         DRIVEN(test_full_run_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include "base/proc.h"
 #include "driver.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +52,7 @@ static void test_life(void **state)
     pid_t pid = (pid_t)driver_u64(d, TAG_PAYLOAD_PID, 0);
     assert_int_equal(driver_u64(d, TAG_PAYLOAD_START, 0), proc_start_time(pid));
     driver_expect(d, MESSAGE_STEP);
+    assert_true(*driver_text(d, TAG_STEP) == 'c' || *driver_text(d, TAG_STEP) == 'e');
     driver_expect(d, MESSAGE_RUNNING);
     assert_int_equal(getsid(pid), pid);
     assert_int_equal(driver_u64(d, TAG_ATTEMPT, 0), 1);
@@ -77,6 +79,41 @@ static void test_clean_child(void **state)
      * posix_spawn(3) anywhere above us leaves them ignored. */
     driver_assert_log(d, "0\n1\n2\n255\n3\n4\n/dev/null\n/memfd:spec (deleted)\n"
                          "0000000000000000\n0000000000000000\n");
+}
+
+static int read_number(const char *path)
+{
+    auto_buf text = BUF_INIT;
+    assert_int_equal(file_read(path, &text, 64, NULL), 0);
+    return atoi(buf_str(&text));
+}
+
+static bool may_lower_oom_score(void)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        auto_close fd = open("/proc/self/oom_score_adj", O_WRONLY);
+        _exit(fd_write_all(fd, "-900", 4) < 0);
+    }
+    return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* The sub-agent is spared when memory is short, its payload is not. */
+static void test_oom_score(void **state)
+{
+    struct driver *d = *state;
+    if (!may_lower_oom_score()) {
+        print_message("no right to lower oom_score_adj (CAP_SYS_RESOURCE)\n");
+        skip();
+    }
+    driver_begin(d);
+    auto_free char *path = xasprintf("/proc/%d/oom_score_adj", (int)d->agent);
+    assert_int_equal(read_number(path), -900);
+    driver_start(d, &(struct start){.script = "cat /proc/self/oom_score_adj"});
+    driver_expect(d, MESSAGE_EXITED);
+    auto_free char *want = xasprintf("%d\n", read_number("/proc/self/oom_score_adj"));
+    driver_assert_log(d, want);
 }
 
 static void test_order_and_completeness(void **state)
@@ -359,6 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DRIVEN(test_life),
         DRIVEN(test_clean_child),
+        DRIVEN(test_oom_score),
         DRIVEN(test_order_and_completeness),
         DRIVEN(test_exit_codes),
         DRIVEN(test_text_of_any_kind),
