@@ -69,6 +69,16 @@ static int read_source(const struct plan *plan, size_t index, const char *path,
     return 1;
 }
 
+static int apply_filters(git_filter_list *filters, const struct buf *in, git_buf *out)
+{
+#if LIBGIT2_VER_MAJOR > 1 || LIBGIT2_VER_MINOR >= 3
+    return git_filter_list_apply_to_buffer(out, filters, buf_str(in), in->len);
+#else
+    git_buf input = {(char *)buf_str(in), 0, in->len};
+    return git_filter_list_apply_to_data(out, filters, &input);
+#endif
+}
+
 /* Line ends and other attributes: a diff speaks of what the repository holds. */
 static int convert(git_repository *repo, const char *path, git_filter_mode_t mode,
                    const struct buf *in, struct buf *out)
@@ -77,8 +87,7 @@ static int convert(git_repository *repo, const char *path, git_filter_mode_t mod
     git_buf converted = {0};
     if (git_filter_list_load(&filters, repo, NULL, path, mode, 0) < 0 || !filters)
         return -1;
-    int failed =
-        git_filter_list_apply_to_buffer(&converted, filters, buf_str(in), in->len);
+    int failed = apply_filters(filters, in, &converted);
     if (failed == 0)
         buf_add(out, converted.ptr, converted.size);
     git_buf_dispose(&converted);

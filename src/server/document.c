@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "server/sql.h"
+#include "server/store.h"
 
 #include <math.h>
 #include <string.h>
@@ -79,21 +80,15 @@ static sqlite3_stmt *doc_select(sqlite3 *db, const struct doc_type *type,
 
 cJSON *doc_load(sqlite3 *db, const struct doc_type *type, const char *id, bool hidden)
 {
-    auto_buf columns = BUF_INIT;
-    for (const struct doc_field *f = type->fields; f->path; f++) {
-        if (hidden || !(f->flags & DOC_HIDDEN))
-            buf_printf(&columns, "%s%s.%s", columns.len ? ", " : "", f->table,
-                       f->column);
-    }
-    auto_stmt *stmt = doc_select(db, type, id, buf_str(&columns));
+    auto_reset *stmt = store_prepare(db, type->load);
+    sql_bind(stmt, 1, id);
     if (!sql_step(stmt))
         return NULL;
     cJSON *doc = cJSON_CreateObject();
     int col = 0;
-    for (const struct doc_field *f = type->fields; f->path; f++) {
-        if (!hidden && (f->flags & DOC_HIDDEN))
-            continue;
-        cJSON *value = doc_value(stmt, col++, f);
+    for (const struct doc_field *f = type->fields; f->path; f++, col++) {
+        cJSON *value =
+            !hidden && (f->flags & DOC_HIDDEN) ? NULL : doc_value(stmt, col, f);
         if (value)
             doc_place(doc, f, value);
     }

@@ -49,6 +49,8 @@ struct doc_type {
                                        ("execution.queue") comes after it */
     const struct doc_table *tables; /* ended by a NULL alias */
     const char *from;               /* "tasks t LEFT JOIN ..." */
+    const char *load; /* the SELECT of all fields by id, as a literal: the key of its
+                         prepared statement */
     /* The table refs(word, id) finds documents by what is in their arrays. words
      * appends those that the value of the field of this path gives to out; a word is
      * what word_prefix says for the path of a query ("tags": "t:") and the value asked

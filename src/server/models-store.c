@@ -78,6 +78,12 @@ const struct doc_type model_type = {
     .fields = model_fields,
     .tables = model_tables,
     .from = "models t",
+    .load = "SELECT t.id, t.name, t.company, t.user, t.created, t.parent, "
+            "t.project, t.task, t.comment, t.tags, t.system_tags, t.uri, "
+            "t.framework, t.design, t.labels, t.ready, t.last_update, "
+            "t.last_change, t.last_changed_by, t.metadata, t.last_iteration, "
+            "t.last_metrics, t.unique_metrics, t.ui_cache, t.company_origin FROM "
+            "models t WHERE t.id = ?",
 };
 
 bool model_exists(sqlite3 *db, const char *model)

@@ -7,6 +7,7 @@
 #include "server/call.h"
 #include "server/names.h"
 #include "server/project-contents.h"
+#include "server/project-queries.h"
 #include "server/project-store.h"
 #include "server/services.h"
 #include "server/store.h"
@@ -318,6 +319,26 @@ static const struct field delete_fields[] = {{"project", FIELD_STRING, true},
 static const struct field tags_fields[] = {
     {"projects", FIELD_STRINGS, false}, {"include_system", FIELD_BOOL, false}, {0}};
 
+static const struct field scope_fields[] = {{"project", FIELD_STRING, false},
+                                            {"include_subprojects", FIELD_BOOL, false},
+                                            {"model_metrics", FIELD_BOOL, false},
+                                            {"ids", FIELD_STRINGS, false},
+                                            {"page", FIELD_INTEGER, false},
+                                            {"page_size", FIELD_INTEGER, false},
+                                            {0}};
+static const struct field values_fields[] = {{"projects", FIELD_STRINGS, false},
+                                             {"section", FIELD_STRING, true},
+                                             {"name", FIELD_STRING, true},
+                                             {"include_subprojects", FIELD_BOOL, false},
+                                             {"page", FIELD_INTEGER, false},
+                                             {"page_size", FIELD_INTEGER, false},
+                                             {0}};
+static const struct field multi_fields[] = {{"projects", FIELD_STRINGS, false},
+                                            {"include_subprojects", FIELD_BOOL, false},
+                                            {"tasks_state", FIELD_STRING, false},
+                                            {"entity", FIELD_STRING, false},
+                                            {0}};
+
 const struct endpoint projects_endpoints[] = {
     {"projects.get_by_id", "1.0", ENDPOINT_READ, get_by_id, project_fields},
     {"projects.get_all", "1.0", ENDPOINT_READ, get_all, all_fields},
@@ -331,6 +352,16 @@ const struct endpoint projects_endpoints[] = {
      tags_fields},
     {"projects.get_task_tags", "2.8", ENDPOINT_READ, project_get_task_tags,
      tags_fields},
+    {"projects.get_unique_metric_variants", "1.0", ENDPOINT_READ,
+     project_get_unique_metric_variants, scope_fields},
+    {"projects.get_hyper_parameters", "2.9", ENDPOINT_READ,
+     project_get_hyper_parameters, scope_fields},
+    {"projects.get_hyperparam_values", "2.13", ENDPOINT_READ,
+     project_get_hyperparam_values, values_fields},
+    {"projects.get_task_parents", "2.12", ENDPOINT_READ, project_get_task_parents,
+     multi_fields},
+    {"projects.get_user_names", "1.0", ENDPOINT_READ, project_get_user_names,
+     multi_fields},
     {"projects.get_model_tags", "2.8", ENDPOINT_READ, project_get_model_tags,
      tags_fields},
     {0}};

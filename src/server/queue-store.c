@@ -14,6 +14,7 @@
 /* Room for 2^39 pushes to one queue, and for 24 moves into the same gap before the
  * queue is numbered anew. */
 #define STEP (INT64_C(1) << 24)
+#define NEAR 10000
 
 /* added is in milliseconds; added_s sums up seconds, so that the sum cannot overflow.
  */
@@ -125,6 +126,23 @@ bool queue_take(sqlite3 *db, const char *queue, const char *task, int64_t now_ms
     return true;
 }
 
+cJSON *queue_take_all(sqlite3 *db, const char *queue, int64_t now_ms)
+{
+    cJSON *tasks = cJSON_CreateArray();
+    sqlite3_stmt *find =
+        store_query(db, "SELECT task FROM queue_entries WHERE queue = ? ORDER BY place",
+                    "t", queue);
+    while (store_row(find))
+        cJSON_AddItemToArray(
+            tasks, cJSON_CreateString((const char *)sqlite3_column_text(find, 0)));
+    sqlite3_reset(find);
+    store_change(db, "DELETE FROM queue_entries WHERE queue = ?", "t", queue);
+    store_change(db, "UPDATE queues SET length = 0, added_s = 0 WHERE id = ?", "t",
+                 queue);
+    note_change(db, queue, 0, 0, now_ms);
+    return tasks;
+}
+
 /* ---- moving ---- */
 
 /* Numbers all entries anew, twice STEP apart in the lower half of the numbers first:
@@ -146,6 +164,17 @@ static void renumber(sqlite3 *db, const char *queue)
                  " SELECT ?, n * ?, task, added FROM temp.renumbered ORDER BY n",
                  "ti", queue, STEP);
     store_change(db, "DELETE FROM temp.renumbered", "");
+}
+
+/* The place in front of all, or behind all. */
+static int64_t end_place(sqlite3 *db, const char *queue, bool front)
+{
+    return front ? store_int(db, "SELECT min(place) FROM queue_entries WHERE queue = ?",
+                             0, "t", queue) -
+                       STEP
+                 : store_int(db, "SELECT max(place) FROM queue_entries WHERE queue = ?",
+                             0, "t", queue) +
+                       STEP;
 }
 
 /* The place between the entries that are steps away and one further, on that side; sets
@@ -171,23 +200,20 @@ static int64_t target_place(sqlite3 *db, const char *queue, int64_t place,
             far = sqlite3_column_int64(find, 0);
     }
     sqlite3_reset(find);
-    *full = false;
-    if (found == 2) {
-        *full = near - far == 1 || far - near == 1;
-        return near + (far - near) / 2;
-    }
-    /* To an end of the queue. */
-    return steps < 0
-               ? store_int(db, "SELECT min(place) FROM queue_entries WHERE queue = ?",
-                           0, "t", queue) -
-                     STEP
-               : store_int(db, "SELECT max(place) FROM queue_entries WHERE queue = ?",
-                           0, "t", queue) +
-                     STEP;
+    *full = found == 2 && (near - far == 1 || far - near == 1);
+    return found == 2 ? near + (far - near) / 2 : end_place(db, queue, steps < 0);
 }
 
-static int64_t position_of(sqlite3 *db, const char *queue, int64_t place)
+/* Counted from the nearer end, if that is near. */
+static int64_t position_of(sqlite3 *db, const char *queue, int64_t place,
+                           int64_t length)
 {
+    int64_t behind = store_int(db,
+                               "SELECT count(*) FROM (SELECT 1 FROM queue_entries"
+                               " WHERE queue = ? AND place > ? LIMIT ?)",
+                               0, "tii", queue, place, (int64_t)NEAR);
+    if (behind < NEAR)
+        return length - 1 - behind;
     return store_int(db,
                      "SELECT count(*) FROM queue_entries WHERE queue = ? AND place < ?",
                      0, "ti", queue, place);
@@ -206,31 +232,32 @@ static bool at_end(sqlite3 *db, const char *queue, int64_t place, int64_t steps)
                             0, "ti", queue, place);
 }
 
-/* To the ends nothing is counted. */
-static int64_t limit_steps(sqlite3 *db, const char *queue, int64_t place, int64_t steps)
+/* Where to; what lies between is counted only if the way ends in the middle. */
+static int64_t find_target(sqlite3 *db, const char *queue, const char *task,
+                           int64_t steps, int64_t length, int64_t *place)
 {
-    int64_t length =
-        store_int(db, "SELECT length FROM queues WHERE id = ?", 0, "t", queue);
-    if (steps > -length && steps < length)
-        return steps;
-    return steps < 0 ? -length : length;
+    bool full;
+    int64_t added_ms;
+    if (steps <= -length || steps >= length)
+        return end_place(db, queue, steps < 0);
+    int64_t to = target_place(db, queue, *place, steps, &full);
+    if (!full)
+        return to;
+    renumber(db, queue);
+    find_place(db, queue, task, place, &added_ms);
+    return target_place(db, queue, *place, steps, &full);
 }
 
 int64_t queue_move(sqlite3 *db, const char *queue, const char *task, int64_t steps,
                    int64_t now_ms)
 {
     int64_t place, added_ms;
-    bool full;
     if (!find_place(db, queue, task, &place, &added_ms))
         return -1;
-    steps = limit_steps(db, queue, place, steps);
+    int64_t length =
+        store_int(db, "SELECT length FROM queues WHERE id = ?", 1, "t", queue);
     if (steps != 0 && !at_end(db, queue, place, steps)) {
-        int64_t to = target_place(db, queue, place, steps, &full);
-        if (full) {
-            renumber(db, queue);
-            find_place(db, queue, task, &place, &added_ms);
-            to = target_place(db, queue, place, steps, &full);
-        }
+        int64_t to = find_target(db, queue, task, steps, length, &place);
         store_change(db,
                      "UPDATE queue_entries SET place = ? WHERE queue = ? AND place = ?",
                      "iti", to, queue, place);
@@ -240,9 +267,8 @@ int64_t queue_move(sqlite3 *db, const char *queue, const char *task, int64_t ste
     if (at_end(db, queue, place, -1))
         return 0;
     if (at_end(db, queue, place, 1))
-        return store_int(db, "SELECT length FROM queues WHERE id = ?", 1, "t", queue) -
-               1;
-    return position_of(db, queue, place);
+        return length - 1;
+    return position_of(db, queue, place, length);
 }
 
 cJSON *queue_entries(sqlite3 *db, const char *queue, int64_t max)

@@ -31,6 +31,8 @@ bool queue_head(sqlite3 *db, const char *queue, struct queue_entry *out);
 bool queue_has(sqlite3 *db, const char *queue, const char *task);
 /* False if it is not in there. */
 bool queue_take(sqlite3 *db, const char *queue, const char *task, int64_t now_ms);
+/* Empties the queue; the ids of the tasks in their order, the caller's. */
+cJSON *queue_take_all(sqlite3 *db, const char *queue, int64_t now_ms);
 /* Moves by steps (negative: to the front; INT64_MIN and INT64_MAX: all the way). The
  * new position, counted from 0, or -1 if the task is not in there. */
 int64_t queue_move(sqlite3 *db, const char *queue, const char *task, int64_t steps,

@@ -469,11 +469,12 @@ static int delete_metadata(struct call *call)
 static void remove_all(struct call *call, const char *queue, const char *reason,
                        cJSON *removed)
 {
-    struct queue_entry head;
-    while (queue_head(call->db, queue, &head) &&
-           queue_take(call->db, queue, head.task, call->now_ms)) {
-        if (task_left_queue(call, head.task, queue, reason))
-            cJSON_AddItemToArray(removed, cJSON_CreateString(head.task));
+    auto_json *tasks = queue_take_all(call->db, queue, call->now_ms);
+    const cJSON *task;
+    cJSON_ArrayForEach(task, tasks)
+    {
+        if (task_left_queue(call, task->valuestring, queue, reason))
+            cJSON_AddItemToArray(removed, cJSON_CreateString(task->valuestring));
     }
 }
 

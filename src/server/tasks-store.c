@@ -161,6 +161,17 @@ const struct doc_type task_type = {
     .tables = task_tables,
     .from = "tasks t LEFT JOIN task_bodies b ON b.n = t.n "
             "LEFT JOIN task_metrics m ON m.n = t.n",
+    .load = "SELECT t.id, t.name, t.company, t.user, t.type, t.status, "
+            "t.status_reason, t.status_message, t.status_changed, t.comment, "
+            "b.report, b.report_assets, t.created, t.started, t.completed, "
+            "t.published, t.active_duration, t.parent, t.project, t.output, "
+            "b.execution, t.queue, t.tags, t.system_tags, b.script, t.last_worker, "
+            "t.last_worker_report, t.last_update, t.last_change, "
+            "t.last_changed_by, t.last_iteration, m.last_metrics, m.metric_stats, "
+            "m.unique_metrics, b.hyperparams, b.configuration, t.runtime, "
+            "t.models, t.container, t.enqueue_status, t.company_origin FROM tasks "
+            "t LEFT JOIN task_bodies b ON b.n = t.n LEFT JOIN task_metrics m ON "
+            "m.n = t.n WHERE t.id = ?",
     .refs = "task_refs",
     .words = task_words,
     .word_prefix = task_word_prefix,

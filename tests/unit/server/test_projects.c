@@ -5,12 +5,15 @@
 #include "base/json.h"
 #include "server/dispatch.h"
 #include "server/project-store.h"
+#include "server/server.h"
 #include "server/services.h"
 #include "server/store.h"
 
 #include <string.h>
 
+/* A server of which projects.delete needs the dispatch alone. */
 struct world {
+    struct server server;
     struct dispatch *dispatch;
     sqlite3 *db;
 };
@@ -18,7 +21,7 @@ struct world {
 static int setup(void **state)
 {
     struct world *w = xcalloc(1, sizeof *w);
-    w->dispatch = dispatch_create();
+    w->dispatch = w->server.dispatch = dispatch_create();
     w->db = store_open_memory();
     *state = w;
     return 0;
@@ -37,7 +40,7 @@ static int teardown(void **state)
 static int run(struct world *w, const char *path, const char *json, cJSON **data)
 {
     struct call call;
-    call_init(&call, NULL);
+    call_init(&call, &w->server);
     call.db = w->db;
     strcpy(call.caller.user, "user");
     strcpy(call.caller.company, "company");
@@ -171,6 +174,131 @@ static void test_moves(void **state)
     assert_int_equal(cJSON_GetArraySize(json_get(top, "path")), 0);
 }
 
+static char *create_task(struct world *w, const char *project, const char *more)
+{
+    auto_free char *json = xasprintf(
+        "{\"name\":\"task\",\"type\":\"service\",\"project\":\"%s\"%s}", project, more);
+    auto_json *data = NULL;
+    assert_int_equal(run(w, "/tasks.create", json, &data), 200);
+    return xstrdup(json_str(data, "id", ""));
+}
+
+static void test_counts_what_is_in_it(void **state)
+{
+    struct world *w = *state;
+    auto_free char *top = create(w, "count");
+    auto_free char *sub = create(w, "count/sub");
+    auto_free char *aside = create(w, "county");
+    free(create_task(w, top, ""));
+    free(create_task(w, sub, ""));
+    free(create_task(w, sub, ",\"system_tags\":[\"archived\"]"));
+    free(create_task(w, aside, ""));
+    auto_free char *json = xasprintf(
+        "{\"id\":[\"%s\"],\"include_stats\":true,\"check_own_contents\":true}", top);
+    auto_json *data = NULL;
+    assert_int_equal(run(w, "/projects.get_all_ex", json, &data), 200);
+    const cJSON *one = cJSON_GetArrayItem(json_get(data, "projects"), 0);
+    const cJSON *active = json_path(one, "stats", "active", NULL);
+    assert_int_equal(json_int(active, "total_tasks", -1), 2);
+    assert_int_equal(json_int(json_get(active, "status_count"), "created", -1), 2);
+    assert_int_equal(json_int(json_get(active, "status_count"), "failed", -1), 0);
+    assert_int_equal(cJSON_GetArraySize(json_get(one, "sub_projects")), 1);
+    assert_int_equal(json_int(one, "own_tasks", -1), 1);
+    auto_free char *query = xasprintf("{\"project\":\"%s\"}", top);
+    auto_json *counts = NULL;
+    assert_int_equal(run(w, "/projects.validate_delete", query, &counts), 200);
+    assert_int_equal(json_int(counts, "tasks", -1), 3);
+    assert_int_equal(json_int(counts, "non_archived_tasks", -1), 2);
+}
+
+static void test_deletes(void **state)
+{
+    struct world *w = *state;
+    auto_free char *id = create(w, "gone");
+    auto_free char *sub = create(w, "gone/sub");
+    auto_free char *task = create_task(w, sub, "");
+    auto_free char *plain = xasprintf("{\"project\":\"%s\"}", id);
+    auto_free char *force = xasprintf("{\"project\":\"%s\",\"force\":true}", id);
+    assert_int_equal(run(w, "/projects.delete", plain, NULL), 402);
+    auto_json *data = NULL, *doc = NULL;
+    assert_int_equal(run(w, "/projects.delete", force, &data), 200);
+    assert_int_equal(json_int(data, "deleted", -1), 2);
+    assert_int_equal(json_int(data, "disassociated_tasks", -1), 1);
+    assert_false(project_exists(w->db, sub));
+    doc = task_load(w->db, task);
+    assert_non_null(doc);
+    assert_null(json_get(doc, "project"));
+    assert_int_equal(run(w, "/projects.delete", plain, NULL), 401);
+}
+
+static void test_deletes_with_contents(void **state)
+{
+    struct world *w = *state;
+    auto_free char *id = create(w, "gone");
+    auto_free char *task = create_task(w, id, "");
+    auto_free char *json =
+        xasprintf("{\"project\":\"%s\",\"force\":true,\"delete_contents\":true}", id);
+    auto_json *data = NULL;
+    assert_int_equal(run(w, "/projects.delete", json, &data), 200);
+    assert_int_equal(json_int(data, "deleted_tasks", -1), 1);
+    assert_false(task_exists(w->db, task));
+}
+
+static void test_asks_for_what_tasks_have(void **state)
+{
+    struct world *w = *state;
+    auto_free char *id = create(w, "ask");
+    auto_free char *sub = create(w, "ask/sub");
+    auto_free char *parent = create_task(w, id, ",\"tags\":[\"b\",\"a\"]");
+    auto_free char *more = xasprintf(
+        ",\"parent\":\"%s\",\"tags\":[\"b\"],\"hyperparams\":{\"Args\":{\"x.y\":"
+        "{\"section\":\"Args\",\"name\":\"x.y\",\"value\":\"7\"}}}",
+        parent);
+    free(create_task(w, sub, more));
+    auto_free char *list = xasprintf("{\"projects\":[\"%s\"]}", id);
+    auto_free char *one = xasprintf("{\"project\":\"%s\"}", id);
+    auto_json *tags = NULL, *parents = NULL, *parameters = NULL, *metrics = NULL;
+    assert_int_equal(run(w, "/projects.get_task_tags", list, &tags), 200);
+    assert_int_equal(cJSON_GetArraySize(json_get(tags, "tags")), 2);
+    assert_int_equal(run(w, "/projects.get_task_parents", list, &parents), 200);
+    const cJSON *found = cJSON_GetArrayItem(json_get(parents, "parents"), 0);
+    assert_string_equal(json_str(found, "id", ""), parent);
+    assert_string_equal(json_str(json_get(found, "project"), "name", ""), "ask");
+    assert_int_equal(run(w, "/projects.get_hyper_parameters", one, &parameters), 200);
+    found = cJSON_GetArrayItem(json_get(parameters, "parameters"), 0);
+    assert_string_equal(json_str(found, "name", ""), "x.y");
+    assert_int_equal(run(w, "/projects.get_unique_metric_variants", one, &metrics),
+                     200);
+    assert_int_equal(cJSON_GetArraySize(json_get(metrics, "metrics")), 0);
+    auto_free char *value =
+        xasprintf("{\"projects\":[\"%s\"],\"section\":\"Args\",\"name\":\"x.y\"}", id);
+    auto_json *values = NULL;
+    assert_int_equal(run(w, "/projects.get_hyperparam_values", value, &values), 200);
+    assert_string_equal(cJSON_GetArrayItem(json_get(values, "values"), 0)->valuestring,
+                        "7");
+    auto_json *users = NULL;
+    assert_int_equal(run(w, "/projects.get_user_names", list, &users), 200);
+}
+
+static void test_finds_below_a_parent(void **state)
+{
+    struct world *w = *state;
+    auto_free char *id = create(w, "above");
+    free(create(w, "above/mid/leaf"));
+    auto_free char *deep = xasprintf("{\"parent\":[\"%s\"]}", id);
+    auto_free char *shallow =
+        xasprintf("{\"parent\":[\"%s\"],\"shallow_search\":true}", id);
+    auto_json *all = NULL, *some = NULL, *top = NULL;
+    assert_int_equal(run(w, "/projects.get_all", deep, &all), 200);
+    assert_int_equal(cJSON_GetArraySize(json_get(all, "projects")), 2);
+    assert_int_equal(run(w, "/projects.get_all", shallow, &some), 200);
+    assert_int_equal(cJSON_GetArraySize(json_get(some, "projects")), 1);
+    assert_int_equal(run(w, "/projects.get_all", "{\"shallow_search\":true}", &top),
+                     200);
+    assert_int_equal(cJSON_GetArraySize(json_get(top, "projects")), 1);
+    assert_null(json_get(cJSON_GetArrayItem(json_get(top, "projects"), 0), "path"));
+}
+
 static void test_find_or_create(void **state)
 {
     struct world *w = *state;
@@ -197,6 +325,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_renames_with_what_is_below, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_moves, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_counts_what_is_in_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_deletes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_deletes_with_contents, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_asks_for_what_tasks_have, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_finds_below_a_parent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_find_or_create, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -402,6 +402,52 @@ static void test_joins(void **state)
     assert_found(api, query, "joined");
 }
 
+/* The same grammar over documents that are JSON text. */
+static void test_text_documents(void **state)
+{
+    struct api *api = *state;
+    static const char *const made[] = {"'name': 'alpha', 'tags': ['a', 'b']",
+                                       "'name': 'beta (1)', 'tags': ['b']",
+                                       "'name': 'gamma'"};
+    for (size_t i = 0; i < 3; i++) {
+        assert_call(api, "queues.create", "{%s}", made[i]);
+        api->now_ms += 3600 * 1000;
+    }
+    static const struct {
+        const char *query, *names;
+    } cases[] = {{"'order_by': ['-name']", "gamma beta (1) alpha "},
+                 {"'name': '^beta\\\\ \\\\(1\\\\)$'", "beta (1) "},
+                 {"'name': 'a$', 'order_by': ['name']", "alpha gamma "},
+                 {"'tags': ['b'], 'order_by': ['name']", "alpha beta (1) "},
+                 {"'tags': ['__$all', 'a', 'b']", "alpha "},
+                 {"'tags': ['-a'], 'order_by': ['name']", "beta (1) gamma "},
+                 {"'tags': [null]", "gamma "},
+                 {"'tags': ['a', null], 'order_by': ['name']", "alpha gamma "},
+                 {"'order_by': ['name'], 'page': 1, 'page_size': 2", "gamma "},
+                 {"'order_by': ['-created'], 'page_size': 1", "gamma "},
+                 {"'search_text': 'BETA'", "beta (1) "},
+                 {"'_any_': {'fields': ['name', 'tags'], 'pattern': '^(A|GAMMA)$'}, "
+                  "'order_by': ['name']",
+                  "alpha gamma "}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_call(api, "queues.get_all", "{%s}", cases[i].query);
+        auto_buf names = BUF_INIT;
+        const cJSON *queue;
+        cJSON_ArrayForEach(queue, api_at(api, "queues"))
+            buf_printf(&names, "%s ", json_str(queue, "name", "?"));
+        assert_string_equal(buf_str(&names), cases[i].names);
+    }
+    assert_call(api, "queues.get_all", "{'name': 'alpha', 'only_fields': ['name']}");
+    assert_string_equal(api_text(api, "queues.0.name"), "alpha");
+    assert_string_equal(api_text(api, "queues.0.created"), "-");
+    assert_string_not_equal(api_text(api, "queues.0.id"), "-");
+    char query[80];
+    snprintf(query, sizeof query, "{'id': ['%s']}", api_text(api, "queues.0.id"));
+    assert_call(api, "queues.get_all", "%s", query);
+    assert_string_equal(api_text(api, "queues.0.name"), "alpha");
+    assert_string_equal(api_text(api, "queues.1"), "-");
+}
+
 static void test_hostile(void **state)
 {
     struct api *api = *state;
@@ -459,6 +505,7 @@ int main(void)
         T(test_paths_of_parameters),
         T(test_filters),
         T(test_joins),
+        T(test_text_documents),
         T(test_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

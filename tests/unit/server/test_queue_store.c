@@ -138,6 +138,23 @@ static void test_a_place_between_neighbours(void **state)
     }
 }
 
+static void test_takes_all(void **state)
+{
+    char other[65];
+    struct queue_state s;
+    assert_true(queue_create(world.db, "other", 1000, other));
+    append("abc");
+    assert_true(queue_append(world.db, other, "a", 1000));
+    auto_json *tasks = queue_take_all(world.db, world.queue, 2000);
+    assert_int_equal(cJSON_GetArraySize(tasks), 3);
+    assert_string_equal(cJSON_GetArrayItem(tasks, 2)->valuestring, "c");
+    expect("");
+    assert_true(queue_state(world.db, other, 2000, &s));
+    assert_int_equal(s.length, 1);
+    append("b");
+    expect("b");
+}
+
 static void test_limits_entries(void **state)
 {
     append("abcd");
@@ -183,6 +200,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_moves, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_place_between_neighbours, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_takes_all, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limits_entries, setup, teardown),
         cmocka_unit_test_setup_teardown(test_average_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(test_default_queue, setup, teardown),
