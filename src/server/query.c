@@ -402,7 +402,11 @@ static void query_hide(struct query *q)
 static int query_where(struct query *q)
 {
     const cJSON *request = q->call->request, *item;
-    cJSON_ArrayForEach(item, json_get(request, "filters"))
+    const cJSON *filters = json_get(request, "filters");
+    if (!cJSON_IsObject(filters) && !cJSON_IsNull(filters) && filters)
+        return api_fail(q->call, API_FIELDS_VALUE, "dictionary expected", "field",
+                        "filters", NULL);
+    cJSON_ArrayForEach(item, filters)
     {
         auto_buf sql = BUF_INIT;
         if (!query_named(q->c->lists, item->string))
@@ -413,7 +417,7 @@ static int query_where(struct query *q)
     }
     cJSON_ArrayForEach(item, request)
     {
-        if (json_get(json_get(request, "filters"), item->string))
+        if (json_get(filters, item->string))
             continue;
         if (q->count > QUERY_PARAMS_MAX)
             return api_fail(q->call, API_VALIDATION, "too many conditions", NULL);
