@@ -34,6 +34,8 @@
 #define SWEEP_MS 5
 #define SWEEP_MAX_MS 500
 #define REST_MS 1000
+/* A process closes its streams some moments before it is gone. */
+#define SETTLE_MS 200
 #define MESSAGES_PER_TURN 32
 
 enum source { SOURCE_SIGNALS, SOURCE_TIMER, SOURCE_FIFO, SOURCE_STATUS, SOURCE_LINK };
@@ -118,8 +120,10 @@ static int64_t next_deadline(const struct agent *a)
         sooner(&at, p->timeout_at);
         if (!p->killing)
             sooner(&at, p->kill_at);
-        if (p->ended && !p->over)
-            sooner(&at, a->output.eof ? p->settle_at : p->linger_at);
+        if (p->ended && !p->over) {
+            sooner(&at, p->linger_at);
+            sooner(&at, p->settle_at);
+        }
         sooner(&at, p->sweep_at);
     }
     if (a->link.sock >= 0 && (a->link.news & NEWS_SPOOLED) && !a->link.full)
@@ -462,6 +466,8 @@ static void step_payload(struct agent *a, int64_t now)
         return;
     }
     reap(a, now);
+    if (a->output.eof && !p->settle_at)
+        p->settle_at = now + SETTLE_MS;
     p->over = p->over || p->killing || now >= p->linger_at ||
               (a->output.eof && (now >= p->settle_at || payload_empty(p)));
     if (p->over && sweep(a, now))

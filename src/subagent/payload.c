@@ -19,8 +19,6 @@
 #define GRACE_MS 10000
 #define LINGER_MS 5000
 #define NAMED_MAX 5
-/* A process closes its streams some moments before it is gone. */
-#define SETTLE_MS 200
 /* Far enough that no sum of times overflows: 30 years. */
 #define MS_MAX 1000000000000ull
 
@@ -255,7 +253,6 @@ void payload_ended(struct payload *p, int code, int signal, int64_t now)
     p->swept = p->killing;
     p->timeout_at = 0;
     p->linger_at = now + p->linger_ms;
-    p->settle_at = now + (p->linger_ms < SETTLE_MS ? p->linger_ms : SETTLE_MS);
 }
 
 void payload_stop(struct payload *p, int sig, int64_t grace_ms, int64_t now)
