@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "server/models-internal.h"
+#include "server/project-store.h"
 #include "server/sql.h"
 #include "server/store.h"
 
@@ -285,6 +286,7 @@ int task_delete(struct call *call, const char *id, cJSON *result)
     }
     if (delete_one(call, id, force, result))
         return -1;
+    project_touch(call, task.project);
     json_set_bool(result, "deleted", true);
     return 0;
 }

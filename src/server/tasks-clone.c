@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "server/project-store.h"
 
 #include <math.h>
 #include <string.h>
@@ -235,6 +236,7 @@ int tasks_clone(struct call *call)
     json_set_str(task, "created", clock_iso_clearml(call->now_ms, iso));
     task_stamp(call, task, true);
     doc_insert(call->db, &task_type, task);
+    project_touch(call, json_str(task, "project", ""));
     json_set_str(call->data, "id", id);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "server/project-store.h"
 
 #include <math.h>
 #include <string.h>
@@ -48,6 +49,7 @@ int tasks_create(struct call *call)
         return -1;
     new_task_fields(call, task);
     doc_insert(call->db, &task_type, task);
+    project_touch(call, json_str(task, "project", ""));
     json_set_str(call->data, "id", json_str(task, "id", ""));
     return 0;
 }
@@ -68,6 +70,7 @@ static int set_and_answer(struct call *call, const char *id, cJSON *fields)
 {
     char iso[CLOCK_ISO_SIZE];
     int updated = doc_set(call->db, &task_type, id, fields, NULL);
+    project_touch(call, json_str(fields, "project", ""));
     const cJSON *created = json_get(fields, "created");
     if (cJSON_IsNumber(created))
         json_set_str(fields, "created",
@@ -238,11 +241,15 @@ int tasks_move(struct call *call)
     }
     cJSON_ArrayForEach(id, ids)
     {
+        char before[65] = "";
+        task_brief(call->db, id->valuestring, NULL, before, NULL);
+        project_touch(call, before);
         auto_json *fields = cJSON_CreateObject();
         json_set_str(fields, "project", *given ? given : NULL);
         task_stamp(call, fields, false);
         doc_set(call->db, &task_type, id->valuestring, fields, NULL);
     }
+    project_touch(call, given);
     json_set_str(call->data, "project_id", *given ? given : NULL);
     return 0;
 }

@@ -82,12 +82,19 @@ const struct query_collection tasks_joined = {TASKS_COLLECTION, .hidden_tag = "h
 static const struct query_collection tasks_by_id = {TASKS_COLLECTION,
                                                     .refs = task_refs};
 
+/* ClearML prints a list of ids in parentheses. */
+static int invalid_ids(struct call *call, const char *id)
+{
+    auto_free char *list = xasprintf("(%s)", id);
+    return api_fail(call, API_INVALID_TASK_ID, NULL, "ids", list, NULL);
+}
+
 int tasks_get_by_id(struct call *call)
 {
     const char *id = json_str(call->request, "task", "");
     cJSON *task = task_load(call->db, id);
     if (!task)
-        return api_fail(call, API_INVALID_TASK_ID, NULL, "ids", id, NULL);
+        return invalid_ids(call, id);
     task_conform(call, task);
     json_set(call->data, "task", task);
     return 0;

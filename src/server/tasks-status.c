@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "server/models-internal.h"
+#include "server/project-store.h"
 #include "server/sql.h"
 #include "server/store.h"
 
@@ -107,6 +108,7 @@ int task_change_status(struct call *call, const struct task_head *task,
                         NULL);
     if (!strcmp(change->status, "queued") && task->development)
         task_system_tag(call->db, task->id, "development", false);
+    project_touch(call, task->project);
     json_set_int(result, "updated", 1);
     json_set(result, "fields", answer_fields(fields));
     return 0;

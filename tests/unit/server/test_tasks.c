@@ -768,6 +768,11 @@ static void test_move_and_tags(void **state)
     snprintf(project, sizeof project, "%s", api_text(api, "project_id"));
     assert_string_equal(api_field(api, task, "project"), project);
     assert_int_equal(task_count_by_project(api->db, project), 1);
+    api->now_ms += 60000;
+    assert_call(api, "tasks.started", "{'task': '%s'}", task);
+    assert_call(api, "projects.get_by_id", "{'project': '%s'}", project);
+    assert_string_equal(api_text(api, "project.last_update"),
+                        "2023-11-14T22:14:20.000000+00:00");
     assert_int_equal(api_call(api, "tasks.move", "{'ids': ['%s']}", task), 11);
     assert_int_equal(
         api_call(api, "tasks.move", "{'ids': ['nobody'], 'project': '%s'}", project),
