@@ -208,6 +208,43 @@ void cgroup_dirs(struct cgroup_host *host, const char *path, struct cgroup_dirs 
         add_dir(out, host->hierarchy[i].root, path);
 }
 
+/* On v1 blkio and cpuset may be missing: no quota that a run depends on. */
+static bool enforces(const struct cgroup_host *host, const char *dir)
+{
+    const unsigned needed = CGROUP_CPU | CGROUP_MEMORY | CGROUP_PIDS;
+    size_t n = strlen(host->unified);
+    if (n && strncmp(dir, host->unified, n) == 0 && dir[n] == '/')
+        return true;
+    for (int i = 0; i < host->hierarchies; i++) {
+        const struct hierarchy *h = &host->hierarchy[i];
+        n = strlen(h->root);
+        if (strncmp(dir, h->root, n) == 0 && dir[n] == '/')
+            return h->controllers & needed;
+    }
+    return true;
+}
+
+int cgroup_dirs_enforced(struct cgroup_host *host, const char *path,
+                         struct cgroup_dirs *out, struct reeve_error *err)
+{
+    struct cgroup_dirs all;
+    out->count = 0;
+    if (check_path(path, err) < 0)
+        return -1;
+    cgroup_dirs(host, path, &all);
+    for (int i = 0; i < all.count; i++) {
+        if (access(all.dir[i], F_OK) == 0) {
+            strcpy(out->dir[out->count++], all.dir[i]);
+        } else if (errno != ENOENT || enforces(host, all.dir[i])) {
+            out->count = 0;
+            return reeve_error_set(err, errno, "look for cgroup %s", all.dir[i]);
+        }
+    }
+    if (out->count > 0)
+        return 0;
+    return reeve_error_set(err, ENOENT, "look for cgroup %s/%s", host->name, path);
+}
+
 void cgroup_dirs_to_join(struct cgroup_host *host, const char *path,
                          struct cgroup_dirs *out)
 {

@@ -54,6 +54,11 @@ int cgroup_read_limits(struct cgroup_host *host, const char *path, struct limits
                        struct reeve_error *err);
 /* The group's directories, whether they are there or not. */
 void cgroup_dirs(struct cgroup_host *host, const char *path, struct cgroup_dirs *out);
+/* The directories of a payload's group, for a process that is to join it: those that
+ * are there. ENOENT when one of cpu, memory, pids or the unified tree is not among
+ * them, since whoever joined the rest would run without that quota. 0 or -1. */
+int cgroup_dirs_enforced(struct cgroup_host *host, const char *path,
+                         struct cgroup_dirs *out, struct reeve_error *err);
 /* Those of them that a process started by cgroup_spawn() in this group has yet to join
  * (`reeve-subagent --join`): none on v2, nor on a hybrid host for a group without
  * limits, which is in the unified tree alone; else the v1 ones that are there. */

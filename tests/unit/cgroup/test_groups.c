@@ -238,6 +238,32 @@ static void list_names_each_group_once(void **state)
     assert_string_equal(names, "");
 }
 
+/* Nobody may start in what is left of a group that lost one of its quotas. */
+static void a_group_without_a_quota_cannot_be_joined(void **state)
+{
+    struct cgroup_host *host = *state;
+    struct limits l = LIMITS_NONE;
+    struct cgroup_dirs all, dirs;
+    struct reeve_error err = {0, ""};
+    assert_int_equal(cgroup_dirs_enforced(host, "run/a/payload", &dirs, &err), -1);
+    assert_int_equal(err.code, ENOENT);
+    cgroup_dirs(host, "run/a/payload", &all);
+    int refused = 0;
+    for (int i = 0; i < all.count; i++) {
+        rig_create(host, "run/a/payload", &l);
+        assert_int_equal(cgroup_dirs_enforced(host, "run/a/payload", &dirs, NULL), 0);
+        for (int k = 0; k < dirs.count; k++)
+            assert_int_equal(access(dirs.dir[k], F_OK), 0);
+        rmdir(all.dir[i]);
+        refused += cgroup_dirs_enforced(host, "run/a/payload", &dirs, NULL) < 0;
+        assert_int_equal(cgroup_remove(host, "run", NULL), 0);
+    }
+    /* cpu, memory, pids and the unified tree, where each is a directory of its own. */
+    assert_true(refused >= (all.count == 1 ? 1 : 3));
+    if (host->mode != CGROUP_V2)
+        assert_true(refused < all.count);
+}
+
 static void a_light_group_is_one_directory(void **state)
 {
     struct cgroup_host *host = *state;
@@ -332,6 +358,7 @@ int main(void)
         cmocka_unit_test(what_is_there_is_eexist),
         cmocka_unit_test(what_is_not_there_is_enoent),
         cmocka_unit_test(list_names_each_group_once),
+        cmocka_unit_test(a_group_without_a_quota_cannot_be_joined),
         cmocka_unit_test(a_light_group_is_one_directory),
         cmocka_unit_test(a_group_with_a_process_is_busy_and_whole),
         cmocka_unit_test(a_group_of_an_unreaped_process_goes),
