@@ -45,6 +45,7 @@ void call_reset_answer(struct call *call)
     call->data = cJSON_CreateObject();
     call->error_data = NULL;
     free(steal(&call->raw_data));
+    call->raw_type = NULL;
     free(steal(&call->raw_file));
     call->raw_type = NULL;
     free(steal(&call->message));

@@ -409,7 +409,7 @@ static int check_field(struct call *call, const struct field *f, const cJSON *va
 
 int dispatch_validate(struct call *call)
 {
-    if (!call->endpoint->fields || call->lines)
+    if (!call->endpoint->fields)
         return 0;
     for (const struct field *f = call->endpoint->fields; f->name; f++) {
         const cJSON *value = json_get(call->request, f->name);

@@ -30,7 +30,8 @@ int dispatch_body(struct call *call, const char *content_type, const char *body,
 /* args: an object of decoded argument names with arrays of strings; merged into
  * call->request as ClearML does: numbers and booleans converted, dots nest. */
 int dispatch_merge_args(struct call *call, const cJSON *args);
-/* Checks required fields and types, converts what ClearML converts. */
+/* Checks required fields and types, converts what ClearML converts. A batch has no
+ * fields, so that only endpoints without a table of them take one. */
 int dispatch_validate(struct call *call);
 /* Runs the handler on call->db: what the handler returned. */
 int dispatch_run(struct call *call);

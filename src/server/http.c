@@ -425,7 +425,8 @@ static void on_connection(void *cls, struct MHD_Connection *connection,
     free(peer);
 }
 
-static void on_log(void *cls, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0)))
+on_log(void *cls, const char *fmt, va_list ap)
 {
     char text[256];
     if (log_get_level() < LOG_LEVEL_DEBUG)

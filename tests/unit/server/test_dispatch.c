@@ -201,6 +201,25 @@ static void test_fields(void **state)
     call_free(&call);
 }
 
+/* Lines must not slip past the fields of an endpoint that takes none. */
+static void test_lines_where_none_belong(void **state)
+{
+    struct call call;
+    static const char lines[] = "{\"name\":\"abc\"}\n{}";
+    call_init(&call, NULL);
+    assert_int_equal(dispatch_path(*state, &call, "/queues.create"), 0);
+    assert_int_equal(
+        dispatch_body(&call, "application/json-lines", lines, sizeof lines - 1), 0);
+    assert_fails(&call, dispatch_validate(&call), 400, 12);
+    call_free(&call);
+    call_init(&call, NULL);
+    assert_int_equal(dispatch_path(*state, &call, "/events.add_batch"), 0);
+    assert_int_equal(
+        dispatch_body(&call, "application/json-lines", lines, sizeof lines - 1), 0);
+    assert_int_equal(dispatch_validate(&call), 0);
+    call_free(&call);
+}
+
 static void test_conversions(void **state)
 {
     struct call call;
@@ -313,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_lines_where_none_belong),
         cmocka_unit_test(test_conversions),
         cmocka_unit_test(test_envelope),
         cmocka_unit_test(test_error_envelope),
