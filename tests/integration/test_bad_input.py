@@ -89,6 +89,12 @@ def test_quota_that_cannot_be_read(reeve, arguments, word):
 def test_script_of_20_megabytes(reeve):
     body = "print('start')\n" + "# " + "x" * (20 << 20) + "\nprint('end')\n"
     task = enqueue(reeve, script={"binary": "python3", "entry_point": "big.py", "diff": body})
+    fails(reeve, task, "setup:environment", "too large")
+
+
+def test_script_of_5_megabytes(reeve):
+    body = "print('start')\n" + "# " + "x" * (5 << 20) + "\nprint('end')\n"
+    task = enqueue(reeve, script={"binary": "python3", "entry_point": "big.py", "diff": body})
     assert reeve.wait(task) == 0
     assert "end" in reeve.logs(task).splitlines()
 
