@@ -42,6 +42,15 @@ def wait_until(check, timeout=30, step=0.05, what="the condition"):
         time.sleep(step)
 
 
+def alive(pid):
+    """A process that still runs; one that only waits to be reaped by init does not."""
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
 class ApiError(Exception):
     def __init__(self, meta):
         super().__init__(f"{meta['result_code']}/{meta['result_subcode']} {meta['result_msg']}")

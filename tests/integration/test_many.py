@@ -5,7 +5,7 @@ import re
 import subprocess
 import time
 
-from conftest import OUT, wait_until
+from conftest import OUT, alive, wait_until
 
 TASKS = int(os.environ.get("REEVE_TEST_MANY", "200"))
 
@@ -49,7 +49,7 @@ def test_200_at_once_100_at_a_time(make_reeve):
 
 def test_two_masters_on_one_queue(make_reeve, tmp_path):
     """Each task is run once, whoever takes it."""
-    reeve = make_reeve()
+    reeve = make_reeve("--log-level", "info")
     env = {**reeve.env, "CLEARML_API_HOST": reeve.endpoint["api"],
            "CLEARML_WEB_HOST": reeve.endpoint["web"],
            "CLEARML_FILES_HOST": reeve.endpoint["files"],
@@ -112,7 +112,7 @@ def test_up_killed_runs_are_adopted(make_reeve):
     row = reeve.wait_phase(task, "running")
     reeve.process.kill()
     reeve.process.wait()
-    assert os.path.exists(f"/proc/{row['pid']}")
+    assert alive(row['pid'])
     reeve.start()
     again = wait_until(lambda: reeve.row(task), what="the adopted run")
     assert again["pid"] == row["pid"] and again["attempt"] == 1
@@ -135,7 +135,7 @@ def test_master_killed_runs_are_adopted(make_reeve):
     assert reeve.wait(task) == 0
     text = "".join(e["msg"] for e in reeve.log_events(task))
     assert [int(n) for n in re.findall(r"^line (\d+)$", text, re.M)] == list(range(50))
-    assert not pathlib.Path(f"/proc/{row['pid']}").exists()
+    assert not alive(row['pid'])
 
 
 def test_sub_agent_killed_ends_as_lost(make_reeve):
@@ -155,5 +155,5 @@ def test_sub_agent_killed_ends_as_lost(make_reeve):
             os.kill(int(folder.name), signal.SIGKILL)
     assert reeve.wait(task) == 1
     assert reeve.task(task)["status_reason"] == "agent-lost"
-    assert not os.path.exists(f"/proc/{row['pid']}")
+    assert not alive(row['pid'])
     assert "before" in reeve.logs(task).splitlines()

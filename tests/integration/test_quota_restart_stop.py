@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import wait_until
+from conftest import alive, wait_until
 
 
 def test_out_of_memory_is_told(reeve):
@@ -148,7 +148,7 @@ def test_reset_on_the_server(reeve):
     row = reeve.wait_phase(task, "running")
     reeve.call("tasks.reset", task=task, force=True)
     wait_until(lambda: reeve.row(task) is None, what="the run's end")
-    assert not os.path.exists(f"/proc/{row['pid']}")
+    assert not alive(row['pid'])
     assert reeve.status(task) == "created"
 
 
@@ -157,7 +157,7 @@ def test_delete_on_the_server(reeve):
     row = reeve.wait_phase(task, "running")
     reeve.call("tasks.delete", task=task, force=True)
     wait_until(lambda: reeve.row(task) is None, what="the run's end")
-    assert not os.path.exists(f"/proc/{row['pid']}")
+    assert not alive(row['pid'])
 
 
 def test_dequeue_before_the_pull(make_reeve):
