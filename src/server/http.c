@@ -385,6 +385,9 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **re
     struct http_request *request = *req_cls;
     if (!request)
         return;
+    /* Resumed, but its client had gone meanwhile: finish() is not called for it. */
+    if (request->suspended)
+        atomic_fetch_sub(&request->listener->suspended, 1);
     if (request->handler->destroy && request->state)
         request->handler->destroy(request->state);
     if (request->response)

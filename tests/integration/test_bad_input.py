@@ -138,6 +138,22 @@ def _answers(reeve):
         return False
 
 
+def test_a_waiting_client_that_goes_does_not_hold_the_server(make_reeve):
+    import time
+    reeve = make_reeve("--queue", "quiet")
+    queue = reeve.call("queues.get_all", name="quiet")["queues"][0]["id"]
+    host, port = reeve.endpoint["api"].split("//")[1].split(":")
+    body = '{"queue": "%s", "wait": 9000}' % queue
+    for _ in range(3):
+        with socket.create_connection((host, int(port))) as s:
+            s.sendall(f"POST /queues.peek_task HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+                      f"{reeve.token}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+            time.sleep(0.2)
+    begin = time.monotonic()
+    assert reeve.stop() == 0
+    assert time.monotonic() - begin < 5
+
+
 def test_second_up_is_refused(reeve):
     done = subprocess.run([OUT / "bin" / "reeve", "up", "--data", reeve.data, "--api-port", "0",
                            "--web-port", "0", "--files-port", "0"], capture_output=True, text=True,
