@@ -4,7 +4,6 @@
 #include "prepare/git-auth.h"
 #include "base/alloc.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,19 +46,10 @@ static int offer_password(git_credential **out, struct git_auth *auth)
         own ? url->pass : auth->identity->pass);
 }
 
-static char *home_dup(void)
-{
-    const char *home = getenv("HOME");
-    if (home && home[0])
-        return xstrdup(home);
-    struct passwd *pw = getpwuid(geteuid());
-    return xstrdup(pw ? pw->pw_dir : "/");
-}
-
 /* The agent is number 0, key files follow. */
 static int offer_key(git_credential **out, struct git_auth *auth, const char *user)
 {
-    auto_free char *home = home_dup();
+    const char *home = getenv("HOME");
     int count = (int)ARRAY_SIZE(key_names);
     while (auth->tried <= count) {
         int n = auth->tried++;
@@ -69,7 +59,8 @@ static int offer_key(git_credential **out, struct git_auth *auth, const char *us
                 return 0;
             continue;
         }
-        auto_free char *path = xasprintf("%s/.ssh/%s", home, key_names[n - 1]);
+        auto_free char *path =
+            xasprintf("%s/.ssh/%s", home ? home : "", key_names[n - 1]);
         if (access(path, R_OK) == 0 &&
             git_credential_ssh_key_new(out, user, NULL, path, NULL) == 0)
             return 0;

@@ -9,6 +9,7 @@
 #include "prepare/watchdog.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,8 +22,19 @@ struct fetch {
     int64_t next_line; /* when progress may be told again */
 };
 
+/* systemd gives its services none, and libgit2 then finds neither known_hosts nor
+ * .gitconfig. */
+static void set_home(void)
+{
+    const char *home = getenv("HOME");
+    struct passwd *user = home && home[0] ? NULL : getpwuid(geteuid());
+    if (user && user->pw_dir)
+        setenv("HOME", user->pw_dir, 1);
+}
+
 void git_start(void)
 {
+    set_home();
     git_libgit2_init();
     const char *file = getenv("GIT_SSL_CAINFO"), *dir = getenv("SSL_CERT_DIR");
     if (!file || !file[0])

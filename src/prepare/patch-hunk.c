@@ -43,11 +43,11 @@ static void lines_split(struct lines *l, const char *p, size_t n)
     }
 }
 
-static void lines_write(struct buf *out, const struct line *v, size_t n)
+static void lines_write(struct buf *out, const struct lines *l, size_t from, size_t to)
 {
-    for (size_t i = 0; i < n; i++) {
-        buf_add(out, v[i].p, v[i].n);
-        if (v[i].newline)
+    for (size_t i = from; i < to; i++) {
+        buf_add(out, l->v[i].p, l->v[i].n);
+        if (l->v[i].newline)
             buf_add_char(out, '\n');
     }
 }
@@ -139,12 +139,11 @@ int patch_apply_hunks(const struct patch_file *f, const char *content, size_t n,
             return reeve_error_set(
                 err, 0, "hunk %zu (@@ -%zu,%zu +%zu,%zu @@) does not fit", h->number,
                 h->old_start, h->old_lines, h->new_start, h->new_lines);
-        lines_write(out, file.v + done, (size_t)at - done);
-        lines_write(out, new.v, new.n);
+        lines_write(out, &file, done, (size_t)at);
+        lines_write(out, &new, 0, new.n);
         done = (size_t)at + old.n;
         drift = at - (ptrdiff_t)stated;
     }
-    if (done < file.n)
-        lines_write(out, file.v + done, file.n - done);
+    lines_write(out, &file, done, file.n);
     return 0;
 }

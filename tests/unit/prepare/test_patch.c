@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "prepare/patch-apply.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +20,8 @@ static const struct {
      "1\n2\nthree\n4\n5\n"},
     {"U0 insertion goes after the line", "a\na\na\n", "@@ -2,0 +3 @@\n+b\n",
      "a\na\nb\na\n"},
+    {"empty file", "", "@@ -0,0 +1 @@\n+x\n", "x\n"},
+    {"nothing left", "x\n", "@@ -1 +0,0 @@\n-x\n", ""},
     {"U0 insertion at the top", "a\n", "@@ -0,0 +1,2 @@\n+x\n+y\n", "x\ny\na\n"},
     {"U0 insertion at the end", "a\nb\n", "@@ -2,0 +3 @@\n+c\n", "a\nb\nc\n"},
     {"U0 deletion of the stated line", "x\ny\nx\ny\nx\n", "@@ -3 +2,0 @@\n-x\n",
@@ -250,21 +253,25 @@ static void test_script_or_diff(void **state)
     assert_false(patch_is_diff(""));
 }
 
+/* The tree is a folder in a folder of our own, so that what leaves it is seen there. */
 struct folder {
-    char path[64];
+    char outer[64], path[80];
 };
 
 static int make_folder(void **state)
 {
     static struct folder f;
-    strcpy(f.path, "/tmp/reeve-unit-patch-XXXXXX");
+    strcpy(f.outer, "/tmp/reeve-unit-patch-XXXXXX");
     *state = &f;
-    return mkdtemp(f.path) ? 0 : -1;
+    if (!mkdtemp(f.outer))
+        return -1;
+    snprintf(f.path, sizeof f.path, "%s/tree", f.outer);
+    return dir_make(f.path, 0755, NULL);
 }
 
 static int remove_folder(void **state)
 {
-    return dir_remove_tree(((struct folder *)*state)->path, NULL);
+    return dir_remove_tree(((struct folder *)*state)->outer, NULL);
 }
 
 static void put(struct folder *f, const char *name, const char *text)
@@ -369,7 +376,7 @@ static void test_refused_files(void **state)
     };
     put(f, "a", "one\ntwo\n");
     auto_free char *link = path_join_dup(f->path, "link");
-    assert_int_equal(symlink("/tmp", link), 0);
+    assert_int_equal(symlink("..", link), 0);
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         if (apply(f, bad[i], &err) == 0)
             fail_msg("applied: %s", bad[i]);
