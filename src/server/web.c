@@ -4,6 +4,7 @@
 #include "server/web.h"
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/id.h"
 #include "server/server.h"
 
 #include <ctype.h>
@@ -68,6 +69,24 @@ static void page_headers(struct http_request *request)
     http_add_header(request, "Cache-Control", "no-cache");
 }
 
+/* ClearML's clients print "/projects/<project>/experiments/<task>/output/log" as the
+ * place to look at a task: the page has it elsewhere. */
+static bool redirect_task(struct http_request *request, const char *path)
+{
+    static const char middle[] = "/experiments/";
+    const char *task = strstr(path, middle);
+    if (strncmp(path, "/projects/", 10) != 0 || !task)
+        return false;
+    task += strlen(middle);
+    auto_free char *id = xstrndup(task, strcspn(task, "/"));
+    if (!id_valid(id))
+        return false;
+    auto_free char *location = xasprintf("/#/task/%s", id);
+    http_add_header(request, "Location", location);
+    http_reply_text(request, 302, "");
+    return true;
+}
+
 static void reply_page(struct server *server, struct http_request *request)
 {
     const char *method = http_method(request), *path = http_path(request);
@@ -81,6 +100,8 @@ static void reply_page(struct server *server, struct http_request *request)
         path = "/index.html";
     if (plain_path(path))
         fd = open_page(server, path, &st);
+    if (fd < 0 && redirect_task(request, path))
+        return;
     if (fd < 0) {
         http_reply_text(request, 404, "Not found");
         return;

@@ -320,6 +320,13 @@ def test_figures(page, server):
     page.sound()
 
 
+def test_the_address_that_clients_print(page, server):
+    task = running(server, "linked")
+    page.login()
+    page.browser.get(f"{server.endpoint['web']}/projects/{'0' * 32}/experiments/{task}/output/log")
+    page.wait(lambda: page.text("#view h1") == "linked", "the task")
+
+
 def test_light_and_dark(page, server):
     page.login()
     back = "return getComputedStyle(document.body).backgroundColor"
