@@ -12,6 +12,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 struct world {
     char *dir;
@@ -293,6 +295,32 @@ static void test_stop_answers_who_waits(void **state)
     assert_true(status == 200 || status == -1);
 }
 
+/* Clients that hang up in the middle of a write or of a long poll. */
+static void test_stops_after_clients_left(void **state)
+{
+    struct world *w = *state;
+    static const char *const names[] = {"peek_task", "get_next_task"};
+    auto_free char *queue = default_queue(w);
+    auto_free char *json = xasprintf("{\"queue\":\"%s\",\"wait\":200}", queue);
+    for (int i = 0; i < 20; i++) {
+        auto_free char *request = xasprintf(
+            "POST /queues.%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
+            "Content-Length: %zu\r\n\r\n%s",
+            names[i % 2], w->token, strlen(json), json);
+        auto_close fd = api(w);
+        struct linger reset = {1, 0};
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        fixture_send(fd, request);
+        cJSON_Delete(call(w, "/queues.get_default", "{}"));
+    }
+    cJSON_Delete(call(w, "/queues.peek_task", json));
+    /* Without an end of its own a server that cannot stop would hang the test. */
+    alarm(20);
+    server_stop(w->server);
+    alarm(0);
+    w->server = NULL;
+}
+
 static void test_two_servers_do_not_share_a_folder(void **state)
 {
     struct world *w = *state;
@@ -359,6 +387,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_waiter_gets_the_task, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_wait_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop_answers_who_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stops_after_clients_left, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_servers_do_not_share_a_folder, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_port_in_use, setup, teardown),
