@@ -51,8 +51,8 @@ struct spool_writer;
 struct spool_writer *spool_writer_open(const char *dir, uint64_t *last_raw_end,
                                        struct reeve_error *err);
 /* 0, or -1 (full disk): nothing was added then, and the caller may try again. Text is 1
- * to SPOOL_TEXT_MAX bytes (else EINVAL); unsound UTF-8 and NULs become U+FFFD, a missing
- * newline at the end is added, and what does not fit then is cut. */
+ * to SPOOL_TEXT_MAX bytes (else EINVAL); unsound UTF-8 and NULs become U+FFFD, a
+ * missing newline at the end is added, and what does not fit then is cut. */
 int spool_writer_add(struct spool_writer *w, enum spool_type type, uint32_t attempt,
                      int64_t wall_ms, uint64_t raw_end, const char *text, size_t n,
                      struct reeve_error *err);
@@ -67,10 +67,10 @@ uint32_t spool_writer_attempt(const struct spool_writer *w);
 void spool_writer_close(struct spool_writer *w);
 
 /* Reading from an offset, also while the writer writes. 1: an entry; 0: none there yet;
- * -1 with err. An unsound stretch is skipped to the next sound record and reported once,
- * as a NOTE entry that says how many bytes were lost; at the end of the stream it may be
- * a record that is still being written, and is waited for. An offset whose segments were
- * acknowledged and removed means the first that is left. */
+ * -1 with err. An unsound stretch is skipped to the next sound record and reported
+ * once, as a NOTE entry that says how many bytes were lost; at the end of the stream it
+ * may be a record that is still being written, and is waited for. An offset whose
+ * segments were acknowledged and removed means the first that is left. */
 struct spool_reader;
 struct spool_reader *spool_reader_open(const char *dir, uint64_t offset,
                                        struct reeve_error *err);
