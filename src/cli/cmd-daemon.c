@@ -4,7 +4,7 @@
 #include "cli/commands.h"
 #include "cli/daemon-args.h"
 #include "cli/master-status.h"
-#include "cli/programs.h"
+#include "config/programs.h"
 #include "cli/session.h"
 
 #include "base/alloc.h"

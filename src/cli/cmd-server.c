@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include "cli/commands.h"
-#include "cli/programs.h"
+#include "config/programs.h"
 #include "cli/target.h"
 
 #include "base/alloc.h"

@@ -9,7 +9,7 @@
 #include "config.h"
 
 #include "cli/commands.h"
-#include "cli/programs.h"
+#include "config/programs.h"
 #include "cli/up-child.h"
 #include "cli/up-dir.h"
 

@@ -24,7 +24,8 @@ struct claim {
     bool unsure;       /* a pop was sent that has no answer */
     bool started;
     cJSON *document;
-    char project[512];
+    char project[512]; /* its name */
+    size_t spec_size;
     struct reeve_error quota_error;
     struct api_call *call, *start_call;
     ev_timer timer;

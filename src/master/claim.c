@@ -23,12 +23,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define INTENT_MAX 4096
 #define RETRY_MS 1000
+#define SPEC_LARGE (1 << 20)
 
 static char *intent_path_dup(const struct claim *c)
 {
@@ -145,6 +147,8 @@ static void on_spec_written(void *arg, const struct reeve_error *err)
     }
     run_state_save(run);
     intent_remove(c);
+    if (c->spec_size > SPEC_LARGE)
+        malloc_trim(0); /* a script of megabytes went through several copies */
     if (c->quota_error.text[0]) {
         run_fail_setup(run, "quota", c->quota_error.text);
     } else {
@@ -173,7 +177,8 @@ void claim_write_spec(struct claim *c)
     c->quota_error = (struct reeve_error){0};
     char *spec = spec_make_dup(run, c->document, c->project, &c->quota_error);
     auto_free char *path = run_file_dup(m->state_root, c->task, "spec.json");
-    syncer_replace(m->syncer, path, spec, strlen(spec), on_spec_written, c);
+    c->spec_size = strlen(spec);
+    syncer_replace(m->syncer, path, spec, c->spec_size, on_spec_written, c);
 }
 
 static void on_project(void *arg, const struct api_reply *r)

@@ -123,6 +123,7 @@ cJSON *control_run_row(const struct run *run)
     json_set_str(row, "id", run->id);
     json_set_str(row, "name", run->name);
     json_set_str(row, "project", run->project);
+    json_set_str(row, "project_name", run->project_name);
     json_set_str(row, "queue", run->queue);
     json_set_str(row, "queue_name", run->queue_name);
     json_set_str(row, "status", row_status(run));
@@ -220,6 +221,21 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
     return answer_ok(s);
 }
 
+static cJSON *trail_to_json(const struct run *run)
+{
+    cJSON *list = cJSON_CreateArray();
+    unsigned first = run->trail_count > RUN_TRAIL ? run->trail_count - RUN_TRAIL : 0;
+    for (unsigned i = first; i < run->trail_count; i++) {
+        const struct trail *t = &run->trail[i % RUN_TRAIL];
+        cJSON *e = cJSON_CreateObject();
+        cJSON_AddItemToArray(list, e);
+        set_time(e, "time", t->wall_ms);
+        json_set_str(e, "event", run_event_name(t->event));
+        json_set_str(e, "phase", phase_name(t->phase));
+    }
+    return list;
+}
+
 static cJSON *cmd_inspect(struct master *m, const cJSON *request)
 {
     struct run *run = runs_find(m->runs, json_str(request, "task", ""));
@@ -235,6 +251,7 @@ static cJSON *cmd_inspect(struct master *m, const cJSON *request)
     json_set(row, "spec", spec ? spec : cJSON_CreateNull());
     cJSON *policy = json_set(row, "policy", policy_to_json(&run->policy));
     json_set(row, "limits", cJSON_DetachItemFromObjectCaseSensitive(policy, "limits"));
+    json_set(row, "events", trail_to_json(run));
     if (run->have_verdict)
         json_set_str(row, "reason_text", run->verdict.text);
     if (run->step[0])

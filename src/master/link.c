@@ -335,13 +335,16 @@ int link_start(struct run *run, int spec, struct reeve_error *err)
     struct message *out = &m->link->out;
     struct cgroup_dirs dirs;
     char group[GROUP_PATH_SIZE];
-    cgroup_dirs(m->cgroups, run_group(run, "payload", group), &dirs);
+    if (cgroup_dirs_enforced(m->cgroups, run_group(run, "payload", group), &dirs, err) <
+        0) {
+        close(spec);
+        return -1;
+    }
     message_begin(out, MESSAGE_START, 0);
     message_add_u64(out, TAG_ATTEMPT, run->attempt);
     message_add_text(out, TAG_PREPARE_PATH, m->prepare_path);
     for (int i = 0; i < dirs.count; i++)
-        if (access(dirs.dir[i], F_OK) == 0) /* a hierarchy without a limit of this run */
-            message_add_text(out, TAG_GROUP_DIR, dirs.dir[i]);
+        message_add_text(out, TAG_GROUP_DIR, dirs.dir[i]);
     message_add_u64(out, TAG_GRACE_MS, (uint64_t)run->policy.grace_ms);
     message_add_u64(out, TAG_LINGER_MS, (uint64_t)m->waits.linger_ms);
     message_add_u64(out, TAG_TIMEOUT_MS, (uint64_t)run->policy.timeout_ms);

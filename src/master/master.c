@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/record.h"
+#include "config/programs.h"
 #include "master/adopt.h"
 #include "master/control.h"
 #include "master/history.h"
@@ -86,12 +87,6 @@ static char *cgroup_root_dup(const struct master *m)
     return xasprintf("reeve-%08x", crc32c(0, m->state_root, strlen(m->state_root)));
 }
 
-static char *program_dup(const char *name)
-{
-    const char *dir = getenv("REEVE_LIBEXEC_DIR");
-    return path_join_dup(dir && dir[0] ? dir : REEVE_LIBEXECDIR, name);
-}
-
 static int load_settings(struct master *m, struct reeve_error *err)
 {
     m->config = config_load(m->options->config_file, err);
@@ -111,13 +106,9 @@ static int load_settings(struct master *m, struct reeve_error *err)
     log_set_level(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level);
     m->capacity = (unsigned)m->options->services;
     m->worker = worker_id_dup(m);
-    m->subagent_path = program_dup("reeve-subagent");
-    m->prepare_path = program_dup("reeve-prepare");
-    if (access(m->subagent_path, X_OK) < 0 || access(m->prepare_path, X_OK) < 0)
-        return reeve_error_set(err, errno,
-                               "cannot execute %s or reeve-prepare beside it",
-                               m->subagent_path);
-    return 0;
+    m->subagent_path = program_find_dup("reeve-subagent", err);
+    m->prepare_path = m->subagent_path ? program_find_dup("reeve-prepare", err) : NULL;
+    return m->prepare_path ? 0 : -1;
 }
 
 /* ---- files ---- */
@@ -203,6 +194,9 @@ static int make_parts(struct master *m, struct reeve_error *err)
         return -1;
     m->runs = runs_create();
     m->hoststat = hoststat_create();
+    hoststat_set_disk_path(
+        m->hoststat,
+        config_str(m->config, "agent.resource_monitoring.disk_use_path", NULL));
     m->ship = ship_create(m);
     m->pull = pull_create(m);
     m->report = report_create(m);

@@ -87,6 +87,12 @@ void policy_from_quota(const struct quota *quota, struct policy *out)
         .timeout_ms = quota->timeout_ms,
         .stop_signal = quota->stop_signal,
     };
+    /* Docker's default: as much swap as memory. Without it a host with swap would swap
+     * for long before a memory quota ends anything. */
+    struct limits *l = &out->limits;
+    if (l->memory != LIMIT_NONE && l->memory_swap == LIMIT_NONE &&
+        l->memory < INT64_MAX / 2)
+        l->memory_swap = 2 * l->memory;
 }
 
 bool policy_wants_restart(const struct policy *p, bool success, uint32_t restarts)

@@ -78,6 +78,7 @@ void run_destroy(struct run *run)
     runs_remove(m->runs, run);
     free(run->name);
     free(run->project);
+    free(run->project_name);
     free(run->queue);
     free(run->queue_name);
     free(run);
@@ -107,6 +108,8 @@ static void run_step(struct run *run, enum run_event event)
                  run_event_name(event), phase_name(run->phase), phase_name(t->next),
                  run->attempt);
     run->phase = t->next;
+    run->trail[run->trail_count++ % RUN_TRAIL] =
+        (struct trail){clock_wall_ms(), event, t->next};
     run_act(run, t->action);
 }
 

@@ -27,6 +27,7 @@ struct api_call;
 
 #define TASK_ID_SIZE 65
 #define GROUP_PATH_SIZE 96
+#define RUN_TRAIL 32
 
 /* Why a run is being stopped, and so what the server is told at its end. */
 enum stop_cause {
@@ -42,7 +43,7 @@ enum stop_cause {
 struct run {
     struct master *master;
     char id[TASK_ID_SIZE];
-    char *name, *project, *queue, *queue_name;
+    char *name, *project, *project_name, *queue, *queue_name;
     enum phase phase;
     uint32_t attempt;  /* from 1; 0 before the first start */
     uint32_t restarts; /* attempts that followed a failure */
@@ -98,6 +99,15 @@ struct run {
         double cpu_percent;
         bool registered;
     } report;
+
+    /* The last events that moved it, the oldest overwritten: `reeve inspect` shows
+     * them. */
+    struct trail {
+        int64_t wall_ms;
+        enum run_event event;
+        enum phase phase;
+    } trail[RUN_TRAIL];
+    unsigned trail_count;
 
     ev_timer
         timer; /* back-off, waiting for a sub-agent, emptying a group: one at a time */

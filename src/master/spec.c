@@ -83,12 +83,15 @@ char *spec_make_dup(struct run *run, const cJSON *task, const char *project_name
     auto_json *spec = cJSON_CreateObject();
     free(run->name);
     free(run->project);
+    free(run->project_name);
     run->name = xstrdup(json_str(task, "name", run->id));
-    run->project = xstrdup(project_name);
+    run->project = xstrdup(json_str(task, "project", ""));
+    run->project_name = xstrdup(project_name);
     json_set_int(spec, "version", SPEC_VERSION);
     json_set_str(spec, "task", run->id);
     json_set_str(spec, "name", run->name);
-    json_set_str(spec, "project", run->project);
+    json_set_str(spec, "project", run->project_name);
+    json_set_str(spec, "project_id", run->project);
     json_set_str(spec, "queue", run->queue);
     json_set_str(spec, "queue_name", run->queue_name);
     json_set(spec, "script", script_to_json(task));
@@ -118,7 +121,8 @@ int spec_load(struct run *run, struct reeve_error *quota_err, struct reeve_error
     if (quota)
         reeve_error_set(quota_err, 0, "%s", quota);
     run->name = xstrdup(json_str(spec, "name", run->id));
-    run->project = xstrdup(json_str(spec, "project", ""));
+    run->project = xstrdup(json_str(spec, "project_id", ""));
+    run->project_name = xstrdup(json_str(spec, "project", ""));
     run->queue = xstrdup(json_str(spec, "queue", ""));
     run->queue_name = xstrdup(json_str(spec, "queue_name", ""));
     policy_from_json(json_get(spec, "policy"), &run->policy);
