@@ -73,6 +73,9 @@ static int make_one(const char *path, mode_t mode)
 
 int dir_make(const char *path, mode_t mode, struct reeve_error *err)
 {
+    /* Mostly the parents are there. */
+    if (make_one(path, mode) == 0)
+        return 0;
     auto_free char *copy = xstrdup(path);
     for (char *p = copy + 1; *p; p++) {
         if (*p != '/')

@@ -137,8 +137,12 @@ static int make_in(const char *root, bool cpuset, const char *path,
                    struct reeve_error *err)
 {
     char dir[CGROUP_PATH_MAX];
-    if (cgroup_path_format(dir, root, path, err) < 0 ||
-        cgroup_make_parents(root, path, cpuset ? inherit_cpuset : NULL, NULL, err) < 0)
+    if (cgroup_path_format(dir, root, path, err) < 0)
+        return -1;
+    /* Mostly the parents are there. */
+    if (!cpuset && mkdir(dir, 0755) == 0)
+        return 0;
+    if (cgroup_make_parents(root, path, cpuset ? inherit_cpuset : NULL, NULL, err) < 0)
         return -1;
     if (mkdir(dir, 0755) < 0)
         return reeve_error_set(err, errno, "make cgroup %s", dir);

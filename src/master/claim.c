@@ -145,7 +145,6 @@ static void on_spec_written(void *arg, const struct reeve_error *err)
         claim_later(c, RETRY_MS, claim_write_spec);
         return;
     }
-    run_state_save(run);
     intent_remove(c);
     if (c->spec_size > SPEC_LARGE)
         malloc_trim(0); /* a script of megabytes went through several copies */

@@ -21,7 +21,7 @@ static const struct transition table[PHASE_COUNT][RUN_EVENT_COUNT] = {
         ON(ENDED)    = TO(EXITED, JUDGE),
     },
     [PHASE_STARTING] = {
-        ON(STARTED)  = TO(PREPARING, NONE),
+        ON(STARTED)  = TO(PREPARING, SAVE),
         ON(EXECUTED) = TO(RUNNING, NOTE_RUNNING),
         ON(STOP)     = TO(STOPPING, STOP),
         ON(ENDED)    = TO(EXITED, JUDGE),

@@ -165,6 +165,10 @@ static int make_groups(struct run *run, struct reeve_error *err)
         err->code != EEXIST)
         return -1;
     run_group(run, "payload", path);
+    if (cgroup_create(host, path, &run->policy.limits, err) == 0)
+        return 0;
+    if (err->code != EEXIST)
+        return -1;
     if (cgroup_remove(host, path, err) < 0)
         return reeve_error_wrap(err, "the last attempt's group is still there");
     return cgroup_create(host, path, &run->policy.limits, err);
@@ -584,7 +588,6 @@ static void on_final(void *arg, const struct api_reply *r)
 
 static void act_report(struct run *run)
 {
-    run_state_save(run);
     const char *endpoint = run_final_call(run);
     if (!endpoint) {
         run_post(run, RUN_EVENT_REPORTED);
@@ -662,13 +665,12 @@ static void act_remove(struct run *run)
 static void act_note_running(struct run *run)
 {
     run->step[0] = '\0';
-    run_state_save(run);
 }
 
 void run_act(struct run *run, enum run_action action)
 {
     switch (action) {
-    case ACTION_NONE:
+    case ACTION_SAVE:
         run_state_save(run);
         break;
     case ACTION_LAUNCH:
