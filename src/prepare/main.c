@@ -8,6 +8,8 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "config/programs.h"
+#include "prepare/checkout.h"
 #include "prepare/entry.h"
 #include "prepare/git-url.h"
 #include "prepare/payload-env.h"
@@ -172,11 +174,31 @@ static int execute(const struct words *argv, const struct words *env, const char
     return reeve_error_set(err, errno, "execute %.150s", argv->v[0]);
 }
 
+/* The same with libgit2, from the start: nothing was printed or told yet. Returns only
+ * when it can't be executed. */
+static int hand_over(struct reeve_error *err)
+{
+    auto_free char *program = program_find_dup("reeve-prepare-git", err);
+    char *argv[] = {program, NULL};
+    if (!program)
+        return -1;
+    if (lseek(SPEC_FD, 0, SEEK_SET) < 0)
+        return reeve_error_set(err, errno, "read the specification again");
+    fd_set_cloexec(SPEC_FD, 0);
+    fd_set_cloexec(STATUS_FD, 0);
+    execv(program, argv);
+    return reeve_error_set(err, errno, "execute %s", program);
+}
+
 static int prepare(struct report *r, struct reeve_error *err)
 {
     struct spec spec;
     if (spec_read(SPEC_FD, &spec, err) < 0)
         return -1;
+    if (spec.repository[0] && !checkout_available()) {
+        spec_free(&spec);
+        return hand_over(err);
+    }
     close(SPEC_FD);
     tell_task(&spec, r);
     struct workspace w = {0};
