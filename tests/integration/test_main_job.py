@@ -105,9 +105,10 @@ def test_own_cgroup_and_worker(reeve):
     assert f"/run/{task}/payload" in reeve.logs(task)
     for folder in row["cgroup"]:
         assert str(row["pid"]) in pathlib.Path(folder, "cgroup.procs").read_text().split()
-    workers = wait_until(lambda: {w["id"]: w for w in reeve.call("workers.get_all")["workers"]
-                                  if w["id"] == row["worker"]}, what="the worker")
-    assert workers[row["worker"]]["task"]["id"] == task
+    # It is registered first, and says its task in its first report.
+    worker = wait_until(lambda: [w for w in reeve.call("workers.get_all")["workers"]
+                                 if w["id"] == row["worker"] and "task" in w], what="the worker")
+    assert worker[0]["task"]["id"] == task
     master = reeve.json("status")["worker"]
     assert any(w["id"] == master for w in reeve.call("workers.get_all")["workers"])
 
