@@ -2,6 +2,10 @@
 
 REEVE_OUT names the install prefix (default: out/ at the top of the tree). Every instance lives in
 a folder of its own; when a test is over, no process, cgroup or file of it may be left.
+
+Where the programs were built with sanitizers, what AddressSanitizer, LeakSanitizer and
+UndefinedBehaviorSanitizer find in any of them, daemons and payloads' agents included, goes to files,
+and a test fails when it leaves one.
 """
 
 import base64
@@ -28,6 +32,7 @@ FAST = {
 }
 CREDENTIALS = ("CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY", "CLEARML_AUTH_TOKEN",
                "CLEARML_CONFIG_FILE", "CLEARML_API_HOST", "REEVE_DATA")
+SANITIZER_OPTIONS = ("ASAN_OPTIONS", "UBSAN_OPTIONS")
 
 
 def wait_until(check, timeout=30, step=0.05, what="the condition"):
@@ -203,6 +208,39 @@ class Reeve:
             if len(got) < 5000:
                 return events
             stamp = got[-1]["timestamp"]
+
+
+def add_option(name, option):
+    os.environ[name] = ":".join(filter(None, [os.environ.get(name), option]))
+
+
+def take_reports(folder):
+    """The sanitizers' reports in there, which are no test's afterwards."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        found.append(f"{path.name}\n" + path.read_text(errors="replace"))
+        path.unlink()
+    return found
+
+
+@pytest.fixture(scope="session")
+def sanitizer_folder(tmp_path_factory):
+    """Where the sanitizers write; first of all fixtures, so that it looks once more when the
+    programs of all others have ended."""
+    folder = tmp_path_factory.mktemp("sanitizers")
+    for name in SANITIZER_OPTIONS:
+        add_option(name, f"log_path={folder}/report")
+    add_option("UBSAN_OPTIONS", "print_stacktrace=1")
+    yield folder
+    left = take_reports(folder)
+    assert not left, "\n".join(left)
+
+
+@pytest.fixture(autouse=True)
+def no_sanitizer_reports(sanitizer_folder):
+    yield
+    found = take_reports(sanitizer_folder)
+    assert not found, "\n".join(found)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import OUT, wait_until
+from conftest import OUT, SANITIZER_OPTIONS, wait_until
 
 
 def children(reeve):
@@ -28,7 +28,8 @@ def children(reeve):
     (["submit", "--data", "nowhere", "--", "true"], 3, "reeve up"),
 ])
 def test_wrong_command_lines(tmp_path, args, code, word):
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    env = {"HOME": str(tmp_path)}
+    env.update({name: os.environ[name] for name in ("PATH", *SANITIZER_OPTIONS)})
     done = subprocess.run([OUT / "bin" / "reeve", *args], capture_output=True, text=True, env=env,
                           cwd=tmp_path, timeout=30)
     assert done.returncode == code
