@@ -163,9 +163,10 @@ static void on_hello_phase(struct run *run, const struct message *m, uint32_t at
         run_post(run, RUN_EVENT_STARTED);
         if (phase == AGENT_RUNNING)
             run_post(run, RUN_EVENT_EXECUTED);
-        run_agent_ready(run);
+        run_agent_ready(run, true);
     } else {
-        run_agent_ready(run);
+        run->payload_pid = 0;
+        run_agent_ready(run, attempt == run->attempt);
     }
 }
 
@@ -234,6 +235,8 @@ static void on_message(struct peer *p, const struct message *m)
         ship_wake(run);
         if (read_exit(m, &e))
             run_agent_exited(run, (uint32_t)attempt, &e);
+        else
+            run_post(run, RUN_EVENT_ENDED); /* how is not known */
         break;
     default:
         log_debug("task=%s unknown message %u", run->id, type);

@@ -52,6 +52,7 @@ struct master {
     char boot[96];
     int64_t started_boot_ms;
     unsigned capacity; /* runs at a time; 0: no bound */
+    bool authorized;   /* there are keys or a token: payloads get a token */
     char *api_url, *web_url, *files_url;
 
     struct api *api;
@@ -83,7 +84,7 @@ int master_run(struct master *m);
 /* Begins the end: no more pulls; runs are stopped or left; last lines sent; loop left.
  */
 void master_shutdown(struct master *m, bool stop_runs);
-/* After a run went: perhaps the last one that the end waits for. */
+/* After a run or a claim went: perhaps the last one that the end waits for. */
 void master_run_gone(struct master *m);
 
 #endif

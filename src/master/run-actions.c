@@ -30,10 +30,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define AGENT_QUIT_MS 10000
 #define KILL_STEP_MS 20
 #define RECOVERIES_MAX 3
+#define TOKEN_STEP_MS 100
+/* Of the wait for a connection: a host under load takes its time to fork. */
+#define START_FACTOR 6
+#define REPORT_AGAIN_MS INT64_C(500)
+#define REPORT_SHIFT 7
 
 void run_fail_setup(struct run *run, const char *step, const char *text)
 {
@@ -156,13 +162,30 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
     return 0;
 }
 
+static int make_agent_group(struct run *run, struct reeve_error *err)
+{
+    char path[GROUP_PATH_SIZE];
+    if (cgroup_create(run->master->cgroups, run_group(run, "agent", path), NULL, err) <
+            0 &&
+        err->code != EEXIST)
+        return -1;
+    return 0;
+}
+
+/* One step of ending what runs in a group; true once it is empty. */
+static bool empty_group(struct run *run, const char *leaf)
+{
+    struct cgroup_dirs dirs;
+    char path[GROUP_PATH_SIZE];
+    cgroup_dirs(run->master->cgroups, run_group(run, leaf, path), &dirs);
+    return cgroup_dirs_kill_step(&dirs);
+}
+
 static int make_groups(struct run *run, struct reeve_error *err)
 {
     struct cgroup_host *host = run->master->cgroups;
     char path[GROUP_PATH_SIZE];
-    if (!run->agent_pid &&
-        cgroup_create(host, run_group(run, "agent", path), NULL, err) < 0 &&
-        err->code != EEXIST)
+    if (!run->agent_pid && make_agent_group(run, err) < 0)
         return -1;
     run_group(run, "payload", path);
     if (cgroup_create(host, path, &run->policy.limits, err) == 0)
@@ -174,14 +197,33 @@ static int make_groups(struct run *run, struct reeve_error *err)
     return cgroup_create(host, path, &run->policy.limits, err);
 }
 
-static void agent_timeout(struct run *run)
+static void agent_end(struct run *run)
 {
-    log_warn("task=%s the sub-agent has not connected in %lld ms: ended", run->id,
-             (long long)run->master->waits.agent_ms);
     if (run->agent_pidfd >= 0)
         proc_pidfd_signal(run->agent_pidfd, SIGKILL);
     else
         run_post(run, RUN_EVENT_LOST);
+}
+
+static void agent_timeout(struct run *run)
+{
+    log_warn("task=%s the sub-agent has not connected in %lld ms: ended", run->id,
+             (long long)run->master->waits.agent_ms);
+    agent_end(run);
+}
+
+static void start_overdue(struct run *run)
+{
+    if (run->phase != PHASE_STARTING || run->payload_pid)
+        return;
+    log_warn("task=%s the sub-agent has started nothing: ended", run->id);
+    agent_end(run);
+}
+
+static void stop_overdue(struct run *run)
+{
+    log_warn("task=%s the sub-agent has not ended its payload: ended itself", run->id);
+    agent_end(run);
 }
 
 static void wait_for_agent(struct run *run)
@@ -193,6 +235,18 @@ static void send_start(struct run *run)
 {
     struct reeve_error err;
     run_disarm(run);
+    /* After a restart of the master there is no session yet; a payload without a token
+     * could not reach the server as long as it lives. */
+    if (run->master->authorized && !api_token(run->master->api)) {
+        run_arm(run, TOKEN_STEP_MS, send_start);
+        return;
+    }
+    if (!run->peer) {
+        wait_for_agent(run);
+        return;
+    }
+    run->start_sent = true;
+    run_state_save(run);
     int spec = spec_open(run, &err);
     if (spec < 0 || link_start(run, spec, &err) < 0) {
         run_fail_setup(run, "start", err.text);
@@ -203,28 +257,48 @@ static void send_start(struct run *run)
     auto_free char *fifo = run_file_dup(run->master->run_root, run->id, "out");
     if (run->fifo < 0)
         run->fifo = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    run_arm(run, START_FACTOR * run->master->waits.agent_ms, start_overdue);
 }
 
-void run_agent_ready(struct run *run)
+/* The sub-agent has its own clock for the grace; this one is for a sub-agent that is
+ * stopped itself. */
+static void send_stop(struct run *run, int64_t grace_ms)
+{
+    struct waits *w = &run->master->waits;
+    link_stop(run, grace_ms);
+    run_arm(run, grace_ms + w->linger_ms + START_FACTOR * w->agent_ms, stop_overdue);
+}
+
+/* A sub-agent without the payload of an attempt that may have begun: it replaces one
+ * that is gone with what it knew. Starting again could run the task twice. */
+static bool may_have_begun(const struct run *run, bool began)
+{
+    return began || (run->start_sent && run->recoveries);
+}
+
+void run_agent_ready(struct run *run, bool began)
 {
     if (run->recovering)
         return;
+    if (run_is_live(run))
+        run_disarm(run);
     switch (run->phase) {
     case PHASE_STARTING:
         if (run->payload_pid)
-            run_disarm(run);
+            break;
+        if (may_have_begun(run, began))
+            run_post(run, RUN_EVENT_ENDED);
         else
             send_start(run);
         break;
     case PHASE_STOPPING:
         if (run->payload_pid)
-            link_stop(run, run->stop_grace_ms);
+            send_stop(run, run->stop_grace_ms);
         else
             run_post(run, RUN_EVENT_ENDED);
         break;
     case PHASE_PREPARING:
     case PHASE_RUNNING:
-        run_disarm(run);
         /* It lives and knows of no payload: the one that did is gone with what it knew.
          */
         if (!run->payload_pid)
@@ -268,6 +342,7 @@ static void act_launch(struct run *run)
     struct reeve_error err = {0};
     run->attempt++;
     run->have_exit = run->exit_acked = run->have_verdict = false;
+    run->start_sent = false;
     run->payload_pid = 0;
     run->recoveries = 0;
     run->step[0] = '\0';
@@ -300,27 +375,35 @@ static void act_stop(struct run *run)
 {
     run_state_save(run);
     if (run->peer && run->payload_pid)
-        link_stop(run, run->stop_grace_ms);
+        send_stop(run, run->stop_grace_ms);
+    else if (run->peer && run->start_sent)
+        send_stop(run, 0); /* START may be on its way: STOP follows it */
     else if (run->peer)
-        link_stop(run, 0); /* START may be on its way: STOP follows it */
+        run_post(run, RUN_EVENT_ENDED);
     else if (!run->timer_fn)
         wait_for_agent(run);
 }
 
 /* ---- ACTION_RECOVER: the sub-agent is gone without an exit record ---- */
 
+/* A group that was ended lets nobody fork any more on v1. The payload's own keeps its
+ * counters for the verdict, unless nothing was in it yet. */
+static int remake_groups(struct run *run, struct reeve_error *err)
+{
+    char path[GROUP_PATH_SIZE];
+    cgroup_remove(run->master->cgroups, run_group(run, "agent", path), NULL);
+    bool fresh = run->phase == PHASE_STARTING && !run->start_sent;
+    return fresh ? make_groups(run, err) : make_agent_group(run, err);
+}
+
 static void recover_spawn(struct run *run)
 {
     struct reeve_error err = {0};
-    char path[GROUP_PATH_SIZE];
     run->recovering = false;
     run->payload_pid = 0;
     /* A new sub-agent finds the synced exit, if there is one, and takes what is left in
      * the FIFO. */
-    if (++run->recoveries > RECOVERIES_MAX ||
-        (cgroup_create(run->master->cgroups, run_group(run, "agent", path), NULL,
-                       &err) < 0 &&
-         err.code != EEXIST) ||
+    if (++run->recoveries > RECOVERIES_MAX || remake_groups(run, &err) < 0 ||
         agent_spawn(run, &err) < 0) {
         if (err.text[0])
             log_error("task=%s %s", run->id, err.text);
@@ -332,10 +415,10 @@ static void recover_spawn(struct run *run)
 
 static void recover_kill(struct run *run)
 {
-    struct cgroup_dirs dirs;
-    char path[GROUP_PATH_SIZE];
-    cgroup_dirs(run->master->cgroups, run_group(run, "payload", path), &dirs);
-    if (!cgroup_dirs_kill_step(&dirs))
+    /* The sub-agent's too: a master that died right after the spawn has not recorded
+     * it, and it would hold the run's lock. */
+    bool agent = empty_group(run, "agent"), payload = empty_group(run, "payload");
+    if (!agent || !payload)
         run_arm(run, KILL_STEP_MS, recover_kill);
     else
         recover_spawn(run);
@@ -439,6 +522,26 @@ static void write_runtime(struct run *run, const cJSON *task)
         api_send(run->master->api, NULL, "tasks.edit", body, &options, on_runtime, run);
 }
 
+/* Only this answer is certain: a list may leave a task out for other reasons. */
+static void on_missing(void *arg, const struct api_reply *r)
+{
+    struct run *run = arg;
+    run->call = NULL;
+    bool deleted = r->result == API_REFUSED && r->code == 400 && r->subcode == 101;
+    if (deleted)
+        run_stop(run, STOP_DELETED, -1, "the task was deleted on the server");
+    decide(run, !deleted);
+}
+
+static void ask_missing(struct run *run)
+{
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "task", run->id);
+    struct api_options options = {.retry = API_RETRY_NONE, .timeout_ms = 5000};
+    run->call = api_send(run->master->api, NULL, "tasks.get_by_id", body, &options,
+                         on_missing, run);
+}
+
 static void on_status(void *arg, const struct api_reply *r)
 {
     struct run *run = arg;
@@ -449,8 +552,7 @@ static void on_status(void *arg, const struct api_reply *r)
          * look. */
         decide(run, true);
     } else if (!task) {
-        run->stop = STOP_DELETED;
-        decide(run, false);
+        ask_missing(run);
     } else if (strcmp(json_str(task, "status", ""), "in_progress") == 0) {
         write_runtime(run, task);
     } else {
@@ -575,11 +677,22 @@ void run_drained(struct run *run)
 
 /* ---- ACTION_REPORT ---- */
 
+static void act_report(struct run *run);
+
 static void on_final(void *arg, const struct api_reply *r)
 {
     struct run *run = arg;
     run->call = NULL;
-    if (r->result == API_REFUSED)
+    bool refused = r->result == API_REFUSED && r->code == 400;
+    if (r->result != API_OK && !refused) {
+        /* Its own failure, a rejected login: it does not have the status. */
+        unsigned tries = run->report_tries++;
+        int64_t wait = REPORT_AGAIN_MS << (tries < REPORT_SHIFT ? tries : REPORT_SHIFT);
+        log_warn("task=%s the final status is not told yet: %s", run->id, r->message);
+        run_arm(run, wait, act_report);
+        return;
+    }
+    if (refused)
         /* 400/110: the payload's SDK, or a person, has set a final status: it stands.
          */
         log_info("task=%s the server keeps its own status: %s", run->id, r->message);
@@ -622,6 +735,8 @@ static void discard(struct run *run, const char *root)
     struct master *m = run->master;
     struct reeve_error err;
     auto_free char *dir = run_dir_dup(root, run->id);
+    if (access(dir, F_OK) < 0)
+        return;
     auto_free char *trash = path_join_dup(root, "trash");
     auto_free char *to =
         xasprintf("%s/%s.%lld", trash, run->id, (long long)clock_boot_ms());
@@ -633,13 +748,23 @@ static void discard(struct run *run, const char *root)
         log_warn("task=%s cannot move %s away: %s", run->id, dir, strerror(errno));
 }
 
+void run_discard(struct run *run)
+{
+    discard(run, run->master->run_root);
+    discard(run, run->master->state_root);
+}
+
 void run_remove(struct run *run)
 {
     struct master *m = run->master;
+    /* Empty already, unless the sub-agent was ended for being stuck. */
+    bool agent = empty_group(run, "agent"), payload = empty_group(run, "payload");
+    if (!agent || !payload) {
+        run_arm(run, KILL_STEP_MS, run_remove);
+        return;
+    }
     remove_groups(run);
-    ship_forget(run);
-    discard(run, m->run_root);
-    discard(run, m->state_root);
+    run_discard(run);
     run_destroy(run);
     master_run_gone(m);
 }

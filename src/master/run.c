@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define GRACE_MAX_MS (365 * 24 * 3600 * INT64_C(1000))
+
 struct posted {
     struct run *run;
     enum run_event event;
@@ -133,17 +135,23 @@ void run_dispatch_cb(struct ev_loop *loop, ev_prepare *w, int revents)
 void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms,
               const char *text)
 {
-    if (run->phase >= PHASE_EXITED && run->phase != PHASE_BACKOFF) {
-        /* The verdict stands; but of a task that is gone nothing more is sent. */
-        if (cause == STOP_DELETED || cause == STOP_RESET)
-            run->stop = cause;
-        return;
-    }
-    if (run->stop == STOP_NONE || cause == STOP_DELETED || cause == STOP_RESET) {
+    bool over = run->phase >= PHASE_EXITED && run->phase != PHASE_BACKOFF;
+    bool first = run->stop == STOP_NONE;
+    bool asked = cause == STOP_OPERATOR || cause == STOP_SHUTDOWN;
+    /* The verdict stands; but no attempt follows, and what the server has decided by
+     * itself is not overwritten. */
+    if (first ? !over || run->phase == PHASE_EXITED : cause >= STOP_STATUS) {
         run->stop = cause;
         snprintf(run->stop_text, sizeof run->stop_text, "%s", text);
+        if (!first || over)
+            run_state_save(run);
     }
+    /* What a look at the server finds is found by the next look too: told once. */
+    if (over || (!first && !asked))
+        return;
     run->stop_grace_ms = grace_ms < 0 ? run->policy.grace_ms : grace_ms;
+    if (run->stop_grace_ms > GRACE_MAX_MS)
+        run->stop_grace_ms = GRACE_MAX_MS;
     log_info("task=%s stop: %s", run->id, text);
     run_post(run, RUN_EVENT_STOP);
 }

@@ -58,12 +58,14 @@ struct run {
 
     pid_t agent_pid;
     uint64_t agent_start;
+    bool start_sent; /* START of this attempt was, perhaps, sent */
     int agent_pidfd;
     ev_io agent_watch;
-    struct peer *peer; /* link.c: its connection, NULL while there is none */
-    bool agent_gone;   /* it has ended: the spool grows no more */
-    bool recovering;   /* a lost sub-agent's group is being emptied */
-    unsigned recoveries;
+    struct peer *peer;   /* link.c: its connection, NULL while there is none */
+    bool agent_gone;     /* it has ended: the spool grows no more */
+    bool recovering;     /* a lost sub-agent's group is being emptied */
+    unsigned recoveries; /* of this attempt */
+    unsigned report_tries;
     int fifo; /* read end held open, so that what is in it outlives the sub-agent */
 
     pid_t payload_pid;
@@ -89,6 +91,7 @@ struct run {
         uint64_t acked;  /* offset that the server has */
         int64_t last_ms; /* time stamp of the last event: they strictly increase */
         bool dirty, refused;
+        unsigned failures; /* to read the spool, in a row */
         struct run *next_dirty;
     } ship;
 
@@ -152,8 +155,9 @@ void run_act(struct run *run, enum run_action action);
 /* Watches a sub-agent's process (recorded in agent_pid); false if it is not there any
  * more. */
 bool run_watch_agent(struct run *run);
-/* What link.c hands on: the sub-agent connected, or reported. */
-void run_agent_ready(struct run *run);
+/* What link.c hands on: the sub-agent connected, or reported. began: it knows of this
+ * attempt; run->payload_pid says whether it has its payload. */
+void run_agent_ready(struct run *run, bool began);
 void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit *exit);
 /* Ends the attempt before its payload began: the verdict is "setup:STEP". */
 void run_fail_setup(struct run *run, const char *step, const char *text);
@@ -161,8 +165,11 @@ void run_fail_setup(struct run *run, const char *step, const char *text);
 void run_resume(struct run *run);
 /* The spool is at the server whole and the sub-agent gone. */
 void run_drained(struct run *run);
-/* Removes files and groups of a run that needs no more, then destroys it. */
+/* Ends what is left in the groups of a run that needs no more, removes its files and
+ * groups, then destroys it; at once or later. */
 void run_remove(struct run *run);
+/* Moves the run's folders out of the way, if there are any. */
+void run_discard(struct run *run);
 
 /* ---- run-state.c ---- */
 /* Writes $STATE/runs/<id>/state (renamed, not synced). */
