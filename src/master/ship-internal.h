@@ -5,6 +5,9 @@
 #include "master/run.h"
 #include "master/ship.h"
 
+#include "base/buf.h"
+#include "base/id.h"
+
 #include <cjson/cJSON.h>
 #include <ev.h>
 #include <inttypes.h>
@@ -12,7 +15,7 @@
 
 /* One event: the lines of one run from begin to end of its spool. */
 struct part {
-    char task[TASK_ID_SIZE];
+    char task[TASK_ID_SIZE]; /* "" once the run is gone */
     uint64_t begin, end;
     int64_t ms;
     cJSON *event; /* NULL once the server has it */
@@ -31,19 +34,35 @@ struct ship {
     struct batch batch;
     size_t first, sent; /* the window of the batch that is being sent */
     size_t window;      /* its size; 0: all that is left */
+    size_t live;        /* events of it that were sent */
+    bool unsure;        /* the server may have them: to be looked up first */
+    bool more;          /* something was left for the next batch */
     struct api_call *call;
     int64_t backoff_ms;
-    char epoch[33]; /* of this master, so that its batch names are its own */
+    char epoch[33]; /* so that batch names are this host's own; kept over restarts */
     uint64_t number;
     char header[128];
     size_t verify_at; /* ship-verify.c */
 };
 
+cJSON *ship_event_make(struct run *run, const char *text, int64_t ms);
+/* A line of the spool as it stands in an event. */
+void ship_text_add(struct buf *text, const struct spool_entry *e);
 /* The server has this event. */
 void ship_ack(struct ship *s, struct part *part);
 /* Looks up which events of the unanswered window the server has, acknowledges those,
  * then calls ship_verified(). */
 void ship_verify(struct ship *s);
 void ship_verified(struct ship *s);
+/* What the server answered is no answer to this: later again. */
+void ship_retry_later(struct ship *s);
+
+/* ---- ship-journal.c: $STATE/batch, what the batch under way consists of ---- */
+
+/* Before the first try; a master's death needs no sync. */
+void ship_journal_write(struct ship *s);
+/* Makes the batch of an earlier master again from the spools of the adopted runs. True
+ * if there is one whose fate is not known. */
+bool ship_journal_read(struct ship *s);
 
 #endif

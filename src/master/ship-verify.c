@@ -15,7 +15,8 @@
 
 #include <string.h>
 
-#define LOOK_BACK_EVENTS 100
+/* Beside our own: the task's SDK writes to the same log. */
+#define LOOK_BACK_EVENTS 200
 
 static void verify_next(struct ship *s);
 
@@ -36,6 +37,10 @@ static void on_log(void *arg, const struct api_reply *r)
 {
     struct ship *s = arg;
     s->call = NULL;
+    if (r->result != API_OK && !(r->result == API_REFUSED && r->code == 400)) {
+        ship_retry_later(s);
+        return;
+    }
     char task[TASK_ID_SIZE];
     memcpy(task, s->batch.parts[s->verify_at].task, sizeof task);
     for (; s->verify_at < s->first + s->sent &&
@@ -51,13 +56,19 @@ static void on_log(void *arg, const struct api_reply *r)
 
 static void verify_next(struct ship *s)
 {
-    if (s->verify_at >= s->first + s->sent) {
+    size_t end = s->first + s->sent, own = 0;
+    while (s->verify_at < end && !s->batch.parts[s->verify_at].event)
+        s->verify_at++;
+    if (s->verify_at >= end) {
         ship_verified(s);
         return;
     }
+    const struct part *first = &s->batch.parts[s->verify_at];
+    while (s->verify_at + own < end && strcmp(first[own].task, first->task) == 0)
+        own++;
     cJSON *body = cJSON_CreateObject();
-    json_set_str(body, "task", s->batch.parts[s->verify_at].task);
-    json_set_int(body, "batch_size", LOOK_BACK_EVENTS);
+    json_set_str(body, "task", first->task);
+    json_set_int(body, "batch_size", (int64_t)own + LOOK_BACK_EVENTS);
     json_set_str(body, "order", "desc");
     struct api_options options = {.retry = API_RETRY_SAFE};
     s->call = api_send(s->master->api, NULL, "events.get_task_log", body, &options,

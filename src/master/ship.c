@@ -10,6 +10,8 @@
  * - A refused batch is taken apart, run by run, then event by event, until the bad one
  * is alone; it is set aside in a file and told. An event of a task that the server no
  * longer takes events for (deleted, published) ends the shipping of that run.
+ * - A master that dies leaves a journal of the batch (ship-journal.c), so that the next
+ * one can tell what was under way.
  * - A server with the "batch" extension drops a batch it has already, so an unanswered
  * one is sent again as it is. Any other stores log events anew each time: there an
  * unanswered batch is looked up first (ship-verify.c). */
@@ -25,6 +27,7 @@
 #include "master/master.h"
 #include "run/run-dir.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +37,11 @@
 #define EVENT_SPAN_MS 1000
 #define RUN_BYTES                                                                      \
     (4 * EVENT_BYTES) /* of one run in one batch, so that none starves others */
+
+#define READ_FAILURES_MAX 60
+#define READ_AGAIN_S 1.0
+
+enum taken { TAKEN, TAKEN_IN_PART, TAKE_FAILED };
 
 static void ship_schedule(struct ship *s, double after);
 static void batch_send(struct ship *s);
@@ -63,7 +71,7 @@ static int64_t event_time(struct run *run, int64_t wall_ms)
     return wall_ms;
 }
 
-static cJSON *event_make(struct run *run, const char *text, int64_t ms)
+cJSON *ship_event_make(struct run *run, const char *text, int64_t ms)
 {
     char worker[256];
     cJSON *e = cJSON_CreateObject();
@@ -74,6 +82,13 @@ static cJSON *event_make(struct run *run, const char *text, int64_t ms)
     json_set_str(e, "msg", text);
     json_set_int(e, "timestamp", ms);
     return e;
+}
+
+void ship_text_add(struct buf *text, const struct spool_entry *e)
+{
+    buf_add(text, e->text, e->text_len);
+    if (e->text_len && e->text[e->text_len - 1] != '\n')
+        buf_add_char(text, '\n');
 }
 
 struct pending {
@@ -89,7 +104,7 @@ static void pending_flush(struct batch *b, struct run *run, struct pending *p)
     struct part *part = batch_add(b, run, p->begin);
     part->end = p->end;
     part->ms = event_time(run, p->wall_ms);
-    part->event = event_make(run, buf_str(&p->text), part->ms);
+    part->event = ship_event_make(run, buf_str(&p->text), part->ms);
     b->bytes += p->text.len;
     buf_clear(&p->text);
 }
@@ -104,21 +119,31 @@ static void pending_take(struct batch *b, struct run *run, struct pending *p,
         p->begin = e->offset;
         p->wall_ms = e->wall_ms;
     }
-    buf_add(&p->text, e->text, e->text_len);
-    if (e->text_len && e->text[e->text_len - 1] != '\n')
-        buf_add_char(&p->text, '\n');
+    ship_text_add(&p->text, e);
     p->end = e->next;
 }
 
-static bool reader_ready(struct run *run)
+/* No descriptor, no memory: it may be better soon, and nothing may be removed before
+ * its lines were sent. Not for ever, though: a disk that does not give them back at all
+ * must not keep the task from its end. */
+static enum taken take_failed(struct run *run, const struct reeve_error *err)
+{
+    bool gone = err->code == ENOENT;
+    if (!run->ship.failures)
+        log_error("task=%s spool: %s", run->id, err->text);
+    if (!gone && ++run->ship.failures < READ_FAILURES_MAX)
+        return TAKE_FAILED;
+    log_error("task=%s the rest of its log cannot be read and is given up", run->id);
+    run->ship.refused = true;
+    return TAKEN;
+}
+
+static bool reader_ready(struct run *run, struct reeve_error *err)
 {
     if (run->ship.reader)
         return true;
     auto_free char *dir = run_dir_of(run);
-    struct reeve_error err;
-    run->ship.reader = spool_reader_open(dir, run->ship.acked, &err);
-    if (!run->ship.reader)
-        log_debug("task=%s %s", run->id, err.text);
+    run->ship.reader = spool_reader_open(dir, run->ship.read, err);
     return run->ship.reader != NULL;
 }
 
@@ -133,8 +158,8 @@ static void batch_end_run(struct batch *b, struct run *run)
         run->ship.acked = run->ship.read;
 }
 
-/* Takes what the run's spool has, up to its share. False if more is left there. */
-static bool batch_take_run(struct batch *b, struct run *run)
+/* Takes what the run's spool has, up to its share. */
+static enum taken batch_take_run(struct batch *b, struct run *run)
 {
     size_t stop_at = b->bytes + RUN_BYTES;
     struct pending p = {.text = BUF_INIT};
@@ -142,8 +167,8 @@ static bool batch_take_run(struct batch *b, struct run *run)
     struct reeve_error err;
     int rc = 0;
     bool more = false;
-    if (!reader_ready(run))
-        return true;
+    if (!reader_ready(run, &err))
+        return take_failed(run, &err);
     for (;;) {
         if (b->bytes + p.text.len >= stop_at || b->count >= BATCH_EVENTS ||
             b->bytes + p.text.len >= BATCH_BYTES) {
@@ -157,12 +182,13 @@ static bool batch_take_run(struct batch *b, struct run *run)
         if (e.type == SPOOL_OUTPUT || e.type == SPOOL_NOTE)
             pending_take(b, run, &p, &e);
     }
-    if (rc < 0)
-        log_error("task=%s spool: %s", run->id, err.text);
     pending_flush(b, run, &p);
     buf_free(&p.text);
     batch_end_run(b, run);
-    return !more;
+    if (rc < 0)
+        return take_failed(run, &err);
+    run->ship.failures = 0;
+    return more ? TAKEN_IN_PART : TAKEN;
 }
 
 /* ---- the dirty list ---- */
@@ -220,7 +246,7 @@ void ship_ack(struct ship *s, struct part *part)
     struct run *run = runs_find(s->master->runs, part->task);
     cJSON_Delete(part->event);
     part->event = NULL;
-    if (!run || part->end <= run->ship.acked)
+    if (!run || part->end <= run->ship.acked || part->end > run->ship.read)
         return;
     run->ship.acked = part->end;
 }
@@ -244,12 +270,12 @@ static void batch_settle(struct ship *s)
             continue;
         auto_free char *dir = run_dir_of(run);
         struct reeve_error err;
-        if (spool_ack(dir, run->ship.acked, &err) < 0)
+        if (spool_ack_ms(dir, run->ship.acked, run->ship.last_ms, &err) < 0)
             log_error("task=%s %s", run->id, err.text);
         check_drained(run);
     }
     batch_free(&s->batch);
-    ship_schedule(s, (double)s->master->waits.flush_ms / 1000.0);
+    ship_schedule(s, s->more ? 0.0 : (double)s->master->waits.flush_ms / 1000.0);
 }
 
 static void run_refused(struct ship *s, const char *task, const char *why)
@@ -282,26 +308,31 @@ static void set_aside(struct ship *s, const struct part *p, const char *why)
         fclose(f);
 }
 
-/* True if the answer names this task as one that takes no events. */
+/* True if the answer names this task as one that takes no events (event_bll.py). */
 static bool answer_names(const cJSON *data, const char *message, const char *task)
 {
     auto_free char *text = data ? json_format(data) : NULL;
-    return (text && strstr(text, task)) || (message && strstr(message, task));
+    auto_free char *words = xasprintf("Invalid task id %s", task);
+    return task[0] &&
+           ((text && strstr(text, words)) || (message && strstr(message, words)));
 }
 
 static void note_refused_tasks(struct ship *s, const struct api_reply *r)
 {
+    auto_free char *why = json_format(json_get(r->data, "errors_info"));
+    log_warn("the server took not all of %zu log events: %s", s->live, why);
     for (size_t i = s->first; i < s->first + s->sent; i++) {
         char task[TASK_ID_SIZE];
         memcpy(task, s->batch.parts[i].task, sizeof task);
         if (answer_names(r->data, r->message, task))
-            run_refused(s, task, r->message);
+            run_refused(s, task, why);
     }
 }
 
 static void window_next(struct ship *s)
 {
     s->first += s->sent;
+    s->window *= 2; /* one bad event is no reason to send all the others alone */
     if (s->first >= s->batch.count) {
         s->first = s->sent = 0;
         s->window = 0;
@@ -325,11 +356,10 @@ static void on_refused(struct ship *s, const struct api_reply *r)
         return;
     }
     struct part *p = &s->batch.parts[s->first];
-    if (r->code == 400 &&
-        (r->subcode == 101 || r->subcode == 131 || r->subcode == 113 ||
-         answer_names(r->data, r->message, p->task)))
+    if (r->subcode == 101 || r->subcode == 113 ||
+        answer_names(r->data, r->message, p->task))
         run_refused(s, p->task, r->message);
-    else
+    else if (p->event)
         set_aside(s, p, r->message);
     window_ack(s);
     window_next(s);
@@ -338,10 +368,13 @@ static void on_refused(struct ship *s, const struct api_reply *r)
 static void ship_retry_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct ship *s = w->data;
-    batch_send(s);
+    if (s->unsure)
+        ship_verify(s);
+    else
+        batch_send(s);
 }
 
-static void retry_later(struct ship *s)
+void ship_retry_later(struct ship *s)
 {
     int64_t wait = s->backoff_ms ? s->backoff_ms : 200;
     s->backoff_ms = wait * 2 > 30000 ? 30000 : wait * 2;
@@ -358,28 +391,29 @@ static void on_reply(void *arg, const struct api_reply *r)
     switch (r->result) {
     case API_OK:
         s->backoff_ms = 0;
-        if (json_int(r->data, "added", (int64_t)s->sent) < (int64_t)s->sent)
+        if (json_int(r->data, "added", (int64_t)s->live) < (int64_t)s->live)
             note_refused_tasks(s, r);
         window_ack(s);
         window_next(s);
         return;
     case API_REFUSED:
-        /* A 5xx is the server's trouble, a 401 or 403 ours: neither says a thing of the
+        /* Anything else (a rejected login, a limit on calls) says not a thing of the
          * lines. */
-        if (r->code >= 500 || r->code == 401 || r->code == 403 || r->code == 404)
-            retry_later(s);
-        else
+        if (r->code == 400 || r->code == 413)
             on_refused(s, r);
+        else
+            ship_retry_later(s);
         return;
     case API_UNSURE:
         if (!api_has_extension(s->master->api, "batch")) {
+            s->unsure = true;
             ship_verify(s);
             return;
         }
-        retry_later(s);
+        ship_retry_later(s);
         return;
     case API_NOT_SENT:
-        retry_later(s);
+        ship_retry_later(s);
         return;
     }
 }
@@ -387,12 +421,13 @@ static void on_reply(void *arg, const struct api_reply *r)
 void ship_verified(struct ship *s)
 {
     bool all = true;
+    s->unsure = false;
     for (size_t i = s->first; i < s->first + s->sent; i++)
         all = all && !s->batch.parts[i].event;
     if (all)
         window_next(s);
     else
-        retry_later(s);
+        ship_retry_later(s);
 }
 
 /* The name is the same for the same window of the same batch. */
@@ -404,6 +439,12 @@ static void batch_send(struct ship *s)
     for (size_t i = s->first; i < s->first + s->sent; i++)
         if (s->batch.parts[i].event)
             cJSON_AddItemToArray(lines, cJSON_Duplicate(s->batch.parts[i].event, true));
+    s->live = (size_t)cJSON_GetArraySize(lines);
+    if (!s->live) {
+        cJSON_Delete(lines);
+        window_next(s);
+        return;
+    }
     snprintf(s->header, sizeof s->header, "x-reeve-batch: %s/%" PRIu64 ".%zu.%zu",
              s->epoch, s->number, s->first, s->sent);
     struct api_options options = {.json_lines = true, .timeout_ms = 60000};
@@ -418,12 +459,15 @@ static void ship_flush(struct ship *s)
     if (s->batch.count)
         return;
     struct run *again = NULL, *run;
+    bool failed = false;
     while ((run = dirty_take(s))) {
         if (run->ship.refused)
             continue;
-        if (batch_take_run(&s->batch, run)) {
+        enum taken taken = batch_take_run(&s->batch, run);
+        if (taken == TAKEN) {
             check_drained(run);
         } else {
+            failed = failed || taken == TAKE_FAILED;
             run->ship.next_dirty = again;
             again = run;
         }
@@ -434,10 +478,14 @@ static void ship_flush(struct ship *s)
         again = run->ship.next_dirty;
         dirty_add(s, run);
     }
-    if (!s->batch.count)
+    s->more = s->dirty != NULL && !failed;
+    if (!s->batch.count) {
+        ship_schedule(s, READ_AGAIN_S);
         return;
+    }
     s->number++;
     s->first = s->window = 0;
+    ship_journal_write(s);
     batch_send(s);
 }
 
@@ -481,6 +529,26 @@ void ship_destroy(struct ship *s)
     free(s);
 }
 
+void ship_recover(struct ship *s)
+{
+    if (!ship_journal_read(s)) {
+        batch_free(&s->batch);
+        return;
+    }
+    s->first = s->window = 0;
+    s->sent = s->batch.count;
+    s->unsure = true;
+    ship_verify(s);
+}
+
+void ship_hurry(struct ship *s)
+{
+    if (!ev_is_active(&s->retry))
+        return;
+    s->backoff_ms = 0;
+    ship_retry_later(s);
+}
+
 void ship_wake(struct run *run)
 {
     struct ship *s = run->master->ship;
@@ -494,7 +562,17 @@ void ship_wake(struct run *run)
 
 void ship_forget(struct run *run)
 {
-    dirty_remove(run->master->ship, run);
+    struct ship *s = run->master->ship;
+    dirty_remove(s, run);
+    /* Its id may come back with another run, whose spool begins anew. */
+    for (size_t i = 0; i < s->batch.count; i++) {
+        struct part *p = &s->batch.parts[i];
+        if (strcmp(p->task, run->id) != 0)
+            continue;
+        cJSON_Delete(p->event);
+        p->event = NULL;
+        p->task[0] = '\0';
+    }
     spool_reader_close(run->ship.reader);
     run->ship.reader = NULL;
 }

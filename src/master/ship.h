@@ -12,6 +12,10 @@ struct run;
 
 struct ship *ship_create(struct master *m);
 void ship_destroy(struct ship *s);
+/* After the runs were adopted: what an earlier master had sent and got no answer to. */
+void ship_recover(struct ship *s);
+/* The server is back: what waits for another try is tried now. */
+void ship_hurry(struct ship *s);
 /* There may be records in the run's spool, or it is complete: look soon. */
 void ship_wake(struct run *run);
 void ship_forget(struct run *run);

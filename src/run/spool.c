@@ -167,22 +167,47 @@ size_t spool_resync(const void *data, size_t n, uint64_t offset)
     return n;
 }
 
-uint64_t spool_acked(const char *dir)
+/* Two lines: the offset, and the time stamp if there is one. */
+static uint64_t read_acked(const char *dir, int64_t *last_ms)
 {
     auto_free char *path = path_join_dup(dir, "acked");
     auto_buf b = BUF_INIT;
+    *last_ms = 0;
     if (file_read(path, &b, 64, NULL) < 0)
         return 0;
     char *end;
     errno = 0;
     unsigned long long v = strtoull(buf_str(&b), &end, 10);
-    return errno == 0 && end != buf_str(&b) && *end == '\n' ? v : 0;
+    if (errno != 0 || end == buf_str(&b) || *end != '\n')
+        return 0;
+    *last_ms = strtoll(end + 1, NULL, 10);
+    return v;
+}
+
+uint64_t spool_acked(const char *dir)
+{
+    int64_t ignored;
+    return read_acked(dir, &ignored);
+}
+
+int64_t spool_acked_ms(const char *dir)
+{
+    int64_t last_ms;
+    read_acked(dir, &last_ms);
+    return last_ms;
 }
 
 int spool_ack(const char *dir, uint64_t offset, struct reeve_error *err)
 {
-    char text[32];
-    int n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)offset);
+    return spool_ack_ms(dir, offset, 0, err);
+}
+
+int spool_ack_ms(const char *dir, uint64_t offset, int64_t last_ms,
+                 struct reeve_error *err)
+{
+    char text[64];
+    int n = snprintf(text, sizeof text, "%llu\n%lld\n", (unsigned long long)offset,
+                     (long long)last_ms);
     auto_free char *path = path_join_dup(dir, "acked");
     if (file_replace(path, text, (size_t)n, 0600, false, err) < 0)
         return -1;

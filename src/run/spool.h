@@ -83,6 +83,11 @@ uint64_t spool_acked(const char *dir);
 /* Records that everything before offset is at the server and removes the segments that
  * end at or before it (the last one is kept until the run goes). */
 int spool_ack(const char *dir, uint64_t offset, struct reeve_error *err);
+/* The same with the time stamp of the last event there, which spool_acked_ms() gives
+ * back (0: none), so that those of a later master stay above it. */
+int spool_ack_ms(const char *dir, uint64_t offset, int64_t last_ms,
+                 struct reeve_error *err);
+int64_t spool_acked_ms(const char *dir);
 /* Finds the last exit record of the stream; 1 found, 0 none, -1 error. */
 int spool_find_exit(const char *dir, struct spool_entry *out, struct reeve_error *err);
 
