@@ -22,6 +22,8 @@ struct claim {
     char intent[ID_SIZE];
     int64_t intent_ms; /* wall clock: it outlives a boot */
     bool unsure;       /* a pop was sent that has no answer */
+    int64_t sure_ms;   /* clock_boot_ms: when the pop was sent, or was settled */
+    bool run_made, told;
     bool started;
     cJSON *document;
     char project[512]; /* its name */
@@ -30,7 +32,7 @@ struct claim {
     struct api_call *call, *start_call;
     ev_timer timer;
     void (*later)(struct claim *);
-    void (*popped)(void *arg);
+    claim_popped_f popped;
     void *popped_arg;
     struct claim *next;
 };
@@ -50,14 +52,22 @@ struct claims {
 };
 
 void claim_later(struct claim *c, int64_t ms, void (*fn)(struct claim *));
-/* Whoever looks for tasks may go on. */
-void claim_tell_popped(struct claim *c);
+/* Whoever looks for tasks may go on; sound as in claim_popped_f. */
+void claim_tell_popped(struct claim *c, bool sound);
 /* The task is not ours: forget it. */
 void claim_drop(struct claim *c, const char *why);
 /* Sends the conditional pop (again). */
 void claim_pop(struct claim *c);
 /* The pop is certain: move the task to in_progress. */
 void claim_take(struct claim *c);
+/* The task is in_progress and ours: tasks.started, its document, then the run. */
+void claim_fetch(struct claim *c);
+/* True if the reply is the server's certain no to what was asked for. Its own failure,
+ * a rejected login or a limit on calls says nothing of the task. */
+bool claim_refused(const struct api_reply *r);
+/* Neither yes nor no: says so once, and does it again after a while. */
+void claim_again(struct claim *c, const struct api_reply *r,
+                 void (*fn)(struct claim *));
 void claim_write_spec(struct claim *c);
 /* An unanswered pop, and the task is not the head any more: whose is it? */
 void claim_settle(struct claim *c);

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* A pop has no answer and the task is not the head of its queue. Two hosts may have
- * peeked the same head, so "queued, and in no queue" alone does not make it ours: wait,
- * put our mark into status_message, wait again, read. Still queued and still our mark:
- * ours. A host with a certain pop has moved the task to in_progress long before the
- * first wait is over. */
+/* A pop has no answer and the task is not the head of its queue.
+ *
+ * - In progress with our intent's id in its status_message: the claim was carried out,
+ * and its answer or the master that sent it was lost. Ours.
+ * - Two hosts may have peeked the same head, so "queued, and in no queue" alone does
+ * not make it ours: wait, put our mark into status_message, wait again, read. Still
+ * queued and still our mark: ours. A host with a certain pop has moved the task to
+ * in_progress long before the first wait is over.
+ * - What is no answer to the question (a failure, a rejected login) settles nothing,
+ * and is asked again. */
 
 #include "master/claim-internal.h"
 
@@ -38,24 +43,57 @@ static void ask_task(struct claim *c, api_done_f done)
     c->call = api_send(c->master->api, NULL, "tasks.get_all", body, &options, done, c);
 }
 
+/* NULL if there is no such task. */
+static const cJSON *task_of(const struct api_reply *r)
+{
+    return cJSON_GetArrayItem(json_get(r->data, "tasks"), 0);
+}
+
 static bool still_queued(const struct api_reply *r)
 {
-    const cJSON *task = cJSON_GetArrayItem(json_get(r->data, "tasks"), 0);
-    return r->result == API_OK && strcmp(json_str(task, "status", ""), "queued") == 0;
+    return strcmp(json_str(task_of(r), "status", ""), "queued") == 0;
+}
+
+static bool claimed_already(const struct claim *c, const struct api_reply *r)
+{
+    return strcmp(json_str(task_of(r), "status", ""), "in_progress") == 0 &&
+           strstr(json_str(task_of(r), "status_message", ""), c->intent);
+}
+
+static void read_back(struct claim *c);
+static void second_look(struct claim *c);
+
+/* True if the reply settles it one way or the other, or settles nothing. */
+static bool settled(struct claim *c, const struct api_reply *r,
+                    void (*again)(struct claim *))
+{
+    if (r->result != API_OK) {
+        claim_again(c, r, again);
+    } else if (claimed_already(c, r)) {
+        log_info("task=%s settled: its claim was carried out", c->task);
+        claim_fetch(c);
+    } else if (!still_queued(r)) {
+        claim_drop(c, "another agent has it, or it is gone");
+    } else {
+        return false;
+    }
+    return true;
 }
 
 static void on_read_back(void *arg, const struct api_reply *r)
 {
     struct claim *c = arg;
     c->call = NULL;
+    if (settled(c, r, read_back))
+        return;
     auto_free char *mark = mark_dup(c);
-    const cJSON *task = cJSON_GetArrayItem(json_get(r->data, "tasks"), 0);
-    if (still_queued(r) && strcmp(json_str(task, "status_message", ""), mark) == 0) {
-        log_info("task=%s settled: ours", c->task);
-        claim_take(c);
-    } else {
-        claim_drop(c, "another agent has it");
+    if (strcmp(json_str(task_of(r), "status_message", ""), mark) != 0) {
+        claim_drop(c, "another agent settles it");
+        return;
     }
+    log_info("task=%s settled: ours", c->task);
+    c->sure_ms = clock_boot_ms();
+    claim_take(c);
 }
 
 static void read_back(struct claim *c)
@@ -67,8 +105,10 @@ static void on_marked(void *arg, const struct api_reply *r)
 {
     struct claim *c = arg;
     c->call = NULL;
-    if (r->result != API_OK)
+    if (claim_refused(r))
         claim_drop(c, r->message);
+    else if (r->result != API_OK)
+        claim_again(c, r, second_look);
     else
         claim_later(c, c->master->waits.settle_ms, read_back);
 }
@@ -77,10 +117,8 @@ static void on_second_look(void *arg, const struct api_reply *r)
 {
     struct claim *c = arg;
     c->call = NULL;
-    if (!still_queued(r)) {
-        claim_drop(c, "another agent has it");
+    if (settled(c, r, second_look))
         return;
-    }
     cJSON *body = cJSON_CreateObject();
     auto_free char *mark = mark_dup(c);
     json_set_str(body, "task", c->task);
@@ -114,7 +152,7 @@ static void on_queues(void *arg, const struct api_reply *r)
     struct claim *c = arg;
     c->call = NULL;
     if (r->result != API_OK) {
-        claim_later(c, c->master->waits.settle_ms, claim_settle);
+        claim_again(c, r, claim_settle);
         return;
     }
     if (entries_have(json_get(r->data, "queues"), c->task)) {
@@ -133,10 +171,8 @@ static void on_first_look(void *arg, const struct api_reply *r)
 {
     struct claim *c = arg;
     c->call = NULL;
-    if (!still_queued(r)) {
-        claim_drop(c, "another agent has it, or it is gone");
+    if (settled(c, r, claim_settle))
         return;
-    }
     cJSON *body = cJSON_CreateObject();
     cJSON *fields = json_set(body, "only_fields", cJSON_CreateArray());
     cJSON_AddItemToArray(fields, cJSON_CreateString("id"));
@@ -149,6 +185,6 @@ static void on_first_look(void *arg, const struct api_reply *r)
 
 void claim_settle(struct claim *c)
 {
-    claim_tell_popped(c);
+    claim_tell_popped(c, true);
     ask_task(c, on_first_look);
 }

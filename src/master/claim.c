@@ -7,6 +7,10 @@
  * - tasks.dequeue {new_status: in_progress} answers updated: 0 for a task that was
  * stopped, reset or deleted since the pop, where tasks.started would revive it
  * (task_bll.py, state machine of task/utils.py).
+ * - The claim carries the intent's id in its status_message, so that a later master
+ * that finds the intent knows the task for its own (claim-settle.c).
+ * - Another host that is unsure of the same task waits before it takes it; so the claim
+ * is sent within half of that time from the pop, or this host is unsure too.
  * - The intent is removed when spec.json is on disk: from then on the run's folder
  * stands for it. */
 
@@ -95,12 +99,12 @@ static void claim_destroy(struct claim *c)
 }
 
 /* The pop has an answer: whoever looks for tasks may go on. */
-void claim_tell_popped(struct claim *c)
+void claim_tell_popped(struct claim *c, bool sound)
 {
-    void (*popped)(void *) = c->popped;
+    claim_popped_f popped = c->popped;
     c->popped = NULL;
     if (popped)
-        popped(c->popped_arg);
+        popped(c->popped_arg, sound);
 }
 
 static void intent_remove(struct claim *c)
@@ -114,9 +118,34 @@ void claim_drop(struct claim *c, const char *why)
     struct master *m = c->master;
     log_info("task=%s not taken: %s", c->task, why);
     intent_remove(c);
-    claim_tell_popped(c);
+    claim_tell_popped(c, true);
     claim_destroy(c);
     pull_wake(m->pull);
+    master_run_gone(m);
+}
+
+/* The task is in its queue still, and stays there for now. */
+static void claim_leave(struct claim *c, const char *why)
+{
+    struct master *m = c->master;
+    log_info("task=%s left in its queue: %s", c->task, why);
+    intent_remove(c);
+    claim_tell_popped(c, false);
+    claim_destroy(c);
+    master_run_gone(m);
+}
+
+bool claim_refused(const struct api_reply *r)
+{
+    return r->result == API_REFUSED && r->code == 400;
+}
+
+void claim_again(struct claim *c, const struct api_reply *r, void (*fn)(struct claim *))
+{
+    if (!c->told)
+        log_warn("task=%s its claim waits: %s", c->task, r->message);
+    c->told = true;
+    claim_later(c, RETRY_MS, fn);
 }
 
 static void intent_write(struct claim *c, syncer_done_f done)
@@ -134,11 +163,25 @@ static void intent_write(struct claim *c, syncer_done_f done)
 
 /* ---- the run ---- */
 
+/* The run was stopped while its spec was on the way to the disk: it ends by itself. */
+static void run_made_and_stopped(struct claim *c)
+{
+    struct master *m = c->master;
+    intent_remove(c);
+    claim_destroy(c);
+    pull_wake(m->pull);
+    master_run_gone(m);
+}
+
 static void on_spec_written(void *arg, const struct reeve_error *err)
 {
     struct claim *c = arg;
     struct master *m = c->master;
     struct run *run = runs_find(m->runs, c->task);
+    if (!run || run->phase != PHASE_CLAIMED) {
+        run_made_and_stopped(c);
+        return;
+    }
     if (err) {
         /* A full disk: nothing was started, so the claim stands and is tried again. */
         log_error("task=%s %s; tried again", c->task, err->text);
@@ -148,11 +191,12 @@ static void on_spec_written(void *arg, const struct reeve_error *err)
     intent_remove(c);
     if (c->spec_size > SPEC_LARGE)
         malloc_trim(0); /* a script of megabytes went through several copies */
-    if (c->quota_error.text[0]) {
+    if (c->quota_error.text[0])
         run_fail_setup(run, "quota", c->quota_error.text);
-    } else {
+    else if (m->exiting && m->stop_runs)
+        run_stop(run, STOP_SHUTDOWN, -1, "reeved is shutting down");
+    else
         run_post(run, RUN_EVENT_LAUNCH);
-    }
     claim_destroy(c);
     pull_wake(m->pull);
 }
@@ -162,10 +206,18 @@ void claim_write_spec(struct claim *c)
     struct master *m = c->master;
     struct reeve_error err;
     struct run *run = runs_find(m->runs, c->task);
+    if (!run && c->run_made) {
+        run_made_and_stopped(c);
+        return;
+    }
     if (!run) {
         run = run_create(m, c->task);
         run->queue = xstrdup(c->queue);
         run->queue_name = xstrdup(c->queue_name);
+        c->run_made = true;
+        /* What a run of the same task left here, if it could not be removed, is not to
+         * be taken for this one's. */
+        run_discard(run);
     }
     auto_free char *dir = run_dir_dup(m->state_root, c->task);
     if (dir_make(dir, 0700, &err) < 0) {
@@ -185,9 +237,11 @@ static void on_project(void *arg, const struct api_reply *r)
     struct claim *c = arg;
     c->call = NULL;
     const cJSON *project = json_get(r->data, "project");
-    if (r->result == API_OK)
+    if (r->result == API_OK) {
         snprintf(c->project, sizeof c->project, "%s", json_str(project, "name", ""));
-    claims_remember_project(c->all, json_str(c->document, "project", ""), c->project);
+        claims_remember_project(c->all, json_str(c->document, "project", ""),
+                                c->project);
+    }
     claim_write_spec(c);
 }
 
@@ -213,8 +267,12 @@ static void on_document(void *arg, const struct api_reply *r)
     struct claim *c = arg;
     c->call = NULL;
     cJSON *task = json_get(r->data, "task");
-    if (r->result != API_OK || !cJSON_IsObject(task)) {
+    if (claim_refused(r)) {
         claim_drop(c, r->message);
+        return;
+    }
+    if (r->result != API_OK || !cJSON_IsObject(task)) {
+        claim_again(c, r, claim_fetch);
         return;
     }
     c->document = cJSON_DetachItemViaPointer(r->data, task);
@@ -225,50 +283,90 @@ static void on_started(void *arg, const struct api_reply *r)
 {
     struct claim *c = arg;
     c->start_call = NULL;
-    if (r->result != API_OK) {
+    if (claim_refused(r)) {
         claim_drop(c, r->message);
+        return;
+    }
+    if (r->result != API_OK) {
+        claim_again(c, r, claim_fetch);
         return;
     }
     c->started = true;
     both_done(c);
 }
 
+/* The words by which a later master knows the task for ours: see claim-settle.c. */
+static char *claim_message_dup(const struct claim *c)
+{
+    return xasprintf("pulled by reeve worker %s [%s]", c->master->worker, c->intent);
+}
+
+static void send_started(struct claim *c)
+{
+    cJSON *body = cJSON_CreateObject();
+    struct api_options options = {.retry = API_RETRY_SAFE};
+    auto_free char *message = claim_message_dup(c);
+    json_set_str(body, "task", c->task);
+    json_set_str(body, "status_reason", "");
+    json_set_str(body, "status_message", message);
+    c->start_call =
+        api_send(c->master->api, NULL, "tasks.started", body, &options, on_started, c);
+}
+
 static void ask_document(struct claim *c)
 {
-    cJSON *started = cJSON_CreateObject(), *get = cJSON_CreateObject();
+    cJSON *body = cJSON_CreateObject();
     struct api_options options = {.retry = API_RETRY_SAFE};
-    json_set_str(started, "task", c->task);
-    json_set_str(started, "status_reason", "");
-    auto_free char *message = xasprintf("pulled by reeve worker %s", c->master->worker);
-    json_set_str(started, "status_message", message);
-    c->start_call = api_send(c->master->api, NULL, "tasks.started", started, &options,
-                             on_started, c);
-    json_set_str(get, "task", c->task);
-    c->call = api_send(c->master->api, NULL, "tasks.get_by_id", get, &options,
+    json_set_str(body, "task", c->task);
+    c->call = api_send(c->master->api, NULL, "tasks.get_by_id", body, &options,
                        on_document, c);
+}
+
+/* Again only what is missing: one of the two may have been answered. */
+void claim_fetch(struct claim *c)
+{
+    if (!c->started && !c->start_call)
+        send_started(c);
+    if (!c->document && !c->call)
+        ask_document(c);
 }
 
 static void on_taken(void *arg, const struct api_reply *r)
 {
     struct claim *c = arg;
     c->call = NULL;
-    if (r->result != API_OK)
+    if (claim_refused(r))
         claim_drop(c, r->message);
+    else if (r->result != API_OK)
+        claim_settle(c);
     else if (json_int(r->data, "updated", 0) < 1)
         claim_drop(c, "it was stopped, reset or deleted after it left the queue");
     else
-        ask_document(c);
+        claim_fetch(c);
 }
 
 void claim_take(struct claim *c)
 {
-    claim_tell_popped(c);
+    struct master *m = c->master;
+    int64_t left = c->sure_ms + m->waits.settle_ms / 2 - clock_boot_ms();
+    claim_tell_popped(c, true);
+    if (left <= 0) {
+        claim_settle(c);
+        return;
+    }
+    /* It enqueued itself and was popped unconditionally: this run comes after that one.
+     */
+    if (runs_find(m->runs, c->task)) {
+        claim_later(c, RETRY_MS, claim_take);
+        return;
+    }
     cJSON *body = cJSON_CreateObject();
+    auto_free char *message = claim_message_dup(c);
     json_set_str(body, "task", c->task);
     json_set_str(body, "new_status", "in_progress");
-    struct api_options options = {.retry = API_RETRY_SAFE};
-    c->call =
-        api_send(c->master->api, NULL, "tasks.dequeue", body, &options, on_taken, c);
+    json_set_str(body, "status_message", message);
+    struct api_options options = {.retry = API_RETRY_SAFE, .deadline_ms = left};
+    c->call = api_send(m->api, NULL, "tasks.dequeue", body, &options, on_taken, c);
 }
 
 /* ---- the pop ---- */
@@ -282,14 +380,30 @@ static void on_other_intent(void *arg, const struct reeve_error *err)
 }
 
 /* A server that does not know `task` in the request (API before 2.21) has popped its
- * head, whatever that was: it is out of the queue, and ours. */
+ * head, whatever that was: it is out of the queue, and ours. An earlier pop without an
+ * answer may have taken the one that was meant. */
 static void took_other(struct claim *c, const char *task)
 {
     log_warn("task=%s the server popped %s instead: no conditional pop there", c->task,
              task);
+    if (c->unsure) {
+        claim_popped(c->all, c->queue, c->queue_name, task);
+        claim_settle(c);
+        return;
+    }
     intent_remove(c);
     snprintf(c->task, sizeof c->task, "%s", task);
     intent_write(c, on_other_intent);
+}
+
+static void on_popped_none(struct claim *c, const struct api_reply *r)
+{
+    if (c->unsure)
+        claim_settle(c);
+    else if (r->result == API_OK)
+        claim_drop(c, "another agent was faster");
+    else
+        claim_leave(c, r->message);
 }
 
 static void on_pop(void *arg, const struct api_reply *r)
@@ -297,25 +411,17 @@ static void on_pop(void *arg, const struct api_reply *r)
     struct claim *c = arg;
     c->call = NULL;
     const char *task = json_str(json_get(r->data, "entry"), "task", "");
-    bool server_trouble =
-        r->result == API_REFUSED && (r->code >= 500 || r->code == 401);
     if (r->result == API_OK && strcmp(task, c->task) == 0) {
         claim_take(c);
     } else if (r->result == API_OK && id_valid(task)) {
         took_other(c, task);
-    } else if (r->result == API_OK) {
-        if (c->unsure)
-            claim_settle(c);
-        else
-            claim_drop(c, "another agent was faster");
-    } else if (r->result == API_REFUSED && !server_trouble) {
-        if (c->unsure)
-            claim_settle(c);
-        else
-            claim_drop(c, r->message);
+    } else if (r->result == API_OK || claim_refused(r)) {
+        on_popped_none(c, r);
+    } else if (r->result == API_REFUSED && !c->unsure) {
+        claim_leave(c, r->message);
     } else {
-        c->unsure = c->unsure || r->result != API_NOT_SENT;
-        claim_later(c, RETRY_MS, claim_pop);
+        c->unsure = c->unsure || r->result == API_UNSURE;
+        claim_again(c, r, claim_pop);
     }
 }
 
@@ -324,6 +430,7 @@ void claim_pop(struct claim *c)
     cJSON *body = cJSON_CreateObject();
     json_set_str(body, "queue", c->queue);
     json_set_str(body, "task", c->task);
+    c->sure_ms = clock_boot_ms();
     c->call =
         api_send(c->master->api, NULL, "queues.get_next_task", body, NULL, on_pop, c);
 }
@@ -334,14 +441,14 @@ static void on_intent(void *arg, const struct reeve_error *err)
     if (err) {
         /* Without an intent on disk nothing is popped: the task stays for others. */
         log_error("task=%s %s", c->task, err->text);
-        claim_drop(c, "its intent cannot be written");
+        claim_leave(c, "its intent cannot be written");
         return;
     }
     claim_pop(c);
 }
 
 void claim_begin(struct claims *all, const char *queue, const char *queue_name,
-                 const char *task, void (*popped)(void *arg), void *arg)
+                 const char *task, claim_popped_f popped, void *arg)
 {
     struct claim *c = claim_create(all, queue, queue_name, task);
     c->popped = popped;
@@ -352,7 +459,9 @@ void claim_begin(struct claims *all, const char *queue, const char *queue_name,
 void claim_popped(struct claims *all, const char *queue, const char *queue_name,
                   const char *task)
 {
-    intent_write(claim_create(all, queue, queue_name, task), on_other_intent);
+    struct claim *c = claim_create(all, queue, queue_name, task);
+    c->sure_ms = clock_boot_ms();
+    intent_write(c, on_other_intent);
 }
 
 /* ---- all of them ---- */

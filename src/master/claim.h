@@ -8,15 +8,21 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
+
 struct claims;
 struct master;
+
+/* The pop has its answer. Not sound: the same would happen at once again (a full disk,
+ * a server that refuses), so the next look is to wait. */
+typedef void (*claim_popped_f)(void *arg, bool sound);
 
 struct claims *claims_create(struct master *m);
 void claims_destroy(struct claims *c);
 /* Begins one. done runs when the pop has its answer, so that the next look can begin.
  */
 void claim_begin(struct claims *c, const char *queue, const char *queue_name,
-                 const char *task, void (*popped)(void *arg), void *arg);
+                 const char *task, claim_popped_f popped, void *arg);
 /* For a server that has no conditional pop (API before 2.21): the task was popped
  * already. */
 void claim_popped(struct claims *c, const char *queue, const char *queue_name,

@@ -152,6 +152,7 @@ static void on_reachable(void *arg, bool reachable, const char *why)
     if (reachable) {
         log_info("the server %s answers again", m->api_url);
         pull_wake(m->pull);
+        ship_hurry(m->ship);
     } else {
         log_warn(
             "the server %s cannot be reached: %s; runs go on, log lines wait on disk",
@@ -175,6 +176,7 @@ static int make_api(struct master *m, struct reeve_error *err)
             4 + (int)(m->options->queue_count ? m->options->queue_count : 1),
         .token_expiration_s = 31536000,
     };
+    m->authorized = config.access_key || config.token;
     m->api = api_create(m->loop, &config, err);
     if (!m->api)
         return -1;
@@ -249,6 +251,7 @@ struct master *master_create(struct options *options, struct reeve_error *err)
     watch_signal(m, &m->sighup, SIGHUP);
     history_trim(m);
     adopt_all(m);
+    ship_recover(m->ship);
     pull_start(m->pull);
     return m;
 }
@@ -314,7 +317,7 @@ static void leave_cb(struct ev_loop *loop, ev_timer *w, int revents)
 
 static bool waits_for_runs(const struct master *m)
 {
-    return m->stop_runs && runs_count(m->runs) > 0;
+    return m->stop_runs && (runs_count(m->runs) > 0 || pull_claims(m->pull) > 0);
 }
 
 static void leave_when_done(struct master *m)

@@ -6,6 +6,8 @@
  * - A look is asked for again at once after a hit. With an idle queue it is a long poll
  * where the server announces that ("wait"), one for each queue; else one look each
  * polling interval.
+ * - A queue that is not there (any more) is passed over and looked for again at the
+ * polling interval; the others are served meanwhile.
  * - While all slots are taken nothing is asked for: a task that this host cannot hold
  * stays in the queue for another. */
 
@@ -40,6 +42,7 @@ struct pull {
     struct queue *queues;
     size_t count;
     size_t resolving; /* index of the queue that is being found */
+    bool known;       /* the server was told which queues there are */
     bool ready, stopped, again;
     bool claiming;           /* a pop is under way */
     bool plain;              /* the server has no peek: pop at once */
@@ -96,9 +99,25 @@ static bool looks_like_id(const char *name)
     return n >= 30 && name[n] == '\0';
 }
 
+static size_t queues_found(const struct pull *p)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->count; i++)
+        n += p->queues[i].id != NULL;
+    return n;
+}
+
+/* No answer: the same queue again, later. */
 static void resolve_later(struct pull *p)
 {
     arm(p, p->master->waits.poll_ms);
+}
+
+/* It is not there: the others first. */
+static void resolve_other(struct pull *p)
+{
+    p->resolving++;
+    resolve_next(p);
 }
 
 static void on_created(void *arg, const struct api_reply *r)
@@ -106,11 +125,13 @@ static void on_created(void *arg, const struct api_reply *r)
     struct pull *p = arg;
     p->call = NULL;
     struct queue *q = &p->queues[p->resolving];
-    if (r->result == API_OK)
+    if (r->result == API_OK) {
         log_info("queue %s created", q->name);
-    else
+        resolve_next(p);
+    } else {
         log_warn("queue %s: %s", q->name, r->message);
-    resolve_later(p);
+        resolve_other(p);
+    }
 }
 
 static void queue_missing(struct pull *p, struct queue *q)
@@ -128,14 +149,17 @@ static void queue_missing(struct pull *p, struct queue *q)
             "%s) or start with --create-queue; looking again",
             q->name, q->name);
     q->told = true;
-    resolve_later(p);
+    resolve_other(p);
 }
 
 static void queue_found(struct pull *p, struct queue *q, const cJSON *doc)
 {
     free(q->name);
+    free(q->id);
     q->name = xstrdup(json_str(doc, "name", "?"));
     q->id = xstrdup(json_str(doc, "id", ""));
+    q->told = false;
+    p->known = false;
     log_info("queue %s id=%s", q->name, q->id);
     p->resolving++;
     resolve_next(p);
@@ -167,18 +191,41 @@ static void on_default(void *arg, const struct api_reply *r)
 {
     struct pull *p = arg;
     p->call = NULL;
-    if (r->result == API_OK && id_valid(json_str(r->data, "id", "")))
-        queue_found(p, &p->queues[p->resolving], r->data);
-    else
+    struct queue *q = &p->queues[p->resolving];
+    if (r->result == API_OK && id_valid(json_str(r->data, "id", ""))) {
+        queue_found(p, q, r->data);
+    } else if (r->result == API_REFUSED && r->code == 400) {
+        /* 400/707: none is marked as the default one; the official agent takes the one
+         * of this name then. */
+        q->name = xstrdup("default");
+        resolve_next(p);
+    } else {
         resolve_later(p);
+    }
+}
+
+static void resolved(struct pull *p)
+{
+    if (!queues_found(p)) {
+        p->resolving = 0;
+        resolve_later(p);
+        return;
+    }
+    p->ready = true;
+    if (!p->known)
+        report_queues_known(p->master->report);
+    p->known = true;
+    look(p);
 }
 
 static void resolve_next(struct pull *p)
 {
+    if (p->stopped)
+        return;
+    while (p->resolving < p->count && p->queues[p->resolving].id)
+        p->resolving++;
     if (p->resolving == p->count) {
-        p->ready = true;
-        report_queues_known(p->master->report);
-        look(p);
+        resolved(p);
         return;
     }
     struct queue *q = &p->queues[p->resolving];
@@ -219,14 +266,15 @@ static void on_waited(void *arg, const struct api_reply *r)
 
 static void wait_for_tasks(struct pull *p)
 {
-    if (!api_has_extension(p->master->api, "wait")) {
+    bool wait = api_has_extension(p->master->api, "wait");
+    if (!wait || queues_found(p) < p->count)
         arm(p, p->master->waits.poll_ms);
+    if (!wait)
         return;
-    }
     struct api_options options = {.timeout_ms = WAIT_MS + 5000, .held = true};
     for (size_t i = 0; i < p->count; i++) {
         struct queue *q = &p->queues[i];
-        if (q->wait)
+        if (q->wait || !q->id)
             continue;
         cJSON *body = cJSON_CreateObject();
         json_set_str(body, "queue", q->id);
@@ -258,11 +306,36 @@ static void next_queue(struct pull *p)
         peek_at(p);
 }
 
-static void on_popped(void *arg)
+/* The queue was deleted: one of its name may come back with another id. */
+static void queue_lost(struct pull *p, const char *why)
+{
+    struct queue *q = &p->queues[p->at];
+    log_warn("queue %s id=%s: %s; looking for it by its name", q->name, q->id, why);
+    if (q->wait)
+        api_cancel(q->wait);
+    q->wait = NULL;
+    free(q->id);
+    q->id = NULL;
+    q->told = true;
+    p->known = false;
+    next_queue(p);
+}
+
+static void look_later(struct pull *p)
+{
+    p->tried = 0;
+    p->again = false;
+    arm(p, p->master->waits.poll_ms);
+}
+
+static void on_popped(void *arg, bool sound)
 {
     struct pull *p = arg;
     p->claiming = false;
-    round_over(p, true);
+    if (sound)
+        round_over(p, true);
+    else
+        look_later(p);
 }
 
 /* The head of the queue is at work here already: its next run starts when this one is
@@ -282,6 +355,10 @@ static void on_plain_pop(void *arg, const struct api_reply *r)
         p->start = (p->at + 1) % p->count;
         claim_popped(p->claims, q->id, q->name, task);
         round_over(p, true);
+    } else if (r->result == API_REFUSED && r->code == 400) {
+        queue_lost(p, r->message);
+    } else if (r->result != API_OK) {
+        look_later(p);
     } else {
         next_queue(p);
     }
@@ -298,17 +375,19 @@ static void on_peek(void *arg, const struct api_reply *r)
             "the server has no queues.peek_task: tasks are popped without an intent");
         p->plain = true;
         peek_at(p);
+    } else if (r->result == API_REFUSED && r->code == 400) {
+        queue_lost(p, r->message);
     } else if (r->result != API_OK) {
-        p->tried = 0;
-        arm(p, p->master->waits.poll_ms);
+        look_later(p);
+    } else if (p->stopped) {
+        return;
     } else if (task[0] && id_valid(task) && !busy_here(p, task)) {
         p->start = (p->at + 1) % p->count;
         p->claiming = true;
         claim_begin(p->claims, q->id, q->name, task, on_popped, p);
     } else if (task[0]) {
         /* Not to be taken now; a wait would answer at once, so look later. */
-        p->tried = 0;
-        arm(p, p->master->waits.poll_ms);
+        look_later(p);
     } else {
         next_queue(p);
     }
@@ -316,6 +395,10 @@ static void on_peek(void *arg, const struct api_reply *r)
 
 static void peek_at(struct pull *p)
 {
+    if (!p->queues[p->at].id) {
+        next_queue(p);
+        return;
+    }
     cJSON *body = cJSON_CreateObject();
     json_set_str(body, "queue", p->queues[p->at].id);
     if (p->plain)
@@ -346,10 +429,16 @@ static void look(struct pull *p)
 static void pull_timer_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct pull *p = w->data;
-    if (p->ready)
+    bool busy = p->call || p->claiming;
+    if (p->ready && (busy || queues_found(p) == p->count)) {
         look(p);
-    else if (!p->stopped)
-        resolve_next(p);
+        return;
+    }
+    /* While queues are looked for, nothing is peeked at: one call at a time. */
+    p->ready = false;
+    if (p->resolving >= p->count)
+        p->resolving = 0;
+    resolve_next(p);
 }
 
 /* ---- interface ---- */
@@ -410,6 +499,11 @@ void pull_stop(struct pull *p)
 void pull_wake(struct pull *p)
 {
     look(p);
+}
+
+unsigned pull_claims(const struct pull *p)
+{
+    return claims_count(p->claims);
 }
 
 cJSON *pull_queue_ids(const struct pull *p)

@@ -20,6 +20,8 @@ void pull_start(struct pull *p);
 void pull_stop(struct pull *p);
 /* A slot may be free, or a claim has ended: look now. */
 void pull_wake(struct pull *p);
+/* Claims under way. */
+unsigned pull_claims(const struct pull *p);
 /* The ids that are known: a new array. */
 cJSON *pull_queue_ids(const struct pull *p);
 /* For status: an array of {id, name}; new. */
