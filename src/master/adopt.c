@@ -26,18 +26,19 @@
 #include <string.h>
 #include <unistd.h>
 
-static void set_aside(struct master *m, const char *task, const char *why)
+/* A second name for the file, for a person: the first one stays, so that every later
+ * master sees the same. */
+static void keep_aside(struct run *run, const char *file, const char *why)
 {
-    auto_free char *from = run_dir_dup(m->state_root, task);
+    struct master *m = run->master;
+    auto_free char *from = run_file_dup(m->state_root, run->id, file);
     auto_free char *damaged = path_join_dup(m->state_root, "damaged");
     auto_free char *to =
-        xasprintf("%s/%s.%lld", damaged, task, (long long)clock_wall_ms());
+        xasprintf("%s/%s.%s.%lld", damaged, run->id, file, (long long)clock_wall_ms());
     struct reeve_error err;
-    log_error(
-        "task=%s its files cannot be read and are set aside in $STATE/damaged: %s",
-        task, why);
-    if (dir_make(damaged, 0700, &err) < 0 || rename(from, to) < 0)
-        log_error("task=%s cannot set aside %s: %s", task, from, strerror(errno));
+    log_error("task=%s cannot be read and is kept in $STATE/damaged: %s", run->id, why);
+    if (dir_make(damaged, 0700, &err) < 0 || link(from, to) < 0)
+        log_error("task=%s cannot keep %s: %s", run->id, from, strerror(errno));
 }
 
 static bool same_boot(const struct run *run)
@@ -64,10 +65,21 @@ static bool adopt_agent(struct run *run)
     return true;
 }
 
+/* The sub-agent synced the exit before the host went down; its master may not have
+ * heard of it. */
+static void find_exit(struct run *run)
+{
+    auto_free char *dir = run_dir_dup(run->master->state_root, run->id);
+    struct spool_entry e;
+    if (spool_find_exit(dir, &e, NULL) != 1 || e.attempt != run->attempt)
+        return;
+    run->exit = e.exit;
+    run->have_exit = true;
+}
+
 static void adopt_live(struct run *run)
 {
-    run->report.registered = true;
-    run->report.next_ms = 0;
+    report_run_adopted(run);
     if (adopt_agent(run))
         return;
     if (same_boot(run)) {
@@ -75,6 +87,8 @@ static void adopt_live(struct run *run)
         return;
     }
     run->payload_pid = 0;
+    if (!run->have_exit)
+        find_exit(run);
     run_post(run, RUN_EVENT_ENDED);
 }
 
@@ -82,7 +96,7 @@ static void adopt_ended(struct run *run)
 {
     run->exit_acked = true;
     adopt_agent(run);
-    run->report.registered = true;
+    report_run_adopted(run);
     if (run->phase == PHASE_EXITED || run->phase == PHASE_BACKOFF) {
         /* The decision was not on disk yet, or waits: it is made (again). */
         run_resume(run);
@@ -127,22 +141,43 @@ static void adopt_run(struct run *run, const struct reeve_error *quota_err)
     ship_wake(run);
 }
 
+static uint32_t last_attempt(const struct run *run)
+{
+    auto_free char *dir = run_dir_dup(run->master->state_root, run->id);
+    struct spool_reader *r = spool_reader_open(dir, 0, NULL);
+    struct spool_entry e;
+    uint32_t attempt = 0;
+    while (r && spool_reader_next(r, &e, NULL) == 1)
+        if (e.attempt > attempt)
+            attempt = e.attempt;
+    spool_reader_close(r);
+    return attempt ? attempt : 1;
+}
+
+/* Which processes belong to it is not known, but which groups: they are emptied, and
+ * the spool tells how the attempt ended, if it had. */
+static void forget_state(struct run *run)
+{
+    run->phase = PHASE_RUNNING;
+    run->attempt = last_attempt(run);
+    run->start_sent = true;
+    run->agent_pid = run->payload_pid = 0;
+    snprintf(run->boot, sizeof run->boot, "%s", run->master->boot);
+}
+
 static void adopt_one(struct master *m, const char *task)
 {
     struct reeve_error err, quota_err = {0};
     auto_free char *state = run_file_dup(m->state_root, task, "state");
     struct run *run = run_create(m, task);
-    if (spec_load(run, &quota_err, &err) < 0) {
-        run_destroy(run);
-        set_aside(m, task, err.text);
-        return;
-    }
+    /* What runs goes on without its spec; there will be no other attempt. */
+    if (spec_load(run, &quota_err, &err) < 0)
+        keep_aside(run, "spec.json", err.text);
     /* spec.json without a state: the last master ended between the two; nothing was
      * started. */
     if (access(state, F_OK) == 0 && run_state_load(run, &err) < 0) {
-        run_destroy(run);
-        set_aside(m, task, err.text);
-        return;
+        keep_aside(run, "state", err.text);
+        forget_state(run);
     }
     adopt_run(run, &quota_err);
 }
@@ -179,9 +214,25 @@ static void sweep(struct master *m, const char *root)
         syncer_remove_tree(m->sweeper, trash);
 }
 
+/* Groups whose run is not known: its folder was removed by somebody. */
+static void check_group(const char *name, void *arg)
+{
+    struct master *m = arg;
+    auto_free char *path = xasprintf("run/%s", name);
+    struct reeve_error err;
+    if (!runs_find(m->runs, name) && cgroup_remove(m->cgroups, path, &err) < 0)
+        log_error("task=%s something runs in its group, but its files are gone: %s",
+                  name, err.text);
+}
+
 void adopt_all(struct master *m)
 {
     sweep(m, m->state_root);
     sweep(m, m->run_root);
     each_name(m->state_root, "runs", adopt_name, m);
+    cgroup_list(m->cgroups, "run", check_group, m, NULL);
+    /* With thousands of runs the first were read long ago; all have the same time. */
+    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
+        if (run->timer_fn == give_up_waiting)
+            run_arm(run, m->waits.agent_ms, give_up_waiting);
 }

@@ -5,9 +5,9 @@
 struct master;
 
 /* Reads $STATE/runs: live sub-agents are waited for (they connect by themselves), what
- * ended meanwhile is finished, restarts that are due go on. What cannot be read is set
- * aside under $STATE/damaged and told; the rest goes on. Also sweeps what is left in
- * trash folders. */
+ * ended meanwhile is finished, restarts that are due go on. What cannot be read is told
+ * and kept under $STATE/damaged; its run is ended truthfully. Also sweeps what is left
+ * in trash folders. */
 void adopt_all(struct master *m);
 
 #endif

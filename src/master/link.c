@@ -160,7 +160,9 @@ static void on_hello_phase(struct run *run, const struct message *m, uint32_t at
     } else if ((phase == AGENT_PREPARING || phase == AGENT_RUNNING) &&
                attempt == run->attempt) {
         note_payload(run, m);
-        run_post(run, RUN_EVENT_STARTED);
+        /* In STOPPING they would tell the payload once more. */
+        if (run->phase != PHASE_STOPPING)
+            run_post(run, RUN_EVENT_STARTED);
         if (phase == AGENT_RUNNING)
             run_post(run, RUN_EVENT_EXECUTED);
         run_agent_ready(run, true);

@@ -153,6 +153,7 @@ static void on_reachable(void *arg, bool reachable, const char *why)
         log_info("the server %s answers again", m->api_url);
         pull_wake(m->pull);
         ship_hurry(m->ship);
+        report_server_back(m->report);
     } else {
         log_warn(
             "the server %s cannot be reached: %s; runs go on, log lines wait on disk",

@@ -25,8 +25,8 @@
 struct report {
     struct master *master;
     ev_timer tick;
-    int64_t next_ms;
-    bool registered;
+    int64_t next_ms, register_ms;
+    bool registered, registering;
     void (*left)(struct master *m);
 };
 
@@ -72,12 +72,26 @@ static void report_master(struct report *r)
 static void on_registered(void *arg, const struct api_reply *reply)
 {
     struct report *r = arg;
+    r->registering = false;
     if (reply->result != API_OK) {
         log_warn("workers.register: %s", reply->message);
+        r->register_ms = clock_boot_ms() + r->master->waits.report_ms;
         return;
     }
     r->registered = true;
     r->next_ms = 0;
+}
+
+static void register_master(struct report *r)
+{
+    struct master *m = r->master;
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "worker", m->worker);
+    json_set(body, "queues", pull_queue_ids(m->pull));
+    struct api_options options = {.retry = API_RETRY_SAFE};
+    r->registered = false;
+    r->registering = true;
+    api_send(m->api, NULL, "workers.register", body, &options, on_registered, r);
 }
 
 static void on_capacity(void *arg, const struct api_reply *reply)
@@ -104,13 +118,18 @@ static void tell_capacity(struct master *m)
 
 void report_queues_known(struct report *r)
 {
-    struct master *m = r->master;
-    cJSON *body = cJSON_CreateObject();
-    json_set_str(body, "worker", m->worker);
-    json_set(body, "queues", pull_queue_ids(m->pull));
-    struct api_options options = {.retry = API_RETRY_SAFE};
-    api_send(m->api, NULL, "workers.register", body, &options, on_registered, r);
-    tell_capacity(m);
+    register_master(r);
+    tell_capacity(r->master);
+}
+
+void report_server_back(struct report *r)
+{
+    /* A status report would register it again too, but with the server's own time-out,
+     * of 600 s. */
+    if (r->registered)
+        register_master(r);
+    for (struct run *run = runs_first(r->master->runs); run; run = run->list_next)
+        run->report.known = false;
 }
 
 static void on_left(void *arg, const struct api_reply *reply)
@@ -171,7 +190,7 @@ static void report_run(struct run *run)
     tell(m, "workers.status_report", body);
 }
 
-void report_run_started(struct run *run)
+static void register_run(struct run *run)
 {
     struct master *m = run->master;
     char worker[256];
@@ -180,11 +199,29 @@ void report_run_started(struct run *run)
     json_set_int(body, "timeout", m->waits.worker_timeout_ms / 1000);
     json_set(body, "queues", cJSON_CreateArray());
     tell(m, "workers.register", body);
+    run->report.known = true;
+}
+
+/* At a time of its own within the interval. */
+static void spread(struct run *run)
+{
+    int64_t ms = run->master->waits.report_ms;
+    run->report.next_ms = clock_boot_ms() + (ms > 1000 ? random() % ms : ms);
+}
+
+void report_run_started(struct run *run)
+{
     run->report.registered = true;
+    register_run(run);
     report_run(run);
-    run->report.next_ms =
-        clock_boot_ms() + (m->waits.report_ms > 1000 ? random() % m->waits.report_ms
-                                                     : m->waits.report_ms);
+    spread(run);
+}
+
+/* Registered by its first report: thousands are adopted at once. */
+void report_run_adopted(struct run *run)
+{
+    run->report.registered = true;
+    spread(run);
 }
 
 void report_run_gone(struct run *run)
@@ -205,6 +242,10 @@ static void report_tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
     hoststat_sample(m->hoststat);
     if (!api_reachable(m->api))
         return;
+    if (r->register_ms && now >= r->register_ms && !r->registering) {
+        r->register_ms = 0;
+        register_master(r);
+    }
     if (r->registered && now >= r->next_ms) {
         report_master(r);
         r->next_ms = next_time(m);
@@ -212,6 +253,8 @@ static void report_tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
     for (struct run *run = runs_first(m->runs); run; run = run->list_next) {
         if (!run->report.registered || now < run->report.next_ms || !run_is_live(run))
             continue;
+        if (!run->report.known)
+            register_run(run);
         report_run(run);
         run->report.next_ms = next_time(m);
     }

@@ -14,6 +14,9 @@ void report_destroy(struct report *r);
 void report_queues_known(struct report *r);
 /* A run's worker appears with its first attempt and vanishes with the run. */
 void report_run_started(struct run *run);
+void report_run_adopted(struct run *run);
+/* The server was away and may have forgotten workers: they register again. */
+void report_server_back(struct report *r);
 void report_run_gone(struct run *run);
 /* Takes a new sample of the run's group if the last is old; sets
  * run->report.cpu_percent. */

@@ -100,7 +100,8 @@ struct run {
         struct cgroup_stat last;
         int64_t last_ms;
         double cpu_percent;
-        bool registered;
+        bool registered; /* it is to be reported */
+        bool known;      /* the server has its time-out */
     } report;
 
     /* The last events that moved it, the oldest overwritten: `reeve inspect` shows

@@ -115,8 +115,10 @@ static cJSON *spec_read(struct run *run, struct reeve_error *err)
 int spec_load(struct run *run, struct reeve_error *quota_err, struct reeve_error *err)
 {
     auto_json *spec = spec_read(run, err);
-    if (!spec)
+    if (!spec) {
+        run->name = xstrdup(run->id);
         return -1;
+    }
     const char *quota = json_str(spec, "quota_error", NULL);
     if (quota)
         reeve_error_set(quota_err, 0, "%s", quota);
