@@ -16,8 +16,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define HISTORY_MAX_BYTES (8 << 20)
+#define HISTORY_TRIM_BYTES (4 << 20)
 #define HISTORY_ROWS 1000
 #define HISTORY_AGE_MS (24 * 3600 * 1000LL)
 
@@ -34,8 +36,11 @@ void history_add(const struct run *run)
     auto_free char *line = xasprintf("%s\n", text);
     auto_free char *path = history_path_dup(run->master);
     auto_close fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    struct stat st;
     if (fd < 0 || fd_write_all(fd, line, strlen(line)) < 0)
         log_warn("task=%s not in the history: %s", run->id, strerror(errno));
+    else if (fstat(fd, &st) == 0 && st.st_size > HISTORY_TRIM_BYTES)
+        history_trim(run->master);
 }
 
 /* Lines that are no JSON (a torn write) are passed over. */
@@ -69,20 +74,33 @@ void history_read(struct master *m, cJSON *rows)
         each_row(&text, add_row, rows);
 }
 
+/* Names may be of any length: half the bytes stay at most, so that trimming is rare. */
+static void keep_end(struct buf *text)
+{
+    size_t from = 0;
+    while (text->len - from > HISTORY_TRIM_BYTES / 2) {
+        const char *newline = memchr(text->data + from, '\n', text->len - from);
+        from = newline ? (size_t)(newline - text->data) + 1 : text->len;
+    }
+    buf_consume(text, from);
+}
+
 void history_trim(struct master *m)
 {
     auto_json *rows = cJSON_CreateArray();
     history_read(m, rows);
-    while (cJSON_GetArraySize(rows) > HISTORY_ROWS)
-        cJSON_DeleteItemFromArray(rows, 0);
     auto_buf out = BUF_INIT;
+    int skip = cJSON_GetArraySize(rows) - HISTORY_ROWS;
     const cJSON *row;
     cJSON_ArrayForEach(row, rows)
     {
+        if (skip-- > 0)
+            continue;
         auto_free char *line = json_format(row);
         buf_add_str(&out, line);
         buf_add_char(&out, '\n');
     }
+    keep_end(&out);
     auto_free char *path = history_path_dup(m);
     struct reeve_error err;
     if (file_replace(path, buf_str(&out), out.len, 0600, false, &err) < 0)
