@@ -1,0 +1,454 @@
+"""reeved over failing calls and kill -9 between any two steps: each task once, each line once."""
+
+import json
+import os
+import re
+import signal
+import threading
+
+import pytest
+
+from conftest import alive, wait_until
+from faulty_api import Master, Proxy, refusal
+from server_rig import Server
+
+
+class Rig:
+    def __init__(self, folder, plain):
+        self.server = Server(folder / "server").start()
+        self.proxy = Proxy(self.server, plain)
+        self.queue = self.server.queue("services")
+        self.master = Master(folder, self.proxy.url, self.server)
+        self.folder = folder
+
+    def enqueue(self, script, arguments="", queue=None):
+        task = self.server.task(script={"binary": "sh", "entry_point": f"-c '{script}'"},
+                                container={"arguments": arguments})
+        self.server.call("tasks.enqueue", {"task": task, "queue": queue or self.queue})
+        return task
+
+    def document(self, task):
+        return self.server.call("tasks.get_by_id", {"task": task})["task"]
+
+    def status(self, task):
+        return self.document(task)["status"]
+
+    def wait(self, task, status="completed", timeout=40):
+        wait_until(lambda: self.status(task) not in ("queued", "in_progress"), timeout,
+                   what=f"the end of {task}\n{self.master.log.read_text()[-4000:]}")
+        assert self.status(task) == status, self.text(task)
+        wait_until(lambda: self.master.row(task) is None, what="the end of its run")
+
+    def events(self, task):
+        return self.server.call("events.get_task_log", {
+            "task": task, "batch_size": 10000, "order": "asc", "navigate_earlier": False})["events"]
+
+    def text(self, task):
+        return "".join(e["msg"] for e in self.events(task))
+
+    def numbers(self, task):
+        return [int(n) for n in re.findall(r"^line (\d+)$", self.text(task), re.M)]
+
+    def keep_alive(self):
+        """Starts the master again whenever something has killed it."""
+        if self.master.process.poll() is not None:
+            self.master.start()
+        return False
+
+    def close(self):
+        left = []
+        try:
+            if self.master.process and self.master.stop() != 0:
+                left.append(self.master.log.read_text()[-3000:])
+            for pid in self.master.sub_agents():
+                left.append(f"sub-agent {pid}")
+                os.kill(pid, signal.SIGKILL)
+            left += self.master.groups()
+            log = self.master.log.read_text() if self.master.log.exists() else ""
+            if "Sanitizer" in log or "runtime error" in log:
+                left.append(log[-6000:])
+        finally:
+            self.proxy.close()
+            self.server.stop()
+        assert not left, left
+
+
+@pytest.fixture
+def make_rig(tmp_path):
+    made = []
+
+    def make(plain=False):
+        made.append(Rig(tmp_path, plain))
+        return made[-1]
+    yield make
+    for rig in made:
+        rig.close()
+
+
+@pytest.fixture
+def rig(make_rig):
+    return make_rig()
+
+
+def failing(name, times, answer):
+    left = [times]
+
+    def before(called, body):
+        if called == name and left[0] > 0:
+            left[0] -= 1
+            return answer
+        return None
+    return before
+
+
+# ---- calls that fail
+
+
+@pytest.mark.parametrize("answer", [refusal(500), refusal(429), refusal(403, 20), "drop"],
+                         ids=["500", "429", "403", "dropped"])
+def test_final_status_is_sent_until_it_is_there(rig, answer):
+    rig.proxy.before = failing("tasks.completed", 3, answer)
+    rig.master.start()
+    task = rig.enqueue("echo done")
+    rig.wait(task)
+    assert rig.proxy.seen["tasks.completed"] >= 4
+    assert rig.document(task)["status_reason"] == "exit:0"
+
+
+@pytest.mark.parametrize("name", ["queues.get_next_task", "tasks.dequeue", "tasks.started",
+                                  "tasks.get_by_id", "projects.get_by_id"])
+@pytest.mark.parametrize("answer", [refusal(500), "drop"], ids=["500", "dropped"])
+def test_claim_over_failures(rig, name, answer):
+    """Each failure but a refusal leaves open whether the call was carried out."""
+    rig.proxy.before = failing(name, 2, answer)
+    rig.master.start()
+    marks = rig.folder / "ran"
+    task = rig.enqueue(f"echo ran >> {marks}")
+    rig.wait(task)
+    assert marks.read_text() == "ran\n"
+
+
+def test_refused_pops_are_not_asked_for_in_a_loop(rig):
+    rig.proxy.before = failing("queues.get_next_task", 10 ** 6, refusal(403, 20))
+    rig.master.start()
+    task = rig.enqueue("true")
+    wait_until(lambda: rig.proxy.seen["queues.get_next_task"] >= 5, what="some pops")
+    assert rig.status(task) == "queued"
+    begin = rig.proxy.seen["queues.get_next_task"]
+    threading.Event().wait(1.0)
+    assert rig.proxy.seen["queues.get_next_task"] - begin <= 8, "five in a second are due"
+    rig.proxy.before = lambda name, body: None
+    rig.wait(task)
+
+
+def test_a_missing_queue_does_not_hold_up_others(rig):
+    other = rig.server.queue("other")
+    rig.master.start("--queue", "not there yet", "--queue", "services", "--queue", "other")
+    first = rig.enqueue("true", queue=other)
+    rig.wait(first)
+    rig.server.call("queues.delete", {"queue": rig.queue, "force": True})
+    second = rig.enqueue("true", queue=other)
+    rig.wait(second)
+    rig.queue = rig.server.queue("not there yet")
+    third = rig.enqueue("true")
+    rig.wait(third)
+    rig.queue = rig.server.queue("services")
+    fourth = rig.enqueue("true")
+    rig.wait(fourth)
+
+
+# ---- lines
+
+
+def test_limit_on_calls_loses_no_line(rig):
+    rig.proxy.before = failing("events.add_batch", 3, refusal(429))
+    rig.master.start()
+    task = rig.enqueue("for i in 0 1 2 3 4 5 6 7 8 9; do echo line $i; done")
+    rig.wait(task)
+    assert rig.numbers(task) == list(range(10))
+    assert not (rig.master.state / "refused").exists()
+
+
+def test_one_bad_event_is_set_aside(rig):
+    rig.proxy.before = lambda name, body: (
+        refusal(400, 12) if name == "events.add_batch" and b"POISON" in body else None)
+    rig.master.start()
+    bad = rig.enqueue("echo line 0; sleep 1.5; echo POI$()SON; sleep 1.5; echo line 1")
+    good = [rig.enqueue("echo line 7; sleep 2; echo line 8") for _ in range(5)]
+    for task in [bad, *good]:
+        rig.wait(task)
+    assert rig.numbers(bad) == [0, 1]
+    assert "POISON" not in rig.text(bad)
+    for task in good:
+        assert rig.numbers(task) == [7, 8]
+    kept = (rig.master.state / "refused" / bad).read_text()
+    assert "POISON" in kept
+
+
+def test_refused_task_ends_all_the_same(rig):
+    """The server takes no events for it any more; the status is told nevertheless."""
+    def before(name, body):
+        if name == "events.add_batch" and task[0] and task[0].encode() in body:
+            return refusal(400, 131, f"Events not added: Invalid task id {task[0]}=1")
+        return None
+    task = [None]
+    rig.proxy.before = before
+    rig.master.start()
+    task[0] = rig.enqueue("for i in 1 2 3; do echo line $i; sleep 0.3; done")
+    rig.wait(task[0])
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["reeve-server", "plain server"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_lines_once_over_kills_of_the_master(make_rig, plain, when):
+    """kill -9 with a batch under way, before and after the server has carried it out."""
+    rig = make_rig(plain)
+    kills = [6]
+    count = [0]
+
+    def kill(name, body, answer=None):
+        if name != "events.add_batch":
+            return None
+        count[0] += 1
+        if kills[0] > 0 and count[0] % 3 == 0:
+            kills[0] -= 1
+            rig.master.kill()
+            return "drop"
+        return None
+    setattr(rig.proxy, when, kill)
+    rig.master.start()
+    tasks = [rig.enqueue("i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); "
+                         "[ $((i % 10)) = 0 ] && sleep 0.2; done") for _ in range(3)]
+    wait_until(lambda: rig.keep_alive() or all(rig.status(t) == "completed" for t in tasks), 90,
+               what="the end of the tasks")
+    assert kills[0] == 0
+    for task in tasks:
+        assert rig.numbers(task) == list(range(300))
+        stamps = [e["timestamp"] for e in rig.events(task)]
+        assert all(a < b for a, b in zip(stamps, stamps[1:])), "time stamps strictly increase"
+
+
+# ---- kill -9 of the master
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("name", ["queues.get_next_task", "tasks.dequeue", "tasks.started",
+                                  "tasks.get_by_id", "tasks.completed"])
+def test_kill_at_each_call(rig, name, when):
+    """A master that dies before or after a call was carried out: the task runs once."""
+    killed = []
+
+    def kill(called, body, answer=None):
+        if called == name and not killed:
+            killed.append(called)
+            rig.master.kill()
+            return "drop"
+        return None
+    setattr(rig.proxy, when, kill)
+    rig.master.start()
+    marks = rig.folder / "ran"
+    task = rig.enqueue(f"echo ran >> {marks}; echo line 1")
+    wait_until(lambda: killed, what="the kill")
+    wait_until(lambda: rig.master.process.poll() is not None, what="its end")
+    rig.master.start()
+    rig.wait(task)
+    assert marks.read_text() == "ran\n"
+    assert rig.numbers(task) == [1]
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def change_state(rig, task, **changes):
+    path = rig.master.state / "runs" / task / "state"
+    text = path.read_text().splitlines()[0]
+    assert path.read_text().splitlines()[1] == f"crc {crc32c(text.encode()):08x}"
+    state = json.loads(text) | changes
+    text = json.dumps(state)
+    path.write_text(f"{text}\ncrc {crc32c(text.encode()):08x}\n")
+
+
+def killed_while_running(rig, script="echo line 1; sleep 300"):
+    rig.master.start()
+    task = rig.enqueue(script)
+    row = rig.master.wait_phase(task, "running")
+    wait_until(lambda: rig.numbers(task) == [1], what="its first line")
+    rig.master.kill()
+    return task, row
+
+
+def test_sub_agent_that_was_not_recorded(rig):
+    """The master died right after the spawn: nothing of the run may be left, nor run twice."""
+    task, row = killed_while_running(rig)
+    change_state(rig, task, agent_pid=0, agent_start=0)
+    rig.master.start()
+    rig.wait(task, "failed")
+    assert rig.document(task)["status_reason"] == "agent-lost"
+    assert not alive(row["pid"])
+    assert rig.master.sub_agents() == []
+
+
+@pytest.mark.parametrize("harm", [b"", b"\0" * 100, b"{}\ncrc 00000000\n", b"x" * 70000],
+                         ids=["empty", "zeros", "checksum", "large"])
+def test_damaged_state_ends_truthfully(rig, harm):
+    task, row = killed_while_running(rig)
+    (rig.master.state / "runs" / task / "state").write_bytes(harm)
+    rig.master.start()
+    rig.wait(task, "failed")
+    assert rig.document(task)["status_reason"] == "agent-lost"
+    assert not alive(row["pid"])
+    assert rig.numbers(task) == [1]
+    assert list((rig.master.state / "damaged").iterdir())
+
+
+def test_damaged_state_of_an_attempt_that_ended(rig):
+    """The exit is in the spool: no need to guess."""
+    stop = rig.folder / "go"
+    task, row = killed_while_running(rig, f"echo line 1; until [ -e {stop} ]; do sleep 0.1; done; "
+                                          "exit 3")
+    spool = rig.master.state / "runs" / task
+    before = sum(p.stat().st_size for p in spool.glob("log.*"))
+    stop.write_text("")
+    wait_until(lambda: sum(p.stat().st_size for p in spool.glob("log.*")) > before,
+               what="the exit record")
+    (spool / "state").write_bytes(b"")
+    rig.master.start()
+    rig.wait(task, "failed")
+    assert rig.document(task)["status_reason"] == "exit:3"
+
+
+def test_damaged_spec_goes_on(rig):
+    """What runs needs no spec; other runs are not touched."""
+    stop = rig.folder / "go"
+    task, row = killed_while_running(rig, f"echo line 1; until [ -e {stop} ]; do sleep 0.1; done; "
+                                          "echo line 2")
+    (rig.master.state / "runs" / task / "spec.json").write_bytes(b"[1, {")
+    rig.master.start()
+    other = rig.enqueue("echo line 5")
+    rig.wait(other)
+    assert rig.master.row(task)["pid"] == row["pid"]
+    stop.write_text("")
+    rig.wait(task)
+    assert rig.numbers(task) == [1, 2]
+
+
+def test_host_restart_fails_what_ran(rig):
+    task, row = killed_while_running(rig)
+    for pid in rig.master.sub_agents():
+        os.kill(pid, signal.SIGKILL)
+    os.kill(row["pid"], signal.SIGKILL)
+    wait_until(lambda: not alive(row["pid"]), what="its end")
+    change_state(rig, task, boot="another boot")
+    rig.master.start()
+    rig.wait(task, "failed")
+    assert rig.document(task)["status_reason"] == "host-reboot"
+
+
+@pytest.mark.parametrize("at", ["events.add_batch", "tasks.failed", "workers.unregister"])
+def test_restarts_are_counted_over_kills(rig, at):
+    """on-failure:3 is four attempts, however often the master dies."""
+    kills = [3]
+
+    def kill(name, body, answer=None):
+        if name == at and kills[0] > 0:
+            kills[0] -= 1
+            rig.master.kill()
+            return "drop"
+        return None
+    rig.proxy.after = kill
+    rig.master.start()
+    marks = rig.folder / "ran"
+    task = rig.enqueue(f"echo ran >> {marks}; exit 1", "--restart on-failure:3")
+    wait_until(lambda: rig.keep_alive() or rig.status(task) == "failed", 60, what="its end")
+    rig.proxy.after = lambda name, body, answer: None
+    rig.keep_alive()
+    rig.wait(task, "failed")
+    assert marks.read_text() == "ran\n" * 4
+    assert rig.document(task)["status_reason"] == "exit:1"
+
+
+# ---- stops
+
+
+def test_stop_is_told_once_and_keeps_its_grace(rig):
+    """Also over a kill -9 of the master in the middle of the grace."""
+    rig.master.start()
+    task = rig.enqueue('trap "echo TERM; n=1" TERM; echo line 1; n=0; '
+                       'while [ $n = 0 ]; do sleep 0.1; done; '
+                       'i=0; while [ $i -lt 25 ]; do sleep 0.1; i=$((i+1)); done; echo line 2')
+    rig.master.wait_phase(task, "running")
+    wait_until(lambda: rig.numbers(task) == [1], what="its first line")
+    rig.server.call("tasks.stop", {"task": task})
+    rig.master.wait_phase(task, "stopping")
+    wait_until(lambda: "TERM" in rig.text(task).splitlines(), what="the signal")
+    rig.master.kill()
+    rig.master.start()
+    rig.wait(task, "stopped")
+    assert rig.text(task).splitlines().count("TERM") <= 2, "the second one by the new master"
+    assert rig.numbers(task) == [1, 2]
+
+
+def test_stop_without_a_restart_is_told_once(rig):
+    rig.master.start()
+    task = rig.enqueue('trap "echo TERM; n=1" TERM; echo line 1; n=0; '
+                       'while [ $n = 0 ]; do sleep 0.1; done; '
+                       'i=0; while [ $i -lt 15 ]; do sleep 0.1; i=$((i+1)); done; echo line 2')
+    rig.master.wait_phase(task, "running")
+    wait_until(lambda: rig.numbers(task) == [1], what="its first line")
+    rig.server.call("tasks.stop", {"task": task})
+    rig.wait(task, "stopped")
+    assert rig.text(task).splitlines().count("TERM") == 1
+    assert rig.numbers(task) == [1, 2]
+
+
+def test_stopped_sub_agent_holds_up_nothing(rig):
+    """SIGSTOP to the sub-agent: a stop ends the run all the same."""
+    rig.master.env["CLEARML_AGENT__AGENT__REEVE__WAITS__AGENT"] = "300ms"
+    rig.master.start()
+    task = rig.enqueue("echo line 1; sleep 300", "--stop-timeout 1")
+    row = rig.master.wait_phase(task, "running")
+    for pid in rig.master.sub_agents():
+        os.kill(pid, signal.SIGSTOP)
+    rig.master.control(cmd="stop", task=task)
+    rig.wait(task, "stopped")
+    assert not alive(row["pid"])
+
+
+@pytest.mark.parametrize("phase", ["running", "backoff"])
+def test_stop_at_shutdown_in_each_phase(rig, phase):
+    rig.master.env["CLEARML_AGENT__AGENT__REEVE__WAITS__BACKOFF_MIN"] = "60s"
+    rig.master.start()
+    task = rig.enqueue("echo line 1; sleep 300" if phase == "running" else "exit 1",
+                       "--restart on-failure:5 --stop-timeout 1")
+    rig.master.wait_phase(task, phase)
+    assert rig.master.stop() == 0
+    assert rig.status(task) == "stopped"
+
+
+def test_shutdown_while_a_claim_is_under_way(rig):
+    """The task is ours by then: it is ended, or left for the next master; never launched."""
+    reached, go = threading.Event(), threading.Event()
+
+    def before(name, body):
+        if name == "tasks.started":
+            reached.set()
+            go.wait(20)
+        return None
+    rig.proxy.before = before
+    rig.master.start()
+    marks = rig.folder / "ran"
+    task = rig.enqueue(f"echo ran >> {marks}; sleep 300")
+    assert reached.wait(20)
+    rig.master.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "ending" in rig.master.log.read_text(), what="the shutdown")
+    go.set()
+    assert rig.master.process.wait(30) == 0
+    assert not marks.exists()
+    assert rig.status(task) == "stopped"
+    assert rig.master.sub_agents() == []
