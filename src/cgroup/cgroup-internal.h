@@ -23,8 +23,8 @@ struct cgroup_host {
     char name[CGROUP_NAME_MAX];
     char unified[CGROUP_PATH_MAX]; /* the root group in the unified tree; or "" */
     char base[CGROUP_PATH_MAX];    /* v2: the group above it, which was given to us */
-    bool vacated;    /* v2: base's processes were moved to unified/master */
-    int hierarchies; /* v1 and hybrid */
+    char mount[CGROUP_PATH_MAX];   /* v2: the top of the tree */
+    int hierarchies;               /* v1 and hybrid */
     struct hierarchy hierarchy[CGROUP_DIRS_MAX - 1];
     const struct cgroup_backend *backend;
 };
@@ -53,7 +53,8 @@ int cgroup_v1_open(struct cgroup_host *host, const char *unified_mount,
                    struct reeve_error *err);
 int cgroup_v2_open(struct cgroup_host *host, const char *unified_mount,
                    struct reeve_error *err);
-/* Moves back whom open moved, so that the root group can be removed. */
+/* Moves back to base whom an open moved to unified/master, also another's, so that the
+ * root group can be removed; not while there are runs. Does nothing on v1. */
 void cgroup_v2_close(struct cgroup_host *host);
 /* Adds what of wanted is not enabled yet to dir's cgroup.subtree_control. */
 int cgroup_v2_enable(const char *dir, unsigned wanted, struct reeve_error *err);

@@ -60,16 +60,23 @@ static bool writable(const char *dir)
     return access(path, W_OK) == 0 && access(dir, W_OK) == 0;
 }
 
-static bool delegated(const char *dir)
+/* Marks on groups; the first kind is for root alone. systemd makes the former. */
+static const char *const delegate_mark[] = {"trusted.delegate", "user.delegate"};
+static const char *const master_mark[] = {"trusted.reeve", "user.reeve"};
+
+static bool marked(const char *dir, const char *const mark[2])
 {
-    static const char *const names[] = {"trusted.delegate", "user.delegate"};
     char value[4];
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        ssize_t n = getxattr(dir, names[i], value, sizeof value);
-        if (n == 1 && value[0] == '1')
-            return writable(dir);
+    for (int i = 0; i < 2; i++) {
+        if (getxattr(dir, mark[i], value, sizeof value) == 1 && value[0] == '1')
+            return true;
     }
     return false;
+}
+
+static bool delegated(const char *dir)
+{
+    return marked(dir, delegate_mark) && writable(dir);
 }
 
 /* Our own group's directory. What the mount does not show ("/../x") is its top. */
@@ -119,19 +126,16 @@ static bool first_process(pid_t pid, void *arg)
 }
 
 /* Moves every process of one group into another. They may fork while we look, so it
- * takes some rounds. Returns whether there was any. */
-static bool move_all(const char *from, char *to)
+ * takes some rounds. */
+static void move_all(const char *from, char *to)
 {
-    bool any = false;
     for (int round = 0; round < 20; round++) {
         auto_close fd = cgroup_walk_open(from);
         bool found = false;
         if (fd < 0 || cgroup_walk_processes(fd, first_process, &found) < 0 || !found)
-            return any;
-        any = true;
+            return;
         cgroup_walk_processes(fd, move_process, to);
     }
-    return any;
 }
 
 static void master_group(const struct cgroup_host *host, char out[CGROUP_PATH_MAX])
@@ -156,7 +160,9 @@ static int vacate_base(struct cgroup_host *host, struct reeve_error *err)
     master_group(host, master);
     if (mkdir(master, 0755) < 0 && errno != EEXIST)
         return reeve_error_set(err, errno, "make cgroup %s", master);
-    host->vacated = move_all(host->base, master);
+    if (setxattr(master, master_mark[0], "1", 1, 0) < 0)
+        setxattr(master, master_mark[1], "1", 1, 0);
+    move_all(host->base, master);
     return 0;
 }
 
@@ -178,6 +184,7 @@ int cgroup_v2_open(struct cgroup_host *host, const char *unified_mount,
                    struct reeve_error *err)
 {
     char root[CGROUP_PATH_MAX];
+    strcpy(host->mount, unified_mount);
     if (!choose_base(unified_mount, host->base))
         return reeve_error_set(
             err, EACCES,
@@ -218,20 +225,57 @@ static bool other_than_master(int dirfd, const char *name, void *arg)
     return true;
 }
 
+static bool has_runs(const char *root)
+{
+    auto_close fd = cgroup_walk_open(root);
+    bool found = fd < 0 && errno != ENOENT;
+    if (fd >= 0)
+        cgroup_walk_children(fd, other_than_master, &found);
+    return found;
+}
+
+/* Empties and removes root/master, and root with it if that is not ours to close. */
+static void give_back(struct cgroup_host *host, const char *root)
+{
+    char master[CGROUP_PATH_MAX];
+    if (has_runs(root) || cgroup_path_format(master, root, "master", NULL) < 0)
+        return;
+    move_all(master, host->base);
+    if (rmdir(master) == 0 && strcmp(root, host->unified) != 0)
+        rmdir(root);
+}
+
+/* The root group where we are in its "master", if there is one: it may be that of a
+ * master that has ended before us, and that could not empty it because of us. */
+static bool own_root(const struct cgroup_host *host, char out[CGROUP_PATH_MAX])
+{
+    own_group(host->mount, out);
+    char *name = strrchr(out, '/');
+    size_t base = strlen(host->base);
+    if (strcmp(name, "/master") != 0 || strncmp(out, host->base, base) != 0 ||
+        !marked(out, master_mark))
+        return false;
+    *name = '\0';
+    return strrchr(out, '/') == out + base;
+}
+
+/* Who was moved is found by where it is: the one that moved it may be a master that was
+ * killed, whose runs we took over. */
 void cgroup_v2_close(struct cgroup_host *host)
 {
-    if (!host->vacated)
+    char master[CGROUP_PATH_MAX], other[CGROUP_PATH_MAX];
+    if (!host->base[0])
         return;
-    auto_close fd = cgroup_walk_open(host->unified);
-    bool runs_left = fd < 0;
-    if (fd >= 0)
-        cgroup_walk_children(fd, other_than_master, &runs_left);
-    if (runs_left)
-        return;
-    char master[CGROUP_PATH_MAX];
     master_group(host, master);
+    bool elsewhere = own_root(host, other);
+    if (has_runs(host->unified) || (!marked(master, master_mark) && !elsewhere))
+        return;
     disable_all(host->unified);
     disable_all(host->base);
-    move_all(master, host->base);
-    rmdir(master);
+    /* Another root below base is in use: its master does this when it ends. */
+    if (cgroup_v2_controllers(host->base, "cgroup.subtree_control"))
+        return;
+    give_back(host, host->unified);
+    if (elsewhere)
+        give_back(host, other);
 }
