@@ -98,11 +98,10 @@ test_sanitizers() {
     unset ASAN_OPTIONS UBSAN_OPTIONS
 }
 
-# vm_test NAME SCRIPT ARGUMENT...: one test; 77 is skipped, as automake has it.
-vm_test() {
+# vm_result NAME PID: one test; 77 is skipped, as automake has it.
+vm_result() {
     local name=$1 code=0
-    shift
-    logged "$name" "$@" || code=$?
+    wait "$2" || code=$?
     case $code in
     0) add 1 0 0 "$name" ;;
     77) add 0 0 1 "$name" ;;
@@ -110,15 +109,29 @@ vm_test() {
     esac
 }
 
-# cgroup v2 natively, in a virtual machine: tests/vm/README.md.
+# vm_tests NAME SCRIPT ARGUMENT...: in a VM, and with --systemd in another at the same time,
+# since each keeps hardly more than one processor busy.
+vm_tests() {
+    local name=$1 script=$2 plain systemd
+    shift 2
+    logged "$name" "$script" "$@" &
+    plain=$!
+    logged "$name-systemd" "$script" --systemd "$@" &
+    systemd=$!
+    vm_result "$name" "$plain"
+    vm_result "$name-systemd" "$systemd"
+}
+
+# cgroup v2 natively, in virtual machines: tests/vm/README.md.
 test_vm() {
     [ -x "$top/tests/vm/cgroup-v2.sh" ] || { add 0 0 0 "vm (no tests)"; return 0; }
     install_packages "${vm_packages[@]}"
     # What is run there is built here.
     (cd "$top/build/check" && logged vm-build make -j"$(nproc)" check TESTS=) ||
         { add 0 1 0 "vm (build)"; return 0; }
-    vm_test vm-cgroup "$top/tests/vm/cgroup-v2.sh" "$top/build/check"
-    vm_test vm-cgroup-systemd "$top/tests/vm/cgroup-v2.sh" --systemd "$top/build/check"
+    make_venv
+    vm_tests vm-cgroup "$top/tests/vm/cgroup-v2.sh" "$top/build/check"
+    vm_tests vm-product "$top/tests/vm/product-v2.sh" "$top/out" "$top/build/venv/bin/python"
 }
 
 quickstart_test() {

@@ -1,7 +1,10 @@
 """Drives an installed reeve through out/bin/reeve and HTTP, never through its insides.
 
 REEVE_OUT names the install prefix (default: out/ at the top of the tree). Every instance lives in
-a folder of its own; when a test is over, no process, cgroup or file of it may be left.
+a folder of its own; when a test is over, no process, cgroup, mount or file of it may be left.
+
+REEVE_TEST_SLOW=10 makes every time-out ten times as long, for machines that are that slow. Tests marked
+`vm` also run on pure cgroup v2, see tests/vm/product-v2.sh.
 
 Where the programs were built with sanitizers, what AddressSanitizer, LeakSanitizer and
 UndefinedBehaviorSanitizer find in any of them, daemons and payloads' agents included, goes to files,
@@ -22,6 +25,7 @@ import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 OUT = pathlib.Path(os.environ.get("REEVE_OUT", TOP / "out"))
+SLOW = float(os.environ.get("REEVE_TEST_SLOW", "1"))
 # Waits that a test would otherwise sit through.
 FAST = {
     "CLEARML_AGENT__AGENT__REEVE__WAITS__WATCH": "200ms",
@@ -35,8 +39,13 @@ CREDENTIALS = ("CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY", "CLEARML_AUTH
 SANITIZER_OPTIONS = ("ASAN_OPTIONS", "UBSAN_OPTIONS")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "vm: runs on pure cgroup v2 too, in the VM of tests/vm")
+
+
 def wait_until(check, timeout=30, step=0.05, what="the condition"):
     """Polls until check() is truthy and returns that; fails loudly instead of sleeping on."""
+    timeout *= SLOW
     end = time.monotonic() + timeout
     while True:
         value = check()
@@ -105,7 +114,7 @@ class Reeve:
     def stop(self, timeout=60):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout)
+        code = self.process.wait(timeout * SLOW)
         self.process = None
         return code
 
@@ -125,16 +134,20 @@ class Reeve:
         return found
 
     def cgroups(self):
-        """Every directory of our root group, in each hierarchy."""
-        root = pathlib.Path("/sys/fs/cgroup")
-        return [str(p) for base in [root, *root.iterdir()] if base.is_dir()
-                for p in [base / (self.group or "none")] if p.is_dir()]
+        """Every directory of our root group: in each hierarchy, on v2 below our own unit's."""
+        return [folder for folder, _, _ in os.walk("/sys/fs/cgroup")
+                if os.path.basename(folder) == self.group]
+
+    def mounts(self):
+        with open("/proc/self/mounts") as f:
+            return [line.split()[1] for line in f if str(self.data) in line]
 
     # -- the command line
 
     def run(self, *args, check=True, timeout=120, **kw):
         done = subprocess.run([OUT / "bin" / "reeve", args[0], "--data", self.data, *args[1:]],
-                              capture_output=True, text=True, timeout=timeout, env=self.env, **kw)
+                              capture_output=True, text=True, timeout=timeout * SLOW, env=self.env,
+                              **kw)
         if check and done.returncode != 0:
             raise AssertionError(f"reeve {args}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
@@ -150,7 +163,7 @@ class Reeve:
         return self.submit(*options, "--", "sh", "-c", script, **kw)
 
     def wait(self, task, timeout=60, check=False):
-        return self.run("wait", task, "--timeout", f"{timeout}s", check=check,
+        return self.run("wait", task, "--timeout", f"{timeout * SLOW:.0f}s", check=check,
                         timeout=timeout + 30).returncode
 
     def ps(self, *args):
@@ -181,7 +194,7 @@ class Reeve:
             f"{self.endpoint['api']}/{endpoint}", json.dumps(body).encode(),
             {"Authorization": authorization, "Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=30 * SLOW) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as e:
             raise ApiError(json.load(e)["meta"]) from None
@@ -247,6 +260,7 @@ def no_sanitizer_reports(sanitizer_folder):
 def make_reeve(tmp_path):
     """Makes instances; whatever a test leaves of them is an error."""
     made = []
+    own_groups = pathlib.Path("/proc/self/cgroup").read_text()
 
     def make(*args, name="data", env=None, start=True):
         instance = Reeve(tmp_path / name, *args, env=env)
@@ -271,6 +285,10 @@ def make_reeve(tmp_path):
                 except OSError:
                     pass
         left += [f"cgroup {d}" for d in instance.cgroups()]
+        left += [f"mount {d}" for d in instance.mounts()]
+    # In a delegated group a master moves who is in it out of the way, and back when it ends.
+    if pathlib.Path("/proc/self/cgroup").read_text() != own_groups:
+        left.append("our own cgroup: " + pathlib.Path("/proc/self/cgroup").read_text())
     assert not left, left
 
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import ApiError, wait_until
+from conftest import SLOW, ApiError, wait_until
 
 
 def test_command_completes(reeve):
@@ -54,8 +54,9 @@ def test_script_travels_whole(reeve, tmp_path):
     assert reeve.task(task)["script"]["diff"].strip() == script.read_text().strip()
 
 
+@pytest.mark.vm
 def test_every_line_in_order(reeve):
-    count = 20000
+    count = int(20000 / SLOW)
     task = reeve.shell(f"i=0; while [ $i -lt {count} ]; do echo line $i; i=$((i+1)); done")
     assert reeve.wait(task) == 0
     events = reeve.log_events(task)
@@ -98,6 +99,7 @@ def test_git_with_uncommitted_diff(reeve, repo, tmp_path):
     assert "committed uncommitted" in reeve.logs(task)
 
 
+@pytest.mark.vm
 def test_own_cgroup_and_worker(reeve):
     task = reeve.shell("cat /proc/self/cgroup; sleep 60", "--memory", "128m", "--name", "watched")
     row = reeve.wait_phase(task, "running")

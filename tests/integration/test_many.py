@@ -5,6 +5,8 @@ import re
 import subprocess
 import time
 
+import pytest
+
 from conftest import OUT, alive, wait_until
 
 TASKS = int(os.environ.get("REEVE_TEST_MANY", "200"))
@@ -104,6 +106,7 @@ def test_server_killed_while_tasks_log(make_reeve):
         assert reeve.status(task) == "completed"
 
 
+@pytest.mark.vm
 def test_up_killed_runs_are_adopted(make_reeve):
     """kill -9 of `reeve up` leaves runs alive, and the next `up` on the folder adopts them."""
     import signal
@@ -121,6 +124,7 @@ def test_up_killed_runs_are_adopted(make_reeve):
     assert [int(n) for n in re.findall(r"^line (\d+)$", text, re.M)] == list(range(60))
 
 
+@pytest.mark.vm
 def test_master_killed_runs_are_adopted(make_reeve):
     import pathlib
     import signal

@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from conftest import alive, wait_until
+from conftest import SLOW, alive, wait_until
 
 
+@pytest.mark.vm
 def test_out_of_memory_is_told(reeve):
     task = reeve.submit("--memory", "64m", "--", sys.executable, "-c",
                         "x = []\nwhile True: x.append(bytearray(1 << 20))")
@@ -21,6 +22,20 @@ def test_out_of_memory_is_told(reeve):
     assert "out of memory" in reeve.logs(task)
 
 
+@pytest.mark.vm
+def test_out_of_memory_of_a_child(reeve):
+    """The child is killed for it; that the run failed by its own limit is what is told."""
+    eat = "x = []\nwhile True: x.append(bytearray(1 << 20))"
+    task = reeve.submit("--memory", "64m", "--", sys.executable, "-c",
+                        "import subprocess, sys\n"
+                        f"sys.exit(subprocess.run([sys.executable, '-c', {eat!r}]).returncode != 0)")
+    assert reeve.wait(task) == 1
+    document = reeve.task(task)
+    assert (document["status"], document["status_reason"]) == ("failed", "oom")
+    assert "limit 64.0 MiB" in document["status_message"]
+
+
+@pytest.mark.vm
 def test_pids_quota(reeve):
     task = reeve.submit("--pids", "5", "--", sys.executable, "-c",
                         "import os, time\n"
@@ -34,15 +49,17 @@ def test_pids_quota(reeve):
     assert "refused after 4 11" in reeve.logs(task)
 
 
+@pytest.mark.vm
 def test_cpu_quota(reeve):
     task = reeve.submit("--cpus", "0.2", "--", sys.executable, "-c",
                         "import time\n"
+                        "begin = time.process_time()\n"
                         "end = time.monotonic() + 3\n"
                         "while time.monotonic() < end: pass\n"
-                        "print('cpu seconds', time.process_time())\n")
+                        "print('cpu seconds', time.process_time() - begin)\n")
     assert reeve.wait(task) == 0
     seconds = float(reeve.logs(task).split("cpu seconds")[-1].split()[0])
-    assert seconds < 1.5, "a fifth of 3 s, with the interpreter's start"
+    assert 0 < seconds < 1, "a fifth of 3 s"
 
 
 def test_quota_from_container_arguments(reeve):
@@ -65,6 +82,7 @@ def test_default_quota_from_configuration(make_reeve):
     reeve.wait(task)
 
 
+@pytest.mark.vm
 def test_whole_tree_is_gone(reeve):
     task = reeve.shell("setsid sh -c 'trap \"\" TERM; sleep 300' & "
                        "(setsid sleep 301 &) ; echo started; exit 0")
@@ -76,6 +94,25 @@ def test_whole_tree_is_gone(reeve):
     assert "left behind" in reeve.logs(task)
 
 
+@pytest.mark.vm
+def test_groups_of_the_payload_are_gone(reeve):
+    """A payload may nest groups below its own; they end with it."""
+    task = reeve.shell("setsid sleep 302 & echo started; wait")
+    reeve.wait_line(task, "started")
+    row = reeve.row(task)
+    for folder in row["cgroup"]:
+        below = pathlib.Path(folder, "own", "below")
+        below.mkdir(parents=True)
+        for pid in pathlib.Path(folder, "cgroup.procs").read_text().split():
+            if pid != str(row["pid"]):
+                (below / "cgroup.procs").write_text(pid)
+    reeve.run("stop", task)
+    assert reeve.wait(task) == 1
+    wait_until(lambda: not any(os.path.isdir(d) for d in row["cgroup"]), what="the groups' end")
+    assert "sleep 302" not in os.popen("ps -eo args").read()
+
+
+@pytest.mark.vm
 def test_restart_on_failure(reeve, tmp_path):
     count = tmp_path / "count"
     script = (f"n=$(cat '{count}' 2>/dev/null || echo 0); n=$((n+1)); echo $n > '{count}'; "
@@ -121,6 +158,7 @@ def test_stop_signals_then_kills(reeve):
     assert (reeve.status(task), reeve.task(task)["status_reason"]) == ("stopped", "aborted")
 
 
+@pytest.mark.vm
 def test_stop_of_a_deaf_payload(reeve):
     task = reeve.submit("--", sys.executable, "-c",
                         "import signal, time\n"
@@ -131,7 +169,7 @@ def test_stop_of_a_deaf_payload(reeve):
     begin = time.monotonic()
     reeve.run("stop", "--grace", "1s", task)
     assert reeve.wait(task) == 1
-    assert 0.9 < time.monotonic() - begin < 8
+    assert 0.9 < time.monotonic() - begin < 8 * SLOW
     assert reeve.status(task) == "stopped"
 
 
