@@ -580,7 +580,14 @@ void ship_forget(struct run *run)
 int64_t ship_pending_bytes(const struct ship *s)
 {
     int64_t bytes = 0;
-    for (struct run *run = runs_first(s->master->runs); run; run = run->list_next)
-        bytes += (int64_t)(run->ship.read - run->ship.acked);
+    for (struct run *run = runs_first(s->master->runs); run; run = run->list_next) {
+        uint64_t end = run->ship.read;
+        if (run->ship.dirty) {
+            auto_free char *dir = run_dir_of(run);
+            end = spool_end(dir);
+        }
+        if (end > run->ship.acked)
+            bytes += (int64_t)(end - run->ship.acked);
+    }
     return bytes;
 }

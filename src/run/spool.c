@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 const char *spool_name(uint64_t start, char out[SPOOL_NAME_SIZE])
 {
@@ -165,6 +166,21 @@ size_t spool_resync(const void *data, size_t n, uint64_t offset)
             return i;
     }
     return n;
+}
+
+uint64_t spool_end(const char *dir)
+{
+    auto_close dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    auto_free uint64_t *starts = NULL;
+    size_t count;
+    char name[SPOOL_NAME_SIZE];
+    struct stat st;
+    if (dirfd < 0 || spool_list(dirfd, &starts, &count) < 0 || count == 0)
+        return 0;
+    spool_name(starts[count - 1], name);
+    if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return starts[count - 1];
+    return starts[count - 1] + (uint64_t)st.st_size;
 }
 
 /* Two lines: the offset, and the time stamp if there is one. */

@@ -78,6 +78,9 @@ int spool_reader_next(struct spool_reader *r, struct spool_entry *out,
                       struct reeve_error *err);
 void spool_reader_close(struct spool_reader *r);
 
+/* Where the stream ends by the size of its last segment: a record that is being written
+ * counts with what is there of it. 0 without segments. */
+uint64_t spool_end(const char *dir);
 /* The file `acked`: 0 if there is none. */
 uint64_t spool_acked(const char *dir);
 /* Records that everything before offset is at the server and removes the segments that

@@ -161,3 +161,15 @@ def test_sub_agent_killed_ends_as_lost(make_reeve):
     assert reeve.task(task)["status_reason"] == "agent-lost"
     assert not alive(row['pid'])
     assert "before" in reeve.logs(task).splitlines()
+
+
+def test_one_large_log_is_not_held_back(reeve):
+    """A run alone may use all of the way to the server: 60 MB, a line of a megabyte at a time."""
+    task = reeve.shell("i=0; while [ $i -lt 60 ]; do head -c 999999 /dev/zero | tr '\\0' x; echo; "
+                       "i=$((i+1)); done")
+    behind = wait_until(lambda: (n := reeve.json("status")["spool_bytes"]) > 1 << 20 and n,
+                        what="a spool that waits for the server")
+    assert behind <= 70_000_000
+    assert reeve.wait(task, timeout=30) == 0
+    whole = [line for line in reeve.logs(task).splitlines() if line.strip("x") == ""]
+    assert sum(map(len, whole)) == 60 * 999_999

@@ -278,6 +278,8 @@ static void test_segments(void **state)
     assert_int_equal(count_segments(*state), 5);
     assert_int_equal(count_lines(*state, 0, 0), 4000);
     uint64_t middle = spool_writer_end(w);
+    assert_int_equal(spool_end(*state), middle);
+    assert_int_equal(spool_end("/nonexistent"), 0);
     spool_writer_close(w);
     w = writer(*state, &raw);
     assert_int_equal(raw, 3999);
