@@ -34,7 +34,7 @@ int main(int argc, char **argv)
         options_free(&options);
         return parsed == OPTIONS_BAD ? 2 : 0;
     }
-    umask(0077);
+    options.umask = (int)umask(0077);
     signal(SIGPIPE, SIG_IGN);
     srandom((unsigned)time(NULL) ^ (unsigned)getpid());
     /* Credentials are in memory: no core, no ptrace by others of the same user. */

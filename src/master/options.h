@@ -16,6 +16,7 @@ struct options {
     double polling_interval; /* seconds; 0: the configuration's */
     int log_level;           /* -1: the configuration's */
     int ready_fd;            /* -1: none */
+    int umask;               /* as it was when reeved started: for the payloads */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_BAD };

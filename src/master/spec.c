@@ -242,6 +242,7 @@ int spec_open(struct run *run, struct reeve_error *err)
     json_set(spec, "env", payload_env(run, json_get(spec, "env")));
     json_set(spec, "unset", payload_unset());
     json_set_str(spec, "sdk_config", sdk);
+    json_set_int(spec, "umask", m->options->umask);
     json_set_str(spec, "python",
                  config_str(m->config, "agent.python_binary", "python3"));
     add_git(spec, m->config);

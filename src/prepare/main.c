@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -154,13 +155,15 @@ static void reset_signals(void)
 }
 
 /* Returns only when the program can't be executed. */
-static int execute(const struct words *argv, const struct words *env, const char *cwd,
-                   struct reeve_error *err)
+static int execute(const struct spec *spec, const struct words *argv,
+                   const struct words *env, const char *cwd, struct reeve_error *err)
 {
     if (chdir(cwd) < 0)
         return reeve_error_set(err, errno, "enter %s", cwd);
     payload_env_set((struct words *)env, "PWD", cwd);
     reset_signals();
+    if (spec->umask >= 0)
+        umask((mode_t)spec->umask & 0777);
     execve(argv->v[0], argv->v, env->v);
     if (errno == ENOEXEC) {
         /* A script without a first line that names its interpreter: as a shell would.
@@ -210,7 +213,7 @@ static int prepare(struct report *r, struct reeve_error *err)
         result = make_command(&spec, &w, r, &env, &argv, err);
     if (result == 0) {
         tell_start(&spec, &w, &argv, r);
-        result = execute(&argv, &env, w.cwd, err);
+        result = execute(&spec, &argv, &env, w.cwd, err);
     }
     workspace_free(&w);
     spec_free(&spec);

@@ -90,6 +90,7 @@ static void borrow(struct spec *s)
     s->git_user = json_str(git, "user", "");
     s->git_pass = json_str(git, "pass", "");
     s->git_host = json_str(git, "host", "");
+    s->umask = (int)json_int(s->json, "umask", -1);
     s->python = json_str(s->json, "python", "");
     if (!s->python[0])
         s->python = "python3";

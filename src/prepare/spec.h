@@ -24,6 +24,7 @@ struct spec {
     const char *sdk_config;                          /* NULL: none */
     const char *git_user, *git_pass, *git_host;      /* "": none */
     const char *python;
+    int umask; /* of the task's program; -1: as inherited */
 };
 
 /* Reads all of fd. What is invalid is an error; *out is then empty. */
