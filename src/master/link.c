@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "loop/unix.h"
 #include "master/master.h"
@@ -321,6 +322,9 @@ void link_destroy(struct link *l)
     for (struct run *run = runs_first(l->master->runs); run; run = run->list_next)
         link_forget(run);
     close(l->fd);
+    /* Sub-agents that live on wait until it appears anew. */
+    auto_free char *path = path_join_dup(l->master->run_root, "agent.sock");
+    unlink(path);
     free(l);
 }
 
