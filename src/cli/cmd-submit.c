@@ -130,9 +130,11 @@ const struct command cmd_submit = {
     .name = "submit",
     .summary = "create a task and put it into a queue",
     .usage = "[OPTION]... SCRIPT [ARG]... | [OPTION]... -- PROGRAM [ARG]...",
-    .about = "Prints the task's id alone. A lone script travels whole in the task; "
-             "with --repo, "
-             "SCRIPT is\na path in the repository. After -- stands a command line.",
+    .about =
+        "Prints the task's id alone. A lone script travels whole in the task; "
+        "with --repo, "
+        "SCRIPT is\na path in the repository. After -- stands a command line, which "
+        "runs in the\ncheckout if there is a --repo.",
     .specs = submit_specs,
     .in_order = true,
     .words_min = 1,

@@ -81,6 +81,17 @@ static char *binary_dup(const char *path, const char *text)
     return dot && strcmp(dot, ".sh") == 0 ? xstrdup("sh") : NULL;
 }
 
+/* A file name before arguments: quotes keep its blanks, and say of a name without a dot
+ * that it is one. */
+static char *first_word_dup(const char *name)
+{
+    char *word = word_quote_dup(name);
+    if (word[0] == '\'' || strchr(name, '.'))
+        return word;
+    free(word);
+    return xasprintf("'%s'", name);
+}
+
 static int read_text(const char *path, struct buf *text, struct reeve_error *err)
 {
     if (file_read(path, text, SCRIPT_BYTES_MAX, err) < 0)
@@ -123,15 +134,26 @@ static int set_lone_script(cJSON *script, const struct words *words,
             "%s: neither a name in .py or .sh nor a first line #!... says "
             "what runs it",
             path);
-    /* A file name with blanks stays one word where arguments follow. */
     auto_free char *name =
-        words->n > 1 ? word_quote_dup(base_name(path)) : xstrdup(base_name(path));
+        words->n > 1 ? first_word_dup(base_name(path)) : xstrdup(base_name(path));
     set_source(script, &text);
     json_set_str(script, "binary", binary);
     json_set_str(script, "repository", "");
     json_set_str(script, "working_dir", ".");
     set_entry(script, name, words->v + 1, words->n - 1);
     return 0;
+}
+
+/* The script in the repository, or the command that runs in its checkout. */
+static void set_repository_entry(cJSON *script, const struct words *words, bool command)
+{
+    auto_free char *binary =
+        command ? xstrdup(words->v[0]) : binary_dup(words->v[0], NULL);
+    auto_free char *name = command        ? xstrdup("")
+                           : words->n > 1 ? word_quote_dup(words->v[0])
+                                          : xstrdup(words->v[0]);
+    json_set_str(script, "binary", binary ? binary : "python3");
+    set_entry(script, name, words->v + 1, words->n - 1);
 }
 
 static int set_repository(cJSON *script, const struct args *args,
@@ -141,9 +163,6 @@ static int set_repository(cJSON *script, const struct args *args,
         {"branch", "branch"}, {"tag", "tag"}, {"commit", "version_num"}};
     const char *diff = args_value(args, "diff", NULL);
     auto_buf text = BUF_INIT;
-    auto_free char *binary = binary_dup(words->v[0], NULL);
-    auto_free char *name =
-        words->n > 1 ? word_quote_dup(words->v[0]) : xstrdup(words->v[0]);
     if (diff && read_text(diff, &text, err) < 0)
         return -1;
     json_set_str(script, "repository", args_value(args, "repo", ""));
@@ -151,9 +170,8 @@ static int set_repository(cJSON *script, const struct args *args,
         if (args_value(args, names[i][0], NULL))
             json_set_str(script, names[i][1], args_value(args, names[i][0], NULL));
     json_set_str(script, "working_dir", args_value(args, "working-dir", "."));
-    json_set_str(script, "binary", binary ? binary : "python3");
     json_set_str(script, "diff", buf_str(&text));
-    set_entry(script, name, words->v + 1, words->n - 1);
+    set_repository_entry(script, words, args_after_dashes(args));
     return 0;
 }
 
@@ -179,8 +197,6 @@ static int set_script(cJSON *task, const struct args *args, struct reeve_error *
             return reeve_error_set(err, 0, "--%s needs --repo", of_repo[i]);
     if (!*words->v[0])
         return reeve_error_set(err, 0, "an empty word names nothing to run");
-    if (repo && command)
-        return reeve_error_set(err, 0, "with --repo, name a script in the repository");
     if (repo)
         return set_repository(script, args, words, err);
     if (!command)

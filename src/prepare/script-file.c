@@ -23,13 +23,14 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* "train.py --lr 1": the file is the first word. "my script.py": a name with a blank.
- * The words are the caller's either way; n is 1 for a name alone. */
+/* "train.py --lr 1", "'watch' all": the file is the first word. "my script.py": a name
+ * with a blank. The words are the caller's either way; n is 1 for a name alone. */
 static void split_entry(const char *entry_point, struct words *out)
 {
     struct words words = WORDS_INIT;
-    if (words_split(entry_point, &words, NULL) == 0 && words.n > 0 &&
-        strchr(base_name(words.v[0]), '.')) {
+    bool quoted = entry_point[0] == '\'' || entry_point[0] == '"';
+    if (words_split(entry_point, &words, NULL) == 0 && words.n > 0 && words.v[0][0] &&
+        (quoted || strchr(base_name(words.v[0]), '.'))) {
         *out = words;
         return;
     }
@@ -60,8 +61,11 @@ char *script_file_entry_dup(const char *entry_point)
     split_entry(entry_point, &words);
     if (words.n == 1)
         return xstrdup(base_name(words.v[0]));
-    memmove(words.v[0], base_name(words.v[0]), strlen(base_name(words.v[0])) + 1);
-    return words_join_dup(words.v, words.n);
+    const char *name = base_name(words.v[0]);
+    auto_free char *quoted = word_quote_dup(name);
+    auto_free char *more = words_join_dup(words.v + 1, words.n - 1);
+    const char *mark = strchr(name, '.') || quoted[0] == '\'' ? "" : "'";
+    return xasprintf("%s%s%s %s", mark, quoted, mark, more);
 }
 
 int script_file_write(const struct script_place *place, const char *text,

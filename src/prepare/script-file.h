@@ -14,8 +14,8 @@ struct script_place {
 };
 
 /* The file's name for an entry point: its own name, without folders; the first word of
- * it, if arguments follow; "untitled.py" or "untitled.sh" for none, "-m" and "-c". To
- * be freed by the caller. */
+ * it, if arguments follow and that is quoted or has a dot; "untitled.py" or
+ * "untitled.sh" for none, "-m" and "-c". To be freed by the caller. */
 char *script_file_name_dup(const char *entry_point, const char *module_file);
 /* The entry point as it is for the written file: folders dropped, arguments kept. To be
  * freed by the caller. */

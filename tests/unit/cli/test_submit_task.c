@@ -86,6 +86,10 @@ static void test_lone_script(void **state)
     check(blank, "script", "entry_point", "two words.py");
     auto_json *quoted = accept("'two words.py' x");
     check(quoted, "script", "entry_point", "'two words.py' x");
+    write_file("watch", "#!/usr/bin/perl\nprint 1;\n");
+    auto_json *plain = accept("watch all");
+    check(plain, "script", "entry_point", "'watch' all");
+    check(plain, "script", "binary", "perl");
 }
 
 static void test_binary(void **state)
@@ -144,6 +148,11 @@ static void test_repository(void **state)
     check(task, "script", "diff", "diff --git a/x b/x\n");
     check(task, "script", "working_dir", "sub");
     check(task, "script", "entry_point", "jobs/run.py --n 3");
+    auto_json *command = accept("--repo file:///r --branch b -- node job.js 'a b'");
+    check(command, "script", "repository", "file:///r");
+    check(command, "script", "branch", "b");
+    check(command, "script", "binary", "node");
+    check(command, "script", "entry_point", "job.js 'a b'");
     check(task, "script", "binary", "python3");
     check(task, "", "name", "run.py");
     assert_null(json_get(json_get(task, "script"), "tag"));
@@ -202,7 +211,6 @@ static void test_refused(void **state)
     refuse("--name ab -- sleep", "--name: three characters");
     refuse("--project ab -- sleep", "--project: three characters");
     refuse("--branch b -- sleep", "--branch needs --repo");
-    refuse("--repo u -- sleep", "with --repo, name a script");
     refuse("''", "an empty word");
     refuse("--name '\xff\xff\xff' -- sleep", "--name: not UTF-8");
     assert_int_equal(file_replace("bin.py", "a\0b", 3, 0600, false, NULL), 0);
