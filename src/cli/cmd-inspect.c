@@ -90,7 +90,7 @@ const struct command cmd_inspect = {
     .usage = "TASK [--json]",
     .about = "TASK is an id, six or more of its first digits, or a unique name. A run "
              "that is "
-             "gone is\nshown from the server, without the master's part.",
+             "gone is\nshown from the master's history and the server.",
     .specs = specs,
     .words_min = 1,
     .words_max = 1,

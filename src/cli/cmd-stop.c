@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/find.h"
+#include "cli/runs.h"
 
 #include "base/alloc.h"
 #include "base/json.h"
@@ -13,6 +14,24 @@ static const struct arg_spec specs[] = {
     ARGS_SERVER,
     ARGS_LAST,
 };
+
+/* tasks.stop would give a task that has ended another reason for that. */
+static int stop_by_server(struct session *s, const char *id, struct reeve_error *err)
+{
+    auto_json *task = NULL;
+    int code = get_task(s, id, &task, err);
+    if (code != CLI_DONE)
+        return code;
+    const char *status = json_str(task, "status", "");
+    if (status_is_final(status)) {
+        reeve_error_set(err, 0, "the task has ended already: it is %s", status);
+        return CLI_FAILED;
+    }
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "task", id);
+    json_set_str(body, "status_reason", "reeve stop");
+    return session_call(s, "tasks.stop", body, NULL, err);
+}
 
 /* The master stops its own run at once; any other task is stopped through the server,
  * whose agents see it when they next ask. */
@@ -29,12 +48,8 @@ static int stop_one(struct session *s, const char *word, int64_t grace_ms)
     if (grace_ms >= 0)
         json_set_int(request, "grace_ms", grace_ms);
     code = control_call(s->target.run_dir, request, NULL, &err);
-    if (code == CLI_UNREACHABLE || code == CLI_NOT_FOUND) {
-        cJSON *body = cJSON_CreateObject();
-        json_set_str(body, "task", id);
-        json_set_str(body, "status_reason", "reeve stop");
-        code = session_call(s, "tasks.stop", body, NULL, &err);
-    }
+    if (code == CLI_UNREACHABLE || code == CLI_NOT_FOUND)
+        code = stop_by_server(s, id, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "stop %s: %s", id, err.text);
     printf("%s\n", id);

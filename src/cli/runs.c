@@ -10,8 +10,8 @@
 #include <string.h>
 
 static const char *const fields[] = {
-    "id",      "name",           "project",         "status",  "status_reason",
-    "started", "status_message", "execution.queue", "runtime", "last_worker",
+    "id",      "name",      "project",         "status",  "status_reason",
+    "started", "completed", "execution.queue", "runtime", "last_worker",
 };
 
 cJSON *run_row_fields(void)
@@ -35,11 +35,11 @@ static void copy_text(cJSON *row, const char *name, const cJSON *task, const cha
 }
 
 /* ClearML's form of a time in the one that reeve prints. */
-static void copy_time(cJSON *row, const char *name, const cJSON *task)
+static void copy_time(cJSON *row, const char *name, const cJSON *task, const char *from)
 {
     char text[CLOCK_ISO_SIZE];
     int64_t ms;
-    bool known = clock_iso_parse(json_str(task, name, ""), &ms) == 0;
+    bool known = clock_iso_parse(json_str(task, from, ""), &ms) == 0;
     json_set_str(row, name, known ? clock_iso(ms, text) : NULL);
 }
 
@@ -54,6 +54,7 @@ cJSON *run_row_from_task(const cJSON *task)
     copy_text(row, "id", task, "id");
     copy_text(row, "name", task, "name");
     copy_text(row, "project", task, "project");
+    json_set_str(row, "project_name", NULL);
     json_set_str(row, "queue", json_str(json_get(task, "execution"), "queue", NULL));
     json_set_str(row, "queue_name", NULL);
     copy_text(row, "status", task, "status");
@@ -63,7 +64,8 @@ cJSON *run_row_from_task(const cJSON *task)
     copy_text(row, "worker", task, "last_worker");
     for (size_t i = 0; i < ARRAY_SIZE(unknown); i++)
         json_set(row, unknown[i], cJSON_CreateNull());
-    copy_time(row, "started", task);
+    copy_time(row, "started", task, "started");
+    copy_time(row, "finished", task, "completed");
     json_set(row, "exit", cJSON_CreateNull());
     json_set_str(row, "reason", status_is_final(status) && *reason ? reason : NULL);
     return row;

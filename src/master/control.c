@@ -142,6 +142,7 @@ cJSON *control_run_row(const struct run *run)
     json_set_str(row, "launcher", "process");
     row_usage(row, run);
     set_time(row, "started", run->started_ms);
+    set_time(row, "finished", run->phase == PHASE_GONE ? clock_wall_ms() : 0);
     row_exit(row, run);
     return row;
 }
@@ -236,11 +237,29 @@ static cJSON *trail_to_json(const struct run *run)
     return list;
 }
 
+/* What the history has of the task's last run here. */
+static cJSON *inspect_ended(struct master *m, const char *task)
+{
+    auto_json *rows = cJSON_CreateArray();
+    history_read(m, rows);
+    for (int i = cJSON_GetArraySize(rows) - 1; i >= 0; i--) {
+        if (strcmp(json_str(cJSON_GetArrayItem(rows, i), "id", ""), task) != 0)
+            continue;
+        cJSON *row = cJSON_DetachItemFromArray(rows, i);
+        json_set(row, "spec", cJSON_CreateNull());
+        json_set(row, "limits", cJSON_CreateNull());
+        json_set(row, "events", cJSON_CreateArray());
+        return answer_ok(row);
+    }
+    return answer_error(4, "no run of this task on this host");
+}
+
 static cJSON *cmd_inspect(struct master *m, const cJSON *request)
 {
-    struct run *run = runs_find(m->runs, json_str(request, "task", ""));
+    const char *task = json_str(request, "task", "");
+    struct run *run = runs_find(m->runs, task);
     if (!run)
-        return answer_error(4, "no run of this task on this host");
+        return inspect_ended(m, task);
     report_sample(run);
     cJSON *row = control_run_row(run);
     auto_free char *path = run_file_dup(m->state_root, run->id, "spec.json");

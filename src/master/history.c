@@ -31,7 +31,6 @@ static char *history_path_dup(const struct master *m)
 void history_add(const struct run *run)
 {
     auto_json *row = control_run_row(run);
-    json_set_int(row, "finished_ms", clock_wall_ms());
     auto_free char *text = json_format(row);
     auto_free char *line = xasprintf("%s\n", text);
     auto_free char *path = history_path_dup(run->master);
@@ -53,7 +52,9 @@ static void each_row(const struct buf *text, void (*fn)(cJSON *row, void *arg),
         const char *newline = memchr(p, '\n', (size_t)(end - p));
         size_t n = newline ? (size_t)(newline - p) : (size_t)(end - p);
         cJSON *row = json_parse(p, n, NULL);
-        if (row && json_int(row, "finished_ms", 0) >= oldest)
+        int64_t finished;
+        if (row && clock_iso_parse(json_str(row, "finished", ""), &finished) == 0 &&
+            finished >= oldest)
             fn(row, arg);
         else
             cJSON_Delete(row);

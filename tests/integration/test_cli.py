@@ -162,3 +162,86 @@ def test_no_key_in_any_command_line(reeve):
         for name in ("cmdline", "environ"):
             with open(f"/proc/{pid}/{name}", "rb") as f:
                 assert secret not in f.read()
+
+
+def test_command_runs_in_a_checkout(reeve, tmp_path):
+    repo = tmp_path / "repo"
+    git = ["git", "-C", repo, "-c", "user.name=t", "-c", "user.email=t@t"]
+    subprocess.run(["git", "init", "-q", "-b", "main", repo], check=True)
+    (repo / "data.txt").write_text("from the repository\n")
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-qm", "one"], check=True)
+    task = reeve.submit("--repo", f"file://{repo}", "--branch", "main", "--", "sh", "-c",
+                        "cat data.txt; echo $1", "name", "a  b")
+    assert reeve.wait(task) == 0
+    assert {"from the repository", "a b"} <= set(reeve.logs(task).splitlines())
+
+
+def test_script_without_suffix_gets_its_arguments(reeve, tmp_path):
+    script = tmp_path / "watch"
+    script.write_text("#!/usr/bin/env python3\nimport sys\nprint('got', sys.argv)\n")
+    task = reeve.submit(str(script), "a b", "--all")
+    assert reeve.wait(task) == 0
+    assert "got ['watch', 'a b', '--all']" in reeve.logs(task).splitlines()
+
+
+def test_stop_leaves_what_has_ended_alone(reeve):
+    task = reeve.shell("true")
+    assert reeve.wait(task) == 0
+    wait_until(lambda: reeve.row(task) is None, what="the run's end")
+    before = reeve.task(task)
+    stopped = reeve.run("stop", task, check=False)
+    assert (stopped.returncode, stopped.stdout) == (1, "")
+    assert "completed" in stopped.stderr and stopped.stderr.count("\n") == 1
+    after = reeve.task(task)
+    for field in ("status", "status_reason", "status_message"):
+        assert after[field] == before[field]
+
+
+def test_inspect_tells_how_a_run_ended(reeve):
+    task = reeve.shell("exit 3")
+    assert reeve.wait(task) == 1
+    wait_until(lambda: reeve.row(task) is None, what="the run's end")
+    shown = reeve.json("inspect", task)
+    assert shown["exit"] == {"code": 3, "signal": None} and shown["reason"] == "exit:3"
+    assert shown["phase"] == "gone" and shown["attempt"] == 1
+    assert shown["started"] < shown["finished"]
+    assert shown["spec"] is None and shown["task"]["status"] == "failed"
+    row = next(r for r in reeve.ps("--all") if r["id"] == task)
+    live = reeve.shell("sleep 60")
+    assert set(reeve.wait_phase(live, "running")) == set(row)
+    reeve.run("stop", live)
+    reeve.wait(live)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027])
+def test_payload_has_the_umask_of_who_started_reeve(make_reeve, mask):
+    before = os.umask(mask)
+    try:
+        reeve = make_reeve()
+    finally:
+        os.umask(before)
+    task = reeve.shell("echo mask $(umask)")
+    assert reeve.wait(task) == 0
+    assert f"mask {mask:04o}" in reeve.logs(task).splitlines()
+
+
+def test_no_socket_is_left(reeve):
+    assert (reeve.data / "run/agent.sock").exists()
+    data = reeve.data
+    assert reeve.stop() == 0
+    assert [p for p in data.rglob("*") if p.is_socket() or p.is_fifo()] == []
+    reeve.start()
+
+
+def test_a_queue_that_is_gone_holds_up_no_other(make_reeve):
+    """Neither the first of the queues, nor one that is made again by the same name."""
+    reeve = make_reeve("--queue", "first", "--queue", "second", "--polling-interval", "1")
+    reeve.run("queue", "delete", "first")
+    assert reeve.wait(reeve.submit("--queue", "second", "--", "true")) == 0
+    reeve.run("queue", "create", "first")
+    assert reeve.wait(reeve.submit("--queue", "first", "--", "true")) == 0
+    assert reeve.wait(reeve.submit("--queue", "second", "--", "true")) == 0
+    served = {q["name"]: q["id"] for q in reeve.json("status")["queues"]}
+    listed = {q["name"]: q["id"] for q in reeve.json("queue", "list")}
+    assert served["first"] == listed["first"]
