@@ -37,6 +37,7 @@ struct client {
     struct control *control;
     int fd;
     ev_io watch;
+    bool ended; /* it sends nothing more */
     struct buf in, out;
     struct client *next;
 };
@@ -354,7 +355,7 @@ static void client_destroy(struct client *c)
 static void client_watch(struct client *c)
 {
     struct ev_loop *loop = c->control->master->loop;
-    int want = EV_READ | (c->out.len ? EV_WRITE : 0);
+    int want = (c->ended ? 0 : EV_READ) | (c->out.len ? EV_WRITE : 0);
     if ((c->watch.events & (EV_READ | EV_WRITE)) == want && ev_is_active(&c->watch))
         return;
     ev_io_stop(loop, &c->watch);
@@ -369,8 +370,10 @@ static int client_read(struct client *c)
     ssize_t n = recv(c->fd, to, 4096, MSG_DONTWAIT);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -1;
-    if (n == 0)
-        return c->out.len ? 0 : -1;
+    if (n == 0) {
+        c->ended = true;
+        return 0;
+    }
     c->in.len += (size_t)n;
     char *newline;
     while ((newline = memchr(c->in.data, '\n', c->in.len))) {
@@ -403,7 +406,7 @@ static void client_cb(struct ev_loop *loop, ev_io *w, int revents)
         rc = client_read(c);
     if (rc == 0 && c->out.len)
         rc = client_write(c);
-    if (rc < 0)
+    if (rc < 0 || (c->ended && !c->out.len))
         client_destroy(c);
     else
         client_watch(c);
