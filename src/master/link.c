@@ -17,6 +17,7 @@
 #include "master/ship.h"
 #include "run/message.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,7 @@
  * eat the descriptors of the runs. */
 #define STRANGERS_MAX 256
 #define HELLO_SECONDS 5.0
+#define ACCEPT_PAUSE_S 0.5
 
 struct outgoing {
     int fd;
@@ -49,6 +51,7 @@ struct link {
     struct master *master;
     int fd;
     ev_io accept_watch;
+    ev_timer accept_pause;
     struct peer *strangers;
     unsigned stranger_count;
     struct message in, out; /* 64 KiB each: one of each for all */
@@ -272,10 +275,23 @@ static void peer_hello_cb(struct ev_loop *loop, ev_timer *w, int revents)
     peer_destroy(w->data);
 }
 
+static void accept_again_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct link *l = w->data;
+    ev_io_start(loop, &l->accept_watch);
+}
+
 static void link_accept_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
     struct link *l = w->data;
     int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+        /* It stays readable, so asking on would be all that the loop does. */
+        log_warn("agent.sock: %s", strerror(errno));
+        ev_io_stop(loop, w);
+        ev_timer_set(&l->accept_pause, ACCEPT_PAUSE_S, 0.0);
+        ev_timer_start(loop, &l->accept_pause);
+    }
     if (fd < 0)
         return;
     if (l->stranger_count >= STRANGERS_MAX) {
@@ -308,6 +324,8 @@ struct link *link_create(struct master *m, struct reeve_error *err)
     }
     ev_io_init(&l->accept_watch, link_accept_cb, l->fd, EV_READ);
     l->accept_watch.data = l;
+    ev_init(&l->accept_pause, accept_again_cb);
+    l->accept_pause.data = l;
     ev_io_start(m->loop, &l->accept_watch);
     return l;
 }
@@ -317,6 +335,7 @@ void link_destroy(struct link *l)
     if (!l)
         return;
     ev_io_stop(l->master->loop, &l->accept_watch);
+    ev_timer_stop(l->master->loop, &l->accept_pause);
     while (l->strangers)
         peer_destroy(l->strangers);
     for (struct run *run = runs_first(l->master->runs); run; run = run->list_next)
