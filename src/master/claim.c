@@ -214,6 +214,7 @@ void claim_write_spec(struct claim *c)
         run = run_create(m, c->task);
         run->queue = xstrdup(c->queue);
         run->queue_name = xstrdup(c->queue_name);
+        snprintf(run->claim, sizeof run->claim, "%s", c->intent);
         c->run_made = true;
         /* What a run of the same task left here, if it could not be removed, is not to
          * be taken for this one's. */
@@ -298,7 +299,7 @@ static void on_started(void *arg, const struct api_reply *r)
 /* The words by which a later master knows the task for ours: see claim-settle.c. */
 static char *claim_message_dup(const struct claim *c)
 {
-    return xasprintf("pulled by reeve worker %s [%s]", c->master->worker, c->intent);
+    return xasprintf(RUN_CLAIM_WORDS "%s [%s]", c->master->worker, c->intent);
 }
 
 static void send_started(struct claim *c)

@@ -55,6 +55,7 @@ static cJSON *state_to_json(const struct run *run)
     json_set_int(json, "restarts", run->restarts);
     json_set_int(json, "failures", run->failures);
     json_set_int(json, "claimed_ms", run->claimed_ms);
+    json_set_str(json, "claim", run->claim);
     json_set_int(json, "started_ms", run->started_ms);
     json_set_int(json, "started_boot_ms", run->started_boot_ms);
     json_set_int(json, "due_ms", run->due_ms);
@@ -130,6 +131,7 @@ static void state_from_json(struct run *run, const cJSON *json)
     run->restarts = (uint32_t)json_int(json, "restarts", 0);
     run->failures = (uint32_t)json_int(json, "failures", 0);
     run->claimed_ms = json_int(json, "claimed_ms", 0);
+    snprintf(run->claim, sizeof run->claim, "%s", json_str(json, "claim", ""));
     run->started_ms = json_int(json, "started_ms", 0);
     run->started_boot_ms = json_int(json, "started_boot_ms", 0);
     run->due_ms = json_int(json, "due_ms", 0);

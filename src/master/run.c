@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "master/link.h"
 #include "master/master.h"
@@ -219,6 +220,17 @@ const char *run_worker(const struct run *run, char out[256])
 bool run_is_live(const struct run *run)
 {
     return run->phase >= PHASE_STARTING && run->phase <= PHASE_STOPPING;
+}
+
+/* The words that reeve (claim.c) and clearml-agent (worker.py) leave with a claim. */
+bool run_taken_over(const struct run *run, const cJSON *task)
+{
+    const char *message = json_str(task, "status_message", "");
+    if (!run->claim[0] || strcmp(json_str(task, "status", ""), "in_progress") != 0)
+        return false;
+    bool reeve = strncmp(message, RUN_CLAIM_WORDS, strlen(RUN_CLAIM_WORDS)) == 0;
+    return (reeve && !strstr(message, run->claim)) ||
+           strcmp(message, "launch by agent") == 0;
 }
 
 const char *run_final_call(const struct run *run)

@@ -28,6 +28,8 @@ struct api_call;
 #define TASK_ID_SIZE 65
 #define GROUP_PATH_SIZE 96
 #define RUN_TRAIL 32
+/* How the status_message of a task begins that a reeve has claimed. */
+#define RUN_CLAIM_WORDS "pulled by reeve worker "
 
 /* Why a run is being stopped, and so what the server is told at its end. */
 enum stop_cause {
@@ -54,7 +56,9 @@ struct run {
     int64_t started_ms;      /* wall clock: start of the attempt; 0: none */
     int64_t started_boot_ms; /* the same on the other clock */
     int64_t due_ms;          /* wall clock: next attempt, in BACKOFF */
-    char boot[96];           /* identity of the boot the attempt runs on */
+    char claim[33]; /* its intent's id, as in the task's status_message; "": unknown */
+    bool adopted;   /* from an earlier master, and not looked up since */
+    char boot[96];  /* identity of the boot the attempt runs on */
 
     pid_t agent_pid;
     uint64_t agent_start;
@@ -148,6 +152,9 @@ const char *run_group(const struct run *run, const char *leaf,
 const char *run_worker(const struct run *run, char out[256]);
 /* True from the start of an attempt to its end. */
 bool run_is_live(const struct run *run);
+/* True if the task's document (status, status_message) says that somebody else has
+ * claimed it since: what this run does is of no account there any more. */
+bool run_taken_over(const struct run *run, const cJSON *task);
 /* What the server is told, or NULL for nothing: "tasks.completed", ... */
 const char *run_final_call(const struct run *run);
 

@@ -80,7 +80,9 @@ static void judge_status(struct run *run, const cJSON *task)
     char text[256];
     if (strcmp(status, "created") != 0)
         run->odd_reads = 0;
-    if (strcmp(status, "in_progress") == 0) {
+    if (run_taken_over(run, task)) {
+        run_stop(run, STOP_STATUS, -1, "another agent has claimed the task since");
+    } else if (strcmp(status, "in_progress") == 0) {
         if (strstr(message, "stopping") && !callback_pending(run, task))
             run_stop(run, STOP_SERVER, -1, "stopped on the server (tasks.stop)");
     } else if (strcmp(status, "created") == 0) {

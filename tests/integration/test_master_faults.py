@@ -350,6 +350,24 @@ def test_host_restart_fails_what_ran(rig):
     assert rig.document(task)["status_reason"] == "host-reboot"
 
 
+@pytest.mark.parametrize("live", [True, False], ids=["alive", "ended"])
+def test_claimed_by_another_since(rig, live):
+    """The master was away for so long that the task is at work elsewhere: its status is theirs."""
+    go = rig.folder / "go"
+    task, row = killed_while_running(rig, f"echo line 1; until [ -e {go} ]; do sleep 0.1; done")
+    if not live:
+        go.write_text("")
+        wait_until(lambda: not alive(row["pid"]), what="the payload's end")
+    rig.server.call("tasks.failed", {"task": task, "force": True, "status_reason": "watchdog"})
+    rig.server.call("tasks.reset", {"task": task, "force": True})
+    words = "pulled by reeve worker elsewhere [0123456789abcdef0123456789abcdef]"
+    rig.server.call("tasks.started", {"task": task, "status_message": words})
+    rig.master.start()
+    wait_until(lambda: rig.master.row(task) is None, what="the end of the run here")
+    assert not alive(row["pid"])
+    assert (rig.status(task), rig.document(task)["status_message"]) == ("in_progress", words)
+
+
 @pytest.mark.parametrize("at", ["events.add_batch", "tasks.failed", "workers.unregister"])
 def test_restarts_are_counted_over_kills(rig, at):
     """on-failure:3 is four attempts, however often the master dies."""

@@ -290,11 +290,14 @@ static void test_segments(void **state)
 
     assert_int_equal(spool_acked(*state), 0);
     assert_int_equal(spool_ack(*state, middle, NULL), 0);
+    assert_int_equal(spool_acked_ms(*state), 0);
     assert_int_equal(spool_acked(*state), middle);
     assert_int_equal(count_segments(*state), 2);
     assert_int_equal(count_lines(*state, middle, 4000), 1000);
     uint64_t end = spool_writer_end(w);
-    assert_int_equal(spool_ack(*state, end, NULL), 0);
+    assert_int_equal(spool_ack_ms(*state, end, 1700000000123, NULL), 0);
+    assert_int_equal(spool_acked(*state), end);
+    assert_int_equal(spool_acked_ms(*state), 1700000000123);
     assert_int_equal(count_segments(*state), 1);
     assert_int_equal(count_lines(*state, end, 5000), 0);
     spool_writer_close(w);
