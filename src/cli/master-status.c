@@ -74,7 +74,6 @@ int print_master_status(const struct args *args, const char *command)
 {
     struct reeve_error err = {0};
     auto_json *data = NULL;
-    auto_free char *run_dir = NULL;
     auto_session s = {0};
     /* The target, for a master whose folder is known only from the server's. */
     int code = session_open_any(args, &s, &err);

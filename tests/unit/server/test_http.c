@@ -282,6 +282,7 @@ static void test_stop_answers_who_waits(void **state)
     auto_close fd = api(w);
     auto_close silent = api(w);
     auto_close half = api(w);
+    assert_true(silent >= 0);
     fixture_send(fd, request);
     fixture_send(
         half, "POST /debug.ping HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab");
