@@ -38,6 +38,18 @@ void api_close(struct api *api)
     free(api);
 }
 
+int api_setup(void **state)
+{
+    *state = api_open();
+    return 0;
+}
+
+int api_teardown(void **state)
+{
+    api_close(*state);
+    return 0;
+}
+
 static int api_run(struct api *api, const char *endpoint)
 {
     struct call *call = &api->call;

@@ -20,6 +20,9 @@ struct api {
 
 struct api *api_open(void);
 void api_close(struct api *api);
+/* For cmocka: one in *state. */
+int api_setup(void **state);
+int api_teardown(void **state);
 /* Calls "tasks.create" with JSON text (single quotes stand for double ones), checks it
  * against the endpoint's fields and runs it. 0, or the error's subcode. */
 int api_call(struct api *api, const char *endpoint, const char *fmt, ...)

@@ -41,6 +41,22 @@ static inline void driver_close(struct driver *d)
     store_connection_close(d->db);
 }
 
+/* For cmocka: one in *state. */
+static inline int driver_setup(void **state)
+{
+    struct driver *d = xmalloc(sizeof *d);
+    driver_open(d);
+    *state = d;
+    return 0;
+}
+
+static inline int driver_teardown(void **state)
+{
+    driver_close(*state);
+    free(*state);
+    return 0;
+}
+
 static inline const struct endpoint *driver_find(const char *name, int version)
 {
     const struct endpoint *const tables[] = {events_endpoints, workers_endpoints,

@@ -101,25 +101,13 @@ static void test_set_expects(void **state)
     assert_int_equal(doc_set(api->db, &task_type, "nobody", fields, NULL), 0);
 }
 
-static int setup(void **state)
-{
-    *state = api_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    api_close(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_load_statements),
         cmocka_unit_test(test_find),
-        cmocka_unit_test_setup_teardown(test_set, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_set_expects, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_set, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_set_expects, api_setup, api_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

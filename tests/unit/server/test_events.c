@@ -4,21 +4,6 @@
 #include "service-driver.h"
 #include "server/services.h"
 
-static int setup(void **state)
-{
-    struct driver *d = xmalloc(sizeof *d);
-    driver_open(d);
-    *state = d;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    driver_close(*state);
-    free(*state);
-    return 0;
-}
-
 static cJSON *item(const cJSON *array, int i)
 {
     cJSON *found = cJSON_GetArrayItem(array, i);
@@ -508,7 +493,7 @@ static void test_delete_for_task(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, driver_setup, driver_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_batch_counts_and_names_errors),
         TEST(test_nothing_added_is_an_error),

@@ -239,19 +239,7 @@ static void test_older_calls(void **state)
         api_call(api, "v2.9/models.update_for_task", "{'task': '%s'}", task), 11);
 }
 
-static int setup(void **state)
-{
-    *state = api_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    api_close(*state);
-    return 0;
-}
-
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, api_setup, api_teardown)
 
 int main(void)
 {

@@ -476,19 +476,7 @@ static void test_hostile(void **state)
     assert_found(api, buf_str(&many), "");
 }
 
-static int setup(void **state)
-{
-    *state = api_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    api_close(*state);
-    return 0;
-}
-
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, api_setup, api_teardown)
 
 int main(void)
 {

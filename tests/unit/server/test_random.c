@@ -225,22 +225,10 @@ static void test_random_calls(void **state)
     assert_true(answered > CALLS / 10);
 }
 
-static int setup(void **state)
-{
-    *state = api_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    api_close(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_random_calls, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_random_calls, api_setup, api_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -213,31 +213,20 @@ static void test_ping(void **state)
     assert_call(api, "tasks.ping", "{'task': 'nobody'}");
 }
 
-static int setup(void **state)
-{
-    *state = api_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    api_close(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_table, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_reset_and_publish_and_enqueue, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_answer, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_completed_publishes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_stop_takes_out_of_the_queue, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_ping, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_table, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_reset_and_publish_and_enqueue, api_setup,
+                                        api_teardown),
+        cmocka_unit_test_setup_teardown(test_answer, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_completed_publishes, api_setup,
+                                        api_teardown),
+        cmocka_unit_test_setup_teardown(test_stop, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_stop_takes_out_of_the_queue, api_setup,
+                                        api_teardown),
+        cmocka_unit_test_setup_teardown(test_watchdog, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_ping, api_setup, api_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -850,19 +850,7 @@ static void test_public(void **state)
     assert_string_equal(api_field(api, task, "company"), "company1");
 }
 
-static int setup(void **state)
-{
-    *state = api_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    api_close(*state);
-    return 0;
-}
-
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, api_setup, api_teardown)
 
 int main(void)
 {

@@ -4,21 +4,6 @@
 #include "service-driver.h"
 #include "server/services.h"
 
-static int setup(void **state)
-{
-    struct driver *d = xmalloc(sizeof *d);
-    driver_open(d);
-    *state = d;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    driver_close(*state);
-    free(*state);
-    return 0;
-}
-
 static const cJSON *first(const struct driver *d, const char *name)
 {
     const cJSON *list = json_get(d->data, name);
@@ -244,7 +229,7 @@ static void test_runtime_properties(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, driver_setup, driver_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_registration_runs_out), TEST(test_report_registers_and_renews),
         TEST(test_report_with_task),      TEST(test_list_filters),
