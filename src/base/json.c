@@ -115,6 +115,16 @@ bool json_bool(const cJSON *object, const char *name, bool fallback)
     return cJSON_IsBool(v) ? cJSON_IsTrue(v) : fallback;
 }
 
+cJSON *json_member(cJSON *object, const char *name)
+{
+    cJSON *found = json_get(object, name);
+    if (found)
+        return found;
+    found = cJSON_CreateObject();
+    cJSON_AddItemToObject(object, name, found);
+    return found;
+}
+
 cJSON *json_set(cJSON *object, const char *name, cJSON *value)
 {
     if (!value)

@@ -1,7 +1,8 @@
 /* json.h - cJSON with paths, types and bounds checked
  *
  * In a library of its own: programs that must stay tiny (reeve-subagent) do not link
- * it. */
+ * it. No name here may be one of jansson's (json_object, json_string, ...), which
+ * libjwt stands on: a program's own function would take the library's place. */
 #ifndef REEVE_JSON_H
 #define REEVE_JSON_H
 
@@ -37,6 +38,8 @@ int64_t json_int(const cJSON *object, const char *name, int64_t fallback);
 double json_num(const cJSON *object, const char *name, double fallback);
 bool json_bool(const cJSON *object, const char *name, bool fallback);
 
+/* The member, made as an empty object if there is none; borrowed. */
+cJSON *json_member(cJSON *object, const char *name);
 /* Sets a member, replacing one of that name. value is taken. Returns it. */
 cJSON *json_set(cJSON *object, const char *name, cJSON *value);
 cJSON *json_set_str(cJSON *object, const char *name,

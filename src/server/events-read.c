@@ -210,16 +210,6 @@ int events_debug_images_flat(struct call *call)
 
 /* ---- get_multi_task_plots: {metric: {variant: {task: {iter: {name, plots}}}}} ---- */
 
-static cJSON *member(cJSON *object, const char *name)
-{
-    cJSON *found = json_get(object, name);
-    if (found)
-        return found;
-    found = cJSON_CreateObject();
-    cJSON_AddItemToObject(object, name, found);
-    return found;
-}
-
 static int64_t add_task_plots(sqlite3 *db, cJSON *by_iter, int64_t series,
                               const char *task_name, int64_t iters)
 {
@@ -234,7 +224,7 @@ static int64_t add_task_plots(sqlite3 *db, cJSON *by_iter, int64_t series,
         event_add_json(&text, stmt);
         auto_buf iter = BUF_INIT;
         json_text_int(&iter, sqlite3_column_int64(stmt, 4));
-        cJSON *entry = member(by_iter, buf_str(&iter));
+        cJSON *entry = json_member(by_iter, buf_str(&iter));
         if (!json_get(entry, "plots")) {
             json_set_str(entry, "name", task_name);
             json_set(entry, "plots", cJSON_CreateArray());
@@ -258,10 +248,11 @@ static int64_t add_plots_of(struct call *call, cJSON *plots, const char *task)
                     "t", wanted);
     int64_t total = 0;
     while (store_row(stmt)) {
-        cJSON *metric = member(plots, (const char *)sqlite3_column_text(stmt, 1));
-        cJSON *variant = member(metric, (const char *)sqlite3_column_text(stmt, 2));
+        cJSON *metric = json_member(plots, (const char *)sqlite3_column_text(stmt, 1));
+        cJSON *variant =
+            json_member(metric, (const char *)sqlite3_column_text(stmt, 2));
         total +=
-            add_task_plots(call->db, member(variant, task),
+            add_task_plots(call->db, json_member(variant, task),
                            sqlite3_column_int64(stmt, 0), name, iters_requested(call));
     }
     sqlite3_reset(stmt);

@@ -139,16 +139,6 @@ static cJSON *series_points(const struct histogram *h, int64_t series, const cha
     return object;
 }
 
-static cJSON *member(cJSON *object, const char *name)
-{
-    cJSON *found = json_get(object, name);
-    if (found)
-        return found;
-    found = cJSON_CreateObject();
-    cJSON_AddItemToObject(object, name, found);
-    return found;
-}
-
 /* Calls out for each wanted scalar series of the task. */
 static void each_series(struct call *call, const char *task, enum event_type type,
                         void (*out)(sqlite3_stmt *stmt, void *arg), void *arg)
@@ -181,9 +171,9 @@ static void add_histogram(sqlite3_stmt *stmt, void *arg)
                                   (const char *)sqlite3_column_text(stmt, 3));
     if (!points)
         return;
-    cJSON *of_metric = member(o->metrics, metric);
+    cJSON *of_metric = json_member(o->metrics, metric);
     if (o->task)
-        cJSON_AddItemToObject(member(of_metric, variant), o->task, points);
+        cJSON_AddItemToObject(json_member(of_metric, variant), o->task, points);
     else
         cJSON_AddItemToObject(of_metric, variant, points);
 }
@@ -280,7 +270,8 @@ static void add_raw(sqlite3_stmt *series, void *arg)
         return;
     buf_add_char(&x, ']');
     buf_add_char(&y, ']');
-    cJSON *variant = member(o->variants, (const char *)sqlite3_column_text(series, 2));
+    cJSON *variant =
+        json_member(o->variants, (const char *)sqlite3_column_text(series, 2));
     json_set(variant, o->axis == AXIS_ITER ? "iter" : "timestamp",
              cJSON_CreateRaw(buf_str(&x)));
     json_set(variant, "y", cJSON_CreateRaw(buf_str(&y)));

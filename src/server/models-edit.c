@@ -353,27 +353,16 @@ int models_move(struct call *call)
 {
     char project[65];
     const cJSON *ids = request_strings(call, "ids"), *id;
-    const char *given = json_str(call->request, "project", "");
-    const char *name = json_str(call->request, "project_name", "");
-    if (!json_get(call->request, "project") && !*name)
-        return api_fail(call, API_MISSING_FIELDS, "project or project_name is required",
-                        NULL);
-    if (!ids)
+    if (!ids || project_requested(call, project) < 0)
         return -1;
-    if (*given && !project_exists(call->db, given))
-        return api_fail(call, API_INVALID_PROJECT_ID, NULL, "id", given, NULL);
-    if (!*given && *name) {
-        project_find_or_create(call, name, project);
-        given = project;
-    }
     cJSON_ArrayForEach(id, ids)
     {
         auto_json *fields = cJSON_CreateObject();
-        json_set_str(fields, "project", *given ? given : NULL);
+        json_set_str(fields, "project", *project ? project : NULL);
         task_stamp(call, fields, false);
         doc_set(call->db, &model_type, id->valuestring, fields, NULL);
     }
-    json_set_str(call->data, "project_id", *given ? given : NULL);
+    json_set_str(call->data, "project_id", *project ? project : NULL);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "server/api-error.h"
 #include "server/names.h"
 #include "server/schema.h"
 #include "server/services.h"
@@ -85,14 +86,8 @@ bool project_find(sqlite3 *db, const char *name, char out[65])
 
 cJSON *project_load_full(sqlite3 *db, const char *project)
 {
-    sqlite3_stmt *find =
-        store_query(db, "SELECT doc FROM projects WHERE id = ?", "t", project);
-    cJSON *doc = NULL;
-    if (store_row(find))
-        doc = json_parse((const char *)sqlite3_column_text(find, 0),
-                         (size_t)sqlite3_column_bytes(find, 0), NULL);
-    sqlite3_reset(find);
-    return doc;
+    return store_json(
+        store_query(db, "SELECT doc FROM projects WHERE id = ?", "t", project));
 }
 
 void project_save(sqlite3 *db, const cJSON *doc)
@@ -235,4 +230,19 @@ void project_find_or_create(struct call *call, const char *name, char out[65])
 {
     auto_free char *clean = project_clean_name_dup(name);
     project_ensure(call, clean, out);
+}
+
+int project_requested(struct call *call, char out[65])
+{
+    const char *project = json_str(call->request, "project", "");
+    const char *name = json_str(call->request, "project_name", "");
+    if (!json_get(call->request, "project") && !*name)
+        return api_fail(call, API_MISSING_FIELDS, "project or project_name is required",
+                        NULL);
+    if (*project && !project_exists(call->db, project))
+        return api_fail(call, API_INVALID_PROJECT_ID, NULL, "id", project, NULL);
+    snprintf(out, 65, "%s", project);
+    if (!*project && *name)
+        project_find_or_create(call, name, out);
+    return 0;
 }

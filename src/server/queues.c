@@ -33,14 +33,8 @@ static const struct query_collection queues = {.table = "queues",
 
 static cJSON *load(sqlite3 *db, const char *queue)
 {
-    sqlite3_stmt *find =
-        store_query(db, "SELECT doc FROM queues WHERE id = ?", "t", queue);
-    cJSON *doc = NULL;
-    if (store_row(find))
-        doc = json_parse((const char *)sqlite3_column_text(find, 0),
-                         (size_t)sqlite3_column_bytes(find, 0), NULL);
-    sqlite3_reset(find);
-    return doc;
+    return store_json(
+        store_query(db, "SELECT doc FROM queues WHERE id = ?", "t", queue));
 }
 
 /* False if another queue has this name. */

@@ -66,6 +66,9 @@ bool project_exists(sqlite3 *db, const char *project);
 cJSON *project_load(sqlite3 *db, const char *project);
 /* Finds or makes a project of this full name, parents included. */
 void project_find_or_create(struct call *call, const char *name, char out[65]);
+/* Where a request moves things: `project`, which must exist, or the project of
+ * `project_name`, made if missing; "" is no project. -1 after failing. */
+int project_requested(struct call *call, char out[65]);
 
 /* ---- events.c ---- */
 int events_delete_task(sqlite3 *db, const char *task);

@@ -194,6 +194,16 @@ int64_t store_int(sqlite3 *db, const char *sql, int64_t fallback, const char *ty
     return value;
 }
 
+cJSON *store_json(sqlite3_stmt *stmt)
+{
+    cJSON *value = NULL;
+    if (store_row(stmt))
+        value = json_parse((const char *)sqlite3_column_text(stmt, 0),
+                           (size_t)sqlite3_column_bytes(stmt, 0), NULL);
+    sqlite3_reset(stmt);
+    return value;
+}
+
 /* ---- failures that a handler may have ignored ---- */
 
 /* SQLite reports every failed statement to its one log callback, on the thread that ran

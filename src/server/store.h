@@ -3,7 +3,7 @@
 #ifndef REEVE_SERVER_STORE_H
 #define REEVE_SERVER_STORE_H
 
-#include "base/error.h"
+#include "base/json.h"
 
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -53,6 +53,9 @@ int store_change(sqlite3 *db, const char *sql, const char *types, ...);
 /* The first column of the first row as an integer, or fallback. */
 int64_t store_int(sqlite3 *db, const char *sql, int64_t fallback, const char *types,
                   ...);
+/* The first column of the first row as JSON, the caller's; NULL without a row, and for
+ * what is no JSON. Resets the statement. */
+cJSON *store_json(sqlite3_stmt *stmt);
 
 /* Resets what is still running on a connection: a statement that somebody forgot would
  * keep its snapshot, and all that follows would read the past. */

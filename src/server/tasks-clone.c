@@ -4,8 +4,6 @@
 #include "server/tasks-internal.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
-#include "base/id.h"
 #include "base/json.h"
 #include "server/project-store.h"
 
@@ -221,7 +219,6 @@ static cJSON *clone_document(struct call *call, const cJSON *source)
 
 int tasks_clone(struct call *call)
 {
-    char id[ID_SIZE], iso[CLOCK_ISO_SIZE];
     const char *from = json_str(call->request, "task", "");
     auto_json *source = task_load(call->db, from);
     if (!source)
@@ -229,14 +226,6 @@ int tasks_clone(struct call *call)
     auto_json *task = clone_document(call, source);
     if (!task)
         return -1;
-    json_set_str(task, "id", id_new(id));
-    json_set_str(task, "company", call->caller.company);
-    json_set_str(task, "user", call->caller.user);
-    json_set_str(task, "status", "created");
-    json_set_str(task, "created", clock_iso_clearml(call->now_ms, iso));
-    task_stamp(call, task, true);
-    doc_insert(call->db, &task_type, task);
-    project_touch(call, json_str(task, "project", ""));
-    json_set_str(call->data, "id", id);
+    task_add(call, task);
     return 0;
 }

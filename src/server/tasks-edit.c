@@ -14,7 +14,7 @@
 
 /* ---- create ---- */
 
-static void new_task_fields(const struct call *call, cJSON *task)
+void task_add(struct call *call, cJSON *task)
 {
     char id[ID_SIZE], iso[CLOCK_ISO_SIZE];
     json_set_str(task, "id", id_new(id));
@@ -23,6 +23,9 @@ static void new_task_fields(const struct call *call, cJSON *task)
     json_set_str(task, "status", "created");
     json_set_str(task, "created", clock_iso_clearml(call->now_ms, iso));
     task_stamp(call, task, true);
+    doc_insert(call->db, &task_type, task);
+    project_touch(call, json_str(task, "project", ""));
+    json_set_str(call->data, "id", id);
 }
 
 static cJSON *create_fields(struct call *call)
@@ -47,10 +50,7 @@ int tasks_create(struct call *call)
     auto_json *task = create_fields(call);
     if (!task)
         return -1;
-    new_task_fields(call, task);
-    doc_insert(call->db, &task_type, task);
-    project_touch(call, json_str(task, "project", ""));
-    json_set_str(call->data, "id", json_str(task, "id", ""));
+    task_add(call, task);
     return 0;
 }
 
@@ -224,33 +224,21 @@ static int check_all(struct call *call, const cJSON *ids)
 int tasks_move(struct call *call)
 {
     char project[65];
-    const cJSON *request = call->request, *id;
-    const char *given = json_str(request, "project", "");
-    const char *name = json_str(request, "project_name", "");
-    if (!json_get(request, "project") && !*name)
-        return api_fail(call, API_MISSING_FIELDS, "project or project_name is required",
-                        NULL);
-    const cJSON *ids = request_strings(call, "ids");
-    if (check_all(call, ids))
+    const cJSON *ids = request_strings(call, "ids"), *id;
+    if (check_all(call, ids) || project_requested(call, project) < 0)
         return -1;
-    if (*given && !project_exists(call->db, given))
-        return api_fail(call, API_INVALID_PROJECT_ID, NULL, "id", given, NULL);
-    if (!*given && *name) {
-        project_find_or_create(call, name, project);
-        given = project;
-    }
     cJSON_ArrayForEach(id, ids)
     {
         char before[65] = "";
         task_brief(call->db, id->valuestring, NULL, before, NULL);
         project_touch(call, before);
         auto_json *fields = cJSON_CreateObject();
-        json_set_str(fields, "project", *given ? given : NULL);
+        json_set_str(fields, "project", *project ? project : NULL);
         task_stamp(call, fields, false);
         doc_set(call->db, &task_type, id->valuestring, fields, NULL);
     }
-    project_touch(call, given);
-    json_set_str(call->data, "project_id", *given ? given : NULL);
+    project_touch(call, project);
+    json_set_str(call->data, "project_id", *project ? project : NULL);
     return 0;
 }
 

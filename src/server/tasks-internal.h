@@ -79,6 +79,8 @@ int task_compat_take(struct call *call, const cJSON *request, const cJSON *previ
 void task_conform(const struct call *call, cJSON *task);
 
 /* ---- tasks-edit.c ---- */
+/* Makes it a new draft of the caller's, stores it and answers its id. */
+void task_add(struct call *call, cJSON *task);
 /* Now, by the caller: last_change, last_changed_by and, if asked, last_update. */
 void task_stamp(const struct call *call, cJSON *fields, bool update);
 /* A task in a status in which its parameters may be edited. 0 or -1. */

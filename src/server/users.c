@@ -20,14 +20,7 @@ static const struct query_collection users = {
 
 static cJSON *load(sqlite3 *db, const char *user)
 {
-    sqlite3_stmt *find =
-        store_query(db, "SELECT doc FROM users WHERE id = ?", "t", user);
-    cJSON *doc = NULL;
-    if (store_row(find))
-        doc = json_parse((const char *)sqlite3_column_text(find, 0),
-                         (size_t)sqlite3_column_bytes(find, 0), NULL);
-    sqlite3_reset(find);
-    return doc;
+    return store_json(store_query(db, "SELECT doc FROM users WHERE id = ?", "t", user));
 }
 
 static void save(sqlite3 *db, const char *user, const cJSON *doc)
