@@ -135,6 +135,8 @@ static int make_folders(struct master *m, struct reeve_error *err)
     static const char *const folders[] = {"runs", "intents", "cache"};
     m->state_root = state_root_dup(m->options->state_dir);
     m->run_root = run_root_dup(m->options->run_dir);
+    m->made_state = access(m->state_root, F_OK) < 0;
+    m->made_run = access(m->run_root, F_OK) < 0;
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
         auto_free char *dir = path_join_dup(m->state_root, folders[i]);
         if (dir_make(dir, 0700, err) < 0)
@@ -142,6 +144,15 @@ static int make_folders(struct master *m, struct reeve_error *err)
     }
     auto_free char *runs = path_join_dup(m->run_root, "runs");
     return dir_make(runs, 0700, err) < 0 ? -1 : take_lock(m, err);
+}
+
+/* A start that failed leaves nothing that was not there before. */
+static void remove_folders(const struct master *m)
+{
+    if (m->made_run)
+        dir_remove_tree(m->run_root, NULL);
+    if (m->made_state)
+        dir_remove_tree(m->state_root, NULL);
 }
 
 /* ---- parts ---- */
@@ -244,6 +255,7 @@ struct master *master_create(struct options *options, struct reeve_error *err)
     m->post_watch.data = m;
     if (load_settings(m, err) < 0 || make_folders(m, err) < 0 ||
         make_parts(m, err) < 0) {
+        remove_folders(m);
         master_destroy(m);
         return NULL;
     }

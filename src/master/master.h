@@ -47,7 +47,8 @@ struct master {
     struct waits waits;
     char *worker; /* this master's worker id */
     char *state_root, *run_root;
-    int lock; /* of $STATE/master.lock */
+    bool made_state, made_run; /* these folders were not there before */
+    int lock;                  /* of $STATE/master.lock */
     char *subagent_path, *prepare_path;
     char boot[96];
     int64_t started_boot_ms;

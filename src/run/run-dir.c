@@ -29,11 +29,17 @@ static const char *environment(const char *name)
     return value && *value ? value : NULL;
 }
 
+static char *absolute_dup(const char *dir)
+{
+    auto_free char *here = dir[0] == '/' ? NULL : getcwd(NULL, 0);
+    return here ? path_join_dup(here, dir) : xstrdup(dir);
+}
+
 char *state_root_dup(const char *option)
 {
     const char *dir = option ? option : environment("REEVE_STATE_DIR");
     if (dir)
-        return xstrdup(dir);
+        return absolute_dup(dir);
     if (geteuid() == 0)
         return xstrdup("/var/lib/reeve");
     if ((dir = environment("XDG_STATE_HOME")))
@@ -47,7 +53,7 @@ char *run_root_dup(const char *option)
 {
     const char *dir = option ? option : environment("REEVE_RUN_DIR");
     if (dir)
-        return xstrdup(dir);
+        return absolute_dup(dir);
     if (geteuid() == 0)
         return xstrdup("/run/reeve");
     if ((dir = environment("XDG_RUNTIME_DIR")))

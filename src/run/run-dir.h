@@ -21,7 +21,8 @@ char *run_file_dup(const char *root, const char *task, const char *file);
 
 /* $STATE and $RUN by the rules of the design's section 4: option, environment
  * (REEVE_STATE_DIR, REEVE_RUN_DIR), /var/lib/reeve and /run/reeve for root, else XDG
- * folders. option may be NULL. To be freed by the caller. */
+ * folders. option may be NULL; a relative one is made absolute, since other programs
+ * with other working directories get it. To be freed by the caller. */
 char *state_root_dup(const char *option);
 char *run_root_dup(const char *option);
 

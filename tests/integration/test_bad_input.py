@@ -5,6 +5,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
@@ -211,3 +212,46 @@ def test_no_server(tmp_path):
                           capture_output=True, text=True, timeout=30)
     assert done.returncode == 3
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.fixture
+def nobody():
+    """How to run a program as somebody who may write to no cgroup, and a home for that."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become somebody else")
+    with tempfile.TemporaryDirectory() as home:
+        os.chown(home, 65534, 65534)
+        options = dict(user=65534, group=65534, extra_groups=[], capture_output=True, text=True,
+                       timeout=30, env={"PATH": os.environ["PATH"], "HOME": home})
+        try:
+            subprocess.run([OUT / "bin" / "reeve", "version"], check=True, **options)
+        except OSError:
+            pytest.skip(f"{OUT} is not open to others")
+        yield pathlib.Path(home), options
+
+
+def test_cgroups_not_writable(reeve, nobody):
+    home, options = nobody
+    config = home / "clearml.conf"
+    config.write_text((reeve.data / "clearml.conf").read_text())
+    done = subprocess.run(
+        [OUT / "bin" / "reeve", "daemon", "--config", config, "--queue", "services", "--state-dir",
+         home / "state", "--run-dir", home / "run", "--cgroup-root", "reeve-not-writable"], **options)
+    assert done.returncode == 1, done.stderr
+    assert "cgroup" in done.stderr and done.stderr.count("\n") == 1
+    assert [p.name for p in home.iterdir()] == ["clearml.conf"]
+
+
+def test_relative_folders_of_a_daemon(reeve, tmp_path):
+    """The sub-agents and tasks have other working directories."""
+    reeve.run("queue", "create", "apart")
+    log = open(tmp_path / "daemon.log", "wb")
+    daemon = subprocess.Popen(
+        [OUT / "bin" / "reeve", "daemon", "--config", reeve.data / "clearml.conf", "--queue",
+         "apart", "--worker-id", "apart", "--state-dir", "state", "--run-dir", "run", "--cgroup-root",
+         f"reeve-apart-{os.getpid()}"], cwd=tmp_path, stdout=log, stderr=log, env=reeve.env)
+    try:
+        assert reeve.wait(reeve.submit("--queue", "apart", "--", "true")) == 0
+    finally:
+        daemon.terminate()
+        assert daemon.wait(30) == 0

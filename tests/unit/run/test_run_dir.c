@@ -28,6 +28,9 @@ static void test_roots(void **state)
     assert_string_equal(variable, "/e");
     if (geteuid() == 0)
         assert_string_equal(none, "/run/reeve");
+    assert_int_equal(chdir("/tmp"), 0);
+    auto_free char *relative = state_root_dup("a/b");
+    assert_string_equal(relative, "/tmp/a/b");
     unsetenv("REEVE_STATE_DIR");
 }
 
