@@ -56,8 +56,9 @@ static void note_end(struct run *run)
     char line[64], restart[RESTART_TEXT_SIZE];
     run_note(run, "%s", end_line(run, line));
     if (!verdict_success(&run->verdict))
-        run_note(run, "reeve: attempt %u ended (%s): %s", run->attempt,
-                 run->verdict.reason, run->verdict.text);
+        run_note(run, "reeve: attempt %u ended (%s): %s",
+                 run->attempt ? run->attempt : 1, run->verdict.reason,
+                 run->verdict.text);
     else if (run->attempt > 1)
         run_note(
             run, "reeve: attempt %u completed (restart %s)", run->attempt,

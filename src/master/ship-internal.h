@@ -37,6 +37,7 @@ struct ship {
     size_t live;        /* events of it that were sent */
     bool unsure;        /* the server may have them: to be looked up first */
     bool more;          /* something was left for the next batch */
+    bool ack_failing, journal_failing; /* told; until it works again */
     struct api_call *call;
     int64_t backoff_ms;
     char epoch[33]; /* so that batch names are this host's own; kept over restarts */
@@ -48,6 +49,8 @@ struct ship {
 cJSON *ship_event_make(struct run *run, const char *text, int64_t ms);
 /* A line of the spool as it stands in an event. */
 void ship_text_add(struct buf *text, const struct spool_entry *e);
+/* Of a row of writes that fail, as on a full disk, the first is told, and its end. */
+void ship_tell_write(bool *failing, int result, const struct reeve_error *err);
 /* The server has this event. */
 void ship_ack(struct ship *s, struct part *part);
 /* Looks up which events of the unanswered window the server has, acknowledges those,

@@ -41,8 +41,8 @@ void ship_journal_write(struct ship *s)
     buf_printf(&text, "crc %08x\n", crc);
     auto_free char *path = journal_path_dup(s);
     struct reeve_error err;
-    if (file_replace(path, text.data, text.len, 0600, false, &err) < 0)
-        log_error("%s", err.text);
+    int result = file_replace(path, text.data, text.len, 0600, false, &err);
+    ship_tell_write(&s->journal_failing, result, &err);
 }
 
 /* The event's text from the spool; false if it is not there any more. */

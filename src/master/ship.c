@@ -259,6 +259,15 @@ static void batch_free(struct batch *b)
     memset(b, 0, sizeof *b);
 }
 
+void ship_tell_write(bool *failing, int result, const struct reeve_error *err)
+{
+    if (result < 0 && !*failing)
+        log_error("%s; log lines go on to the server", err->text);
+    else if (result == 0 && *failing)
+        log_info("what was sent can be recorded again");
+    *failing = result < 0;
+}
+
 /* Writes `acked` of each run in the batch, then looks who is done. */
 static void batch_settle(struct ship *s)
 {
@@ -270,8 +279,8 @@ static void batch_settle(struct ship *s)
             continue;
         auto_free char *dir = run_dir_of(run);
         struct reeve_error err;
-        if (spool_ack_ms(dir, run->ship.acked, run->ship.last_ms, &err) < 0)
-            log_error("task=%s %s", run->id, err.text);
+        int result = spool_ack_ms(dir, run->ship.acked, run->ship.last_ms, &err);
+        ship_tell_write(&s->ack_failing, result, &err);
         check_drained(run);
     }
     batch_free(&s->batch);

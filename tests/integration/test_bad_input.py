@@ -255,3 +255,56 @@ def test_relative_folders_of_a_daemon(reeve, tmp_path):
     finally:
         daemon.terminate()
         assert daemon.wait(30) == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a small file system")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder],
+                           capture_output=True)
+    if mount.returncode != 0:
+        pytest.skip("may not mount here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_full_disk(reeve, small_disk, tmp_path):
+    """Lines wait, nothing is lost, new tasks stay in their queue, and it is told once."""
+    reeve.run("queue", "create", "apart")
+    path = tmp_path / "daemon.log"
+    log = open(path, "wb")
+    daemon = subprocess.Popen(
+        [OUT / "bin" / "reeve", "daemon", "--config", reeve.data / "clearml.conf", "--queue",
+         "apart", "--worker-id", "apart", "--polling-interval", "0.2", "--state-dir", small_disk / "state",
+         "--run-dir", tmp_path / "run", "--cgroup-root", f"reeve-apart-{os.getpid()}"],
+        stdout=log, stderr=log, env=reeve.env)
+    try:
+        first = reeve.submit("--queue", "apart", "--", "sh", "-c",
+                             "i=0; while [ $i -lt 40 ]; do echo tick $i; i=$((i+1)); sleep 0.1; done")
+        reeve.wait_line(first, "tick 3")
+        with pytest.raises(OSError), open(small_disk / "fill", "wb", 0) as f:
+            while True:
+                f.write(b"x" * 4096)
+        second = reeve.submit("--queue", "apart", "--", "true")
+        wait_until(lambda: second in path.read_text(), what="the second task's refusal")
+        assert reeve.status(second) == "queued"
+        (small_disk / "fill").unlink()
+        assert reeve.wait(second) == 0 and reeve.wait(first) == 0
+    finally:
+        daemon.terminate()
+        assert daemon.wait(30) == 0
+    ticks = [line for line in reeve.logs(first).splitlines() if line.startswith("tick")]
+    assert ticks == [f"tick {i}" for i in range(40)]
+    text = path.read_text()
+    assert text.count("acked") <= 3 and text.count("state/batch") <= 3, text
+
+
+def test_quota_that_cannot_be_read_names_the_first_attempt(reeve):
+    task = reeve.call("tasks.create", name="bad quota", type="service",
+                      script={"binary": "true"}, container={"arguments": "--memory lots"})["id"]
+    reeve.run("enqueue", task)
+    assert reeve.wait(task) == 1
+    assert "reeve: attempt 1 ended (setup:quota)" in reeve.logs(task)
