@@ -21,13 +21,15 @@ static void put(struct verdict *v, enum verdict_kind kind, const char *reason)
     snprintf(v->reason, sizeof v->reason, "%s", reason);
 }
 
+/* Linux before 5.19 counts no peak on v2; least is what it was at least, if known. */
 static void put_memory(struct verdict *v, const char *what,
-                       const struct verdict_input *in)
+                       const struct verdict_input *in, int64_t least)
 {
     char limit[32], peak[32];
+    int64_t counted = in->stat->memory_peak;
     snprintf(v->text, sizeof v->text, "%s: limit %s, peak %s", what,
              in->memory_limit < 0 ? "none" : bytes_text(in->memory_limit, limit),
-             bytes_text(in->stat->memory_peak, peak));
+             bytes_text(counted < 0 ? least : counted, peak));
 }
 
 void verdict_setup(struct verdict *v, const char *step, const char *text)
@@ -47,13 +49,13 @@ static bool judge_memory(const struct verdict_input *in, struct verdict *v)
         return false;
     if (in->stat->oom) {
         put(v, VERDICT_OOM, "oom");
-        put_memory(v, "out of memory", in);
+        put_memory(v, "out of memory", in, in->memory_limit);
         return true;
     }
     if (in->exit->signal != 9)
         return false;
     put(v, VERDICT_HOST_OOM, "host-oom");
-    put_memory(v, "killed because the host ran out of memory", in);
+    put_memory(v, "killed because the host ran out of memory", in, -1);
     return true;
 }
 

@@ -44,6 +44,13 @@ static void test_oom_with_limit_and_peak(void **state)
     assert_string_equal(v.reason, "oom");
     assert_non_null(strstr(v.text, "limit 64.0 MiB"));
     assert_non_null(strstr(v.text, "peak 64.0 MiB"));
+    /* A kernel that counts no peak: the limit was reached. */
+    s.memory_peak = -1;
+    v = judge((struct verdict_input){.exit = &e, .stat = &s, .memory_limit = 64 << 20});
+    assert_non_null(strstr(v.text, "peak 64.0 MiB"));
+    s.oom = 0;
+    v = judge((struct verdict_input){.exit = &e, .stat = &s, .memory_limit = 64 << 20});
+    assert_non_null(strstr(v.text, "peak unknown"));
 }
 
 static void test_oom_of_a_child_that_the_run_survives(void **state)
