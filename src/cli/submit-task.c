@@ -53,7 +53,8 @@ static const char *base_name(const char *path)
 /* ---- script ---- */
 
 /* "#!/usr/bin/env -S python3 -u" is python3, "#!/bin/bash -e" is bash; NULL without
- * one. */
+ * one. A Python keeps its folder: that may be a virtual environment, and where it is
+ * not there, the name alone is looked for. */
 static char *shebang_dup(const char *text)
 {
     auto_words words = WORDS_INIT;
@@ -67,7 +68,10 @@ static char *shebang_dup(const char *text)
         for (i = 1;
              i + 1 < words.n && (words.v[i][0] == '-' || strchr(words.v[i], '='));)
             i++;
-    return i < words.n ? xstrdup(base_name(words.v[i])) : NULL;
+    if (i == words.n)
+        return NULL;
+    const char *name = base_name(words.v[i]);
+    return xstrdup(strncmp(name, "python", 6) == 0 ? words.v[i] : name);
 }
 
 static char *binary_dup(const char *path, const char *text)

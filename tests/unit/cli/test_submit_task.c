@@ -99,7 +99,7 @@ static void test_binary(void **state)
         {"b", "#!/bin/bash -e\necho\n", "bash"},
         {"c", "#!/usr/bin/env python3.11\n", "python3.11"},
         {"d", "#!/usr/bin/env -S A=1 perl -w\n", "perl"},
-        {"e.py", "#! /usr/bin/python3\n", "python3"},
+        {"e.py", "#! /opt/venv/bin/python3\n", "/opt/venv/bin/python3"},
         {"f.py", "diff = 1\n", "python3"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
