@@ -46,7 +46,7 @@ enum run_event {
 };
 
 enum run_action {
-    ACTION_SAVE, /* nothing but to record it */
+    ACTION_SAVE,   /* nothing but to record it */
     ACTION_LAUNCH, /* groups, sub-agent, START */
     ACTION_NOTE_RUNNING,
     ACTION_STOP,    /* STOP to the sub-agent, or what stands for it */
