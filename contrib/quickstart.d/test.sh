@@ -21,8 +21,10 @@ add() {
 make_venv() {
     local venv=$top/build/venv
     [ -e "$venv/stamp" ] && [ ! "$top/contrib/quickstart.d/test.sh" -nt "$venv/stamp" ] && return 0
-    logged venv python3 -m venv "$venv"
-    logged pip "$venv/bin/pip" install --disable-pip-version-check -q "${python_packages[@]}"
+    rm -f "$venv/stamp"
+    # The callers' || keeps set -e from ending this at the first failure.
+    logged venv python3 -m venv "$venv" || return 1
+    logged pip "$venv/bin/pip" install --disable-pip-version-check -q "${python_packages[@]}" || return 1
     touch "$venv/stamp"
 }
 
@@ -77,19 +79,19 @@ test_unit() {
 }
 
 test_integration() {
-    make_venv
+    make_venv || { add 0 1 0 "integration (Python packages)"; return 0; }
     python_tests integration "$top/out" tests/integration tests/compat
 }
 
 test_web() {
     install_packages "${web_packages[@]}"
-    make_venv
+    make_venv || { add 0 1 0 "web (Python packages)"; return 0; }
     python_tests web "$top/out" tests/web
 }
 
 # The same programs with AddressSanitizer and UndefinedBehaviorSanitizer.
 test_sanitizers() {
-    make_venv
+    make_venv || { add 0 1 0 "sanitizers (Python packages)"; return 0; }
     build_tree san "$top/build/san-out" --enable-werror --enable-sanitizers ||
         { add 0 1 0 "sanitizers (build)"; return 0; }
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
@@ -129,7 +131,7 @@ test_vm() {
     # What is run there is built here.
     (cd "$top/build/check" && logged vm-build make -j"$(nproc)" check TESTS=) ||
         { add 0 1 0 "vm (build)"; return 0; }
-    make_venv
+    make_venv || { add 0 1 0 "vm (Python packages)"; return 0; }
     vm_tests vm-cgroup "$top/tests/vm/cgroup-v2.sh" "$top/build/check"
     vm_tests vm-product "$top/tests/vm/product-v2.sh" "$top/out" "$top/build/venv/bin/python"
 }
