@@ -7,6 +7,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "server/auth.h"
+#include "server/front.h"
+#include "server/head.h"
 #include "server/server.h"
 
 #include <arpa/inet.h>
@@ -19,18 +21,16 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-/* Silence of a connection, between requests too. */
-#define IDLE_S 60
-/* From the end of one request to the end of the next one's headers: more than IDLE_S,
- * so that only those are met who keep sending a byte now and then. */
-#define HEADERS_MS 75000
+/* From the end of one request to the end of the next one's headers, for each second of
+ * allowed silence: more than that, so that only those are met who keep sending a byte
+ * now and then. */
+#define HEADERS_MS 1250
 /* A body may take this long, and longer if it comes at this rate. */
 #define BODY_MS 120000
 #define BODY_BYTES_PER_MS 8
 /* How much of a body that nobody wants any more is read before the connection is cut.
  */
 #define DISCARD_MAX (UINT64_C(4) << 20)
-#define CONNECTION_MEMORY (32 * 1024)
 
 enum peer_phase { PEER_IDLE, PEER_READING, PEER_ANSWERING };
 
@@ -47,8 +47,10 @@ struct http_listener {
     struct server *server;
     const struct http_handler *handler;
     struct MHD_Daemon *daemon;
-    int fd; /* the quiesced socket, ours again */
+    struct front *front;
+    int fd; /* listens */
     uint16_t port;
+    int64_t headers_ms;
     pthread_mutex_t lock; /* of peers */
     struct peer *peers;
     /* libmicrohttpd may not be stopped while a connection is suspended. */
@@ -426,6 +428,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection,
         peer->next->prev = peer->prev;
     pthread_mutex_unlock(&listener->lock);
     free(peer);
+    front_release(listener->front);
 }
 
 static void __attribute__((format(printf, 2, 0)))
@@ -439,12 +442,13 @@ on_log(void *cls, const char *fmt, va_list ap)
     log_debug("http: %s", text);
 }
 
-static bool overdue(struct peer *peer, int64_t now)
+static bool overdue(const struct http_listener *listener, struct peer *peer,
+                    int64_t now)
 {
     int64_t took = now - atomic_load(&peer->since_ms);
     switch (atomic_load(&peer->phase)) {
     case PEER_IDLE:
-        return took > HEADERS_MS;
+        return took > listener->headers_ms;
     case PEER_READING:
         return took - (int64_t)(atomic_load(&peer->received) / BODY_BYTES_PER_MS) >
                BODY_MS;
@@ -458,7 +462,7 @@ void http_sweep(struct http_listener *listener)
     int64_t now = clock_boot_ms();
     pthread_mutex_lock(&listener->lock);
     for (struct peer *peer = listener->peers; peer; peer = peer->next)
-        if (overdue(peer, now))
+        if (overdue(listener, peer, now))
             shutdown(peer->fd, SHUT_RDWR);
     pthread_mutex_unlock(&listener->lock);
 }
@@ -506,20 +510,50 @@ static int listen_socket(const char *address, uint16_t *port, struct reeve_error
     return fd_take(&fd);
 }
 
-static struct MHD_Daemon *daemon_start(struct http_listener *listener, int fd,
+/* The front keeps to the limit of connections. libmicrohttpd would share it out among
+ * its threads, and close what comes to a thread that is full. */
+static struct MHD_Daemon *daemon_start(struct http_listener *listener,
                                        const struct http_listener_options *options)
 {
     unsigned threads = options->threads > 0 ? options->threads : 1;
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-        NULL, NULL, on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
-        threads > 1 ? threads : 0u, MHD_OPTION_CONNECTION_LIMIT,
-        options->connections < threads ? threads : options->connections,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+            MHD_USE_NO_LISTEN_SOCKET,
+        0, NULL, NULL, on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+        MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0u,
+        MHD_OPTION_CONNECTION_LIMIT, (options->connections + 1) * threads,
+        MHD_OPTION_CONNECTION_TIMEOUT, options->idle_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MEMORY,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, listener, MHD_OPTION_END);
+}
+
+static bool take_connection(void *arg, int fd, const struct sockaddr *address,
+                            socklen_t n)
+{
+    struct http_listener *listener = arg;
+    return MHD_add_connection(listener->daemon, fd, address, n) == MHD_YES;
+}
+
+static int start_listener(struct http_listener *listener,
+                          const struct http_listener_options *options,
+                          struct reeve_error *err)
+{
+    struct front_options front = {
+        .server = listener->server,
+        .fd = listener->fd,
+        .connections = options->connections > 0 ? options->connections : 1,
+        .idle_ms = (int64_t)options->idle_s * 1000,
+        .head_ms = listener->headers_ms,
+        .take = take_connection,
+        .arg = listener,
+    };
+    listener->daemon = daemon_start(listener, options);
+    if (!listener->daemon)
+        return reeve_error_set(err, 0, "cannot start the HTTP threads for port %u",
+                               listener->port);
+    listener->front = front_create(&front);
+    return front_start(listener->front, err);
 }
 
 struct http_listener *http_listen(struct server *server,
@@ -534,15 +568,12 @@ struct http_listener *http_listen(struct server *server,
     listener->server = server;
     listener->handler = options->handler;
     listener->port = port;
-    listener->fd = -1;
+    listener->fd = fd;
+    listener->headers_ms = (int64_t)options->idle_s * HEADERS_MS;
     pthread_mutex_init(&listener->lock, NULL);
-    listener->daemon = daemon_start(listener, fd, options);
-    if (listener->daemon)
+    if (start_listener(listener, options, err) == 0)
         return listener;
-    reeve_error_set(err, 0, "cannot start the HTTP threads for port %u", port);
-    close(fd);
-    pthread_mutex_destroy(&listener->lock);
-    free(listener);
+    http_close(listener);
     return NULL;
 }
 
@@ -553,8 +584,8 @@ uint16_t http_port(const struct http_listener *listener)
 
 void http_quiesce(struct http_listener *listener)
 {
-    if (listener->fd < 0)
-        listener->fd = MHD_quiesce_daemon(listener->daemon);
+    if (listener->front)
+        front_stop(listener->front);
 }
 
 void http_close(struct http_listener *listener)
@@ -565,9 +596,10 @@ void http_close(struct http_listener *listener)
     atomic_store(&listener->closing, true);
     while (atomic_load(&listener->running) > 0 || atomic_load(&listener->suspended) > 0)
         usleep(1000);
-    MHD_stop_daemon(listener->daemon);
-    if (listener->fd >= 0)
-        close(listener->fd);
+    if (listener->daemon)
+        MHD_stop_daemon(listener->daemon);
+    front_destroy(listener->front);
+    close(listener->fd);
     pthread_mutex_destroy(&listener->lock);
     free(listener);
 }

@@ -1,8 +1,8 @@
 /* http.h - HTTP on libmicrohttpd: listeners, handlers with streaming bodies, answers
  *
  * Each listener has one handler. A request's callbacks run on the listener's threads,
- * never two at a time for one request. Bounded by http.c: size of the headers, number
- * of connections, idle time, time of a whole request. */
+ * never two at a time for one request. Bounded by http.c and front.c: size of the
+ * headers, number of connections, idle time, time of a whole request. */
 #ifndef REEVE_SERVER_HTTP_H
 #define REEVE_SERVER_HTTP_H
 
@@ -91,6 +91,7 @@ struct http_listener_options {
     uint16_t port;       /* 0: a free one */
     unsigned threads;
     unsigned connections; /* at most, over all threads */
+    unsigned idle_s;      /* silence that ends a connection, between requests too */
     const struct http_handler *handler;
 };
 
@@ -98,7 +99,7 @@ struct http_listener *http_listen(struct server *server,
                                   const struct http_listener_options *options,
                                   struct reeve_error *err);
 uint16_t http_port(const struct http_listener *listener);
-/* Accepts no more; requests that run go on. */
+/* Accepts no more, and drops whose first head is not in; requests that run go on. */
 void http_quiesce(struct http_listener *listener);
 /* Waits until what is suspended was resumed and answered, then ends what is open. */
 void http_close(struct http_listener *listener);

@@ -26,6 +26,7 @@ static const char usage[] =
     "  --endpoint FILE     write addresses and keys there once all three answer\n"
     "  --threads N         threads of the API (2)\n"
     "  --connections N     open connections at most, for each port (16384)\n"
+    "  --idle-timeout S    end a connection that is silent for so long (60)\n"
     "  --max-body BYTES    largest body of an API request (67108864)\n"
     "  --log-level L       error, warn, info (the default) or debug\n"
     "  --help, --version\n";
@@ -39,6 +40,7 @@ enum option_id {
     OPT_ENDPOINT,
     OPT_THREADS,
     OPT_CONNECTIONS,
+    OPT_IDLE_TIMEOUT,
     OPT_MAX_BODY,
     OPT_LOG_LEVEL,
     OPT_HELP,
@@ -54,6 +56,7 @@ static const struct option long_options[] = {
     {"endpoint", required_argument, NULL, OPT_ENDPOINT},
     {"threads", required_argument, NULL, OPT_THREADS},
     {"connections", required_argument, NULL, OPT_CONNECTIONS},
+    {"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
     {"max-body", required_argument, NULL, OPT_MAX_BODY},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"help", no_argument, NULL, OPT_HELP},
@@ -111,6 +114,11 @@ static void set_option(struct server_options *o, int id, const char *value)
         break;
     case OPT_CONNECTIONS:
         o->connections = (unsigned)parse_number("invalid number", value, 1000000);
+        break;
+    case OPT_IDLE_TIMEOUT:
+        o->idle_s = (unsigned)parse_number("invalid number of seconds", value, 86400);
+        if (o->idle_s == 0)
+            usage_error("invalid number of seconds", value);
         break;
     case OPT_MAX_BODY:
         o->body_max = parse_number("invalid size", value, 1ul << 40);

@@ -42,6 +42,7 @@ void server_options_default(struct server_options *options)
         .web_dir = web_dir && *web_dir ? web_dir : REEVE_WEBDIR,
         .threads = 2,
         .connections = 16384,
+        .idle_s = 60,
         .body_max = (size_t)64 << 20,
         .bodies_max = (size_t)512 << 20,
     };
@@ -80,8 +81,14 @@ static struct http_listener *listen_on(struct server *server, uint16_t port,
                                        const struct http_handler *handler,
                                        struct reeve_error *err)
 {
-    struct http_listener_options options = {server->options.listen, port, threads,
-                                            server->options.connections, handler};
+    struct http_listener_options options = {
+        .address = server->options.listen,
+        .port = port,
+        .threads = threads,
+        .connections = server->options.connections,
+        .idle_s = server->options.idle_s,
+        .handler = handler,
+    };
     return http_listen(server, &options, err);
 }
 

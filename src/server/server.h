@@ -18,6 +18,7 @@ struct server_options {
     const char *endpoint; /* file to write, or NULL */
     unsigned threads;     /* of the API */
     unsigned connections; /* at most, for each listener */
+    unsigned idle_s;      /* silence that ends a connection */
     size_t body_max;      /* of one API request */
     size_t bodies_max;    /* of all API requests together */
 };
