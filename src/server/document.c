@@ -441,7 +441,3 @@ int doc_delete(sqlite3 *db, const struct doc_type *type, const char *id)
     return 1;
 }
 
-bool doc_exists(sqlite3 *db, const struct doc_type *type, const char *id)
-{
-    return doc_number(db, type, id, NULL) != 0;
-}

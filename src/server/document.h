@@ -83,7 +83,6 @@ void doc_insert(sqlite3 *db, const struct doc_type *type, const cJSON *doc);
 int doc_set(sqlite3 *db, const struct doc_type *type, const char *id,
             const cJSON *fields, const char *expect);
 int doc_delete(sqlite3 *db, const struct doc_type *type, const char *id);
-bool doc_exists(sqlite3 *db, const struct doc_type *type, const char *id);
 
 /* Binds a JSON scalar or, as its text, an object or array. */
 void doc_bind(sqlite3_stmt *stmt, int index, const cJSON *value);

@@ -64,7 +64,6 @@ struct http_request {
     struct peer *peer;
     const struct http_handler *handler;
     const char *method, *path; /* MHD's, valid for the request's life */
-    char prefix[32];
     void *state;
     struct MHD_Response *response;
     int status;
@@ -86,11 +85,6 @@ const char *http_method(const struct http_request *request)
 const char *http_path(const struct http_request *request)
 {
     return request->path;
-}
-
-const char *http_prefix(const struct http_request *request)
-{
-    return request->prefix;
 }
 
 const char *http_header(const struct http_request *request, const char *name)
@@ -171,7 +165,6 @@ int http_authenticate(const struct http_request *request, struct caller *caller,
 void *http_delegate(struct http_request *request, const struct http_handler *handler,
                     size_t n)
 {
-    snprintf(request->prefix, sizeof request->prefix, "%.*s", (int)n, request->path);
     request->path += n;
     request->handler = handler;
     return handler->begin(http_server(request), request);
@@ -249,11 +242,6 @@ void http_reply_fd(struct http_request *request, int status, const char *content
         return;
     }
     set_response(request, status, content_type, response);
-}
-
-bool http_replied(const struct http_request *request)
-{
-    return request->response != NULL;
 }
 
 void http_suspend(struct http_request *request)

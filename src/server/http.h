@@ -45,8 +45,6 @@ const char *http_method(const struct http_request *request);
 /* Decoded path, from "/"; behind a prefix (/api, /files on the web port) what follows
  * it. */
 const char *http_path(const struct http_request *request);
-/* The prefix that was cut off: "", "/api" or "/files". */
-const char *http_prefix(const struct http_request *request);
 /* Value of a header, any case; NULL if absent. */
 const char *http_header(const struct http_request *request, const char *name);
 const char *http_cookie(const struct http_request *request, const char *name);
@@ -77,7 +75,6 @@ void http_reply_take(struct http_request *request, int status, const char *conte
 /* n bytes of a file from offset; fd is taken. HEAD sends the headers alone. */
 void http_reply_fd(struct http_request *request, int status, const char *content_type,
                    int fd, uint64_t offset, uint64_t n);
-bool http_replied(const struct http_request *request);
 
 /* Only in end: stops the connection until http_resume, which any thread may call. */
 void http_suspend(struct http_request *request);

@@ -113,22 +113,6 @@ cJSON *models_of_task(sqlite3 *db, const char *task)
     return out;
 }
 
-int models_delete_drafts(sqlite3 *db, const char *task, cJSON *ids)
-{
-    auto_json *models = models_of_task(db, task);
-    const cJSON *model;
-    int deleted = 0;
-    cJSON_ArrayForEach(model, models)
-    {
-        const char *id = json_str(model, "id", "");
-        if (json_bool(model, "ready", false) || !doc_delete(db, &model_type, id))
-            continue;
-        cJSON_AddItemToArray(ids, cJSON_CreateString(id));
-        deleted++;
-    }
-    return deleted;
-}
-
 cJSON *model_requested(struct call *call, const char *id)
 {
     cJSON *model = model_load(call->db, id);

@@ -109,12 +109,6 @@ static bool find_place(sqlite3 *db, const char *queue, const char *task, int64_t
     return found;
 }
 
-bool queue_has(sqlite3 *db, const char *queue, const char *task)
-{
-    int64_t place, added_ms;
-    return find_place(db, queue, task, &place, &added_ms);
-}
-
 bool queue_take(sqlite3 *db, const char *queue, const char *task, int64_t now_ms)
 {
     int64_t place, added_ms;

@@ -75,9 +75,6 @@ int events_delete_task(sqlite3 *db, const char *task);
 /* ---- models.c ---- */
 /* NULL if there is none; the caller's. */
 cJSON *model_load(sqlite3 *db, const char *model);
-/* Draft models that the task made: removed (reset, delete); their ids are added to ids.
- */
-int models_delete_drafts(sqlite3 *db, const char *task, cJSON *ids);
 
 /* ---- workers.c ---- */
 /* What queues.get_all_ex says of each queue's live workers: an object by queue id of
