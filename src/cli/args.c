@@ -4,6 +4,7 @@
 #include "cli/args.h"
 
 #include "base/alloc.h"
+#include "base/nearest.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -99,6 +100,20 @@ static int take(struct args *a, int i, const char *value, struct cursor *c)
     return 0;
 }
 
+static int unknown_option(const struct args *a, const char *word,
+                          struct reeve_error *err)
+{
+    auto_free char *name = xstrndup(word + 2, strcspn(word + 2, "="));
+    struct nearest near = NEAREST_INIT(name);
+    for (int i = 0; a->specs[i].kind != ARG_END; i++)
+        nearest_try(&near, a->specs[i].name);
+    if (near.best)
+        return reeve_error_set(err, 0,
+                               "unknown option --%.60s; is --%s meant? see --help",
+                               name, near.best);
+    return reeve_error_set(err, 0, "unknown option --%.60s; see --help", name);
+}
+
 static int take_long(struct args *a, const char *word, struct cursor *c)
 {
     const char *name = word + 2;
@@ -109,7 +124,7 @@ static int take_long(struct args *a, const char *word, struct cursor *c)
     }
     int i = find_long(a->specs, name, n);
     if (i < 0)
-        return reeve_error_set(c->err, 0, "unknown option %.60s; see --help", word);
+        return unknown_option(a, word, c->err);
     return take(a, i, name[n] ? name + n + 1 : NULL, c);
 }
 

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 
 #include "base/alloc.h"
+#include "base/nearest.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,19 @@ static const struct command *find_command(const char *name)
         if (strcmp(commands[i]->name, name) == 0)
             return commands[i];
     return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    struct nearest near = NEAREST_INIT(name);
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        nearest_try(&near, commands[i]->name);
+    if (near.best)
+        return cli_fail(CLI_USAGE,
+                        "unknown command \"%.60s\"; is \"%s\" meant? see `reeve "
+                        "help`",
+                        name, near.best);
+    return cli_fail(CLI_USAGE, "unknown command \"%.60s\"; see `reeve help`", name);
 }
 
 static int print_overview(FILE *out)
@@ -73,8 +87,7 @@ static int help(const char *name)
     if (!name)
         return print_overview(stdout);
     const struct command *c = find_command(name);
-    return c ? print_help(c)
-             : cli_fail(CLI_USAGE, "unknown command \"%s\"; see `reeve help`", name);
+    return c ? print_help(c) : unknown_command(name);
 }
 
 static int dispatch(int argc, char **argv)
@@ -93,7 +106,7 @@ static int dispatch(int argc, char **argv)
     }
     const struct command *c = find_command(name);
     if (!c)
-        return cli_fail(CLI_USAGE, "unknown command \"%s\"; see `reeve help`", name);
+        return unknown_command(name);
     return run_command(c, argc - 2, argv + 2);
 }
 

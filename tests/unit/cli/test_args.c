@@ -95,6 +95,7 @@ static void refuse(const char *line, const char *expected)
 static void test_errors(void **state)
 {
     refuse("--bogus", "unknown option --bogus; see --help");
+    refuse("--folow=yes", "unknown option --folow; is --follow meant? see --help");
     refuse("-x", "unknown option -x; see --help");
     refuse("--name", "--name needs a value: NAME");
     refuse("--queue -f", "--queue needs a value: Q");
