@@ -18,14 +18,16 @@ static const struct arg_spec specs[] = {
     {ARG_VALUE, "api-port", 0, "N", "0 picks a free one (8008)"},
     {ARG_VALUE, "web-port", 0, "N", "(8080)"},
     {ARG_VALUE, "files-port", 0, "N", "(8081)"},
+    {ARG_VALUE, "call-log", 0, "FILE",
+     "append a line of JSON for each call of the API"},
     {ARG_VALUE, "log-level", 0, "LEVEL", "error, warn, info, debug"},
     ARGS_LAST,
 };
 
 static int run(const struct args *args)
 {
-    static const char *const passed[] = {"listen", "api-port", "web-port", "files-port",
-                                         "log-level"};
+    static const char *const passed[] = {"listen",     "api-port", "web-port",
+                                         "files-port", "call-log", "log-level"};
     struct reeve_error err = {0};
     auto_words argv = WORDS_INIT;
     auto_free char *data = data_dir_dup(args);

@@ -52,6 +52,8 @@ static const struct arg_spec specs[] = {
     {ARG_VALUE, "worker-id", 0, "ID", "the master's name as a worker"},
     {ARG_VALUE, "on-exit", 0, "keep|stop", "what becomes of the runs (stop)"},
     {ARG_VALUE, "config", 0, "FILE", "a clearml.conf with settings for the master"},
+    {ARG_VALUE, "call-log", 0, "FILE",
+     "append a line of JSON for each call of the API"},
     {ARG_VALUE, "log-level", 0, "LEVEL", "error, warn, info, debug (warn)"},
     {ARG_FLAG, "quiet", 0, NULL, "no banner"},
     ARGS_LAST,
@@ -137,6 +139,8 @@ static void server_command(struct up *u)
         add_option(argv, names[i], text);
     }
     add_option(argv, "--endpoint", u->server_endpoint);
+    if (args_has(u->args, "call-log"))
+        add_option(argv, "--call-log", args_value(u->args, "call-log", ""));
     add_option(argv, "--log-level", args_value(u->args, "log-level", "warn"));
 }
 

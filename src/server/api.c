@@ -3,10 +3,12 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "server/auth.h"
+#include "server/call-log.h"
 #include "server/call.h"
 #include "server/dispatch.h"
 #include "server/http.h"
@@ -40,6 +42,7 @@ struct api_request {
     enum phase phase;
     struct store_job job;
     struct waiter waiter;
+    int64_t came_ms; /* CLOCK_BOOTTIME */
     uint64_t generation;
     int result;
 };
@@ -62,6 +65,7 @@ static void answer_raw(struct api_request *r)
 
 static void answer(struct api_request *r)
 {
+    call_log_write(r->server->call_log, &r->call, clock_boot_ms() - r->came_ms);
     if (r->call.raw_type && r->call.raw_data && r->call.code == 200) {
         answer_raw(r);
         return;
@@ -205,6 +209,7 @@ static void *api_begin(struct server *server, struct http_request *http)
     struct api_request *r = xcalloc(1, sizeof *r);
     r->server = server;
     r->http = http;
+    r->came_ms = clock_boot_ms();
     call_init(&r->call, server);
     read_headers(r);
     int64_t length = http_content_length(http);

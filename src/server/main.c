@@ -28,6 +28,7 @@ static const char usage[] =
     "  --connections N     open connections at most, for each port (16384)\n"
     "  --idle-timeout S    end a connection that is silent for so long (60)\n"
     "  --max-body BYTES    largest body of an API request (67108864)\n"
+    "  --call-log FILE     append a line of JSON for each call of the API\n"
     "  --log-level L       error, warn, info (the default) or debug\n"
     "  --help, --version\n";
 
@@ -42,6 +43,7 @@ enum option_id {
     OPT_CONNECTIONS,
     OPT_IDLE_TIMEOUT,
     OPT_MAX_BODY,
+    OPT_CALL_LOG,
     OPT_LOG_LEVEL,
     OPT_HELP,
     OPT_VERSION
@@ -58,6 +60,7 @@ static const struct option long_options[] = {
     {"connections", required_argument, NULL, OPT_CONNECTIONS},
     {"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
     {"max-body", required_argument, NULL, OPT_MAX_BODY},
+    {"call-log", required_argument, NULL, OPT_CALL_LOG},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -122,6 +125,9 @@ static void set_option(struct server_options *o, int id, const char *value)
         break;
     case OPT_MAX_BODY:
         o->body_max = parse_number("invalid size", value, 1ul << 40);
+        break;
+    case OPT_CALL_LOG:
+        o->call_log = value;
         break;
     case OPT_LOG_LEVEL:
         parse_log_level(value);

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "server/auth.h"
+#include "server/call-log.h"
 #include "server/defaults.h"
 #include "server/dispatch.h"
 #include "server/http.h"
@@ -151,6 +152,9 @@ static int start(struct server *server, struct reeve_error *err)
         return -1;
     if (store_run(server->store, defaults_create, NULL) < 0)
         return reeve_error_set(err, 0, "cannot write to the database");
+    const char *calls = server->options.call_log;
+    if (calls && !(server->call_log = call_log_open(calls, err)))
+        return -1;
     if (listen_all(server, err) < 0)
         return -1;
     int rc = pthread_create(&server->sweeper, NULL, sweeper_main, server);
@@ -203,6 +207,7 @@ void server_stop(struct server *server)
     store_close(server->store);
     waits_destroy(server->waits);
     auth_close(server->auth);
+    call_log_close(server->call_log);
     dispatch_destroy(server->dispatch);
     if (server->lock_fd >= 0)
         close(server->lock_fd);

@@ -16,6 +16,7 @@ struct server_options {
     uint16_t api_port, web_port, files_port;
     const char *web_dir;  /* the page's files */
     const char *endpoint; /* file to write, or NULL */
+    const char *call_log; /* file to append to, or NULL */
     unsigned threads;     /* of the API */
     unsigned connections; /* at most, for each listener */
     unsigned idle_s;      /* silence that ends a connection */
@@ -25,6 +26,7 @@ struct server_options {
 
 struct store;
 struct auth;
+struct call_log;
 struct waits;
 struct dispatch;
 struct http_listener;
@@ -35,6 +37,7 @@ struct server {
     char *files_dir; /* data_dir/files: the file server's */
     struct store *store;
     struct auth *auth;
+    struct call_log *call_log; /* NULL: none */
     struct waits *waits;
     struct dispatch *dispatch;
     struct http_listener *api, *web, *files;

@@ -1,5 +1,6 @@
 """reeve-server as a program: its options, what it refuses, and what a hostile peer can do."""
 
+import json
 import os
 import pathlib
 import socket
@@ -91,6 +92,36 @@ def test_folder_that_is_a_file(tmp_path):
                "--files-port", "0")
     assert done.returncode == 1
     refused(done, "file")
+
+
+def test_call_log(server, tmp_path):
+    """A line for each call, of those that failed the text too; a restart appends."""
+    path = tmp_path / "calls"
+    server.args += ["--call-log", str(path)]
+    client = server.start().client()
+    client.data("queues.get_default")
+    client.call("tasks.get_by_id", task="none \u00e9")
+    client.call("v1.0/no.thing")
+    client.close()
+    assert server.stop() == 0
+    server.start().client().close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    seen = [(l["endpoint"], l["version"], l["code"], l["subcode"]) for l in lines]
+    newest = lines[0]["version"]
+    assert seen == [("auth.login", newest, 200, 0), ("queues.get_default", newest, 200, 0),
+                    ("tasks.get_by_id", newest, 400, 101), ("no.thing", "1.0", 404, 0),
+                    ("auth.login", newest, 200, 0)]
+    assert "none \u00e9" in lines[2]["error"] and "error" not in lines[1]
+    assert all(l["ms"] >= 0 and l["ip"] == "127.0.0.1" for l in lines)
+    assert [bool(l["user"]) for l in lines] == [True, True, True, False, True]
+
+
+def test_call_log_that_cannot_be(server, tmp_path):
+    done = run("--data", str(server.data), "--api-port", "0", "--web-port", "0",
+               "--files-port", "0", "--call-log", str(tmp_path / "none" / "calls"))
+    assert done.returncode == 1
+    refused(done, "calls")
 
 
 def test_listens_on_loopback_alone(server):
