@@ -35,12 +35,16 @@ configure_and_make() {
     )
 }
 
-build_tree() {
-    local tree=$1 prefix=$2 start=$SECONDS
+# What every tree is built from; not while one is being built or tested.
+prepare_sources() {
     install_packages "${build_packages[@]}"
     copy_sources
     [ -x "$top/build/src/configure" ] ||
         (cd "$top/build/src" && logged autogen ./autogen.sh)
+}
+
+build_tree() {
+    local prefix=$2 start=$SECONDS
     say "building into ${prefix#"$top"/}"
     configure_and_make "$@"
     say "built in $((SECONDS - start)) s"
@@ -54,6 +58,7 @@ quickstart_build() {
     fi
     mkdir -p "$top/build"
     touch "$top/build/stamp.new"
+    prepare_sources
     build_tree obj "$top/out"
     mv "$top/build/stamp.new" "$top/build/stamp"
 }
