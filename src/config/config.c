@@ -53,9 +53,10 @@ static int add_folders(cJSON **tree, struct reeve_error *err)
     return config_add_folder(tree, special, err);
 }
 
+static const char *const usual_files[] = {"~/trains.conf", "~/clearml.conf"};
+
 static int add_files(cJSON **tree, const char *file, struct reeve_error *err)
 {
-    static const char *const usual[] = {"~/trains.conf", "~/clearml.conf"};
     if (file)
         return config_add_file(tree, file, true, err);
     const char *named = config_environment("CONFIG_FILE");
@@ -63,12 +64,26 @@ static int add_files(cJSON **tree, const char *file, struct reeve_error *err)
         auto_free char *path = expand_home_dup(named);
         return config_add_file(tree, path, false, err);
     }
-    for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
-        auto_free char *path = expand_home_dup(usual[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(usual_files); i++) {
+        auto_free char *path = expand_home_dup(usual_files[i]);
         if (config_add_file(tree, path, false, err) < 0)
             return -1;
     }
     return 0;
+}
+
+char *config_file_dup(void)
+{
+    const char *named = config_environment("CONFIG_FILE");
+    if (named)
+        return expand_home_dup(named);
+    for (size_t i = ARRAY_SIZE(usual_files); i-- > 0;) {
+        char *path = expand_home_dup(usual_files[i]);
+        if (i == 0 || access(path, F_OK) == 0)
+            return path;
+        free(path);
+    }
+    return NULL;
 }
 
 static struct config *config_take(cJSON **tree)

@@ -39,6 +39,9 @@ struct config *config_load(const char *file, struct reeve_error *err);
  * settings. */
 struct config *config_from_text(const char *text, struct reeve_error *err);
 void config_destroy(struct config *c);
+/* The file that config_load(NULL) reads, the last one if there are two; it may be
+ * missing. */
+char *config_file_dup(void);
 
 /* What is at the path, as text; numbers as they were written. Borrowed until the next
  * config_set. */
