@@ -186,7 +186,9 @@ static void read_headers(struct api_request *r)
                 either_header(http, "X-ClearML-Worker", "X-Trains-Worker"));
     copy_header(call->trx, sizeof call->trx,
                 either_header(http, "X-ClearML-Trx", "X-Trains-Trx"));
-    copy_header(call->batch, sizeof call->batch, http_header(http, "x-reeve-batch"));
+    if (!call->server->options.no_extensions)
+        copy_header(call->batch, sizeof call->batch,
+                    http_header(http, "x-reeve-batch"));
     http_client_ip(http, call->client_ip);
 }
 

@@ -26,16 +26,17 @@ static void set_cookie(struct call *call, const char *token)
 static int give_token(struct call *call, const struct caller *who)
 {
     int64_t expiration = json_int(call->request, "expiration_sec", 0);
-    if (expiration > AUTH_EXPIRATION_MAX_S)
+    int64_t max_s = auth_token_max_s(call->server);
+    if (expiration > max_s)
         return call_fail(call, 400, 12,
                          "Validation error (error for field 'expiration_sec'. value is "
-                         "bigger than maximum: %d.)",
-                         AUTH_EXPIRATION_MAX_S);
+                         "bigger than maximum: %lld.)",
+                         (long long)max_s);
     if (expiration < 0)
         return call_fail(call, 400, 12,
                          "Validation error (error for field 'expiration_sec'. value is "
                          "negative.)");
-    auto_free char *token = auth_token_dup(call->server->auth, who, expiration);
+    auto_free char *token = auth_token_dup(call->server, who, expiration);
     if (!token)
         return call_fail(call, 500, 0, "General server error (cannot sign a token)");
     json_set_str(call->data, "token", token);

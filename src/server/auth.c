@@ -249,16 +249,36 @@ static cJSON *make_claims(const struct caller *who, int64_t expiration_s)
     json_set_str(claims, "server_version", "2.0.0");
     json_set_str(claims, "server_build", "reeve-" PACKAGE_VERSION);
     json_set_str(claims, "feature_set", "basic");
-    cJSON *extensions = json_set(claims, "reeve", cJSON_CreateArray());
-    cJSON_AddItemToArray(extensions, cJSON_CreateString("wait"));
-    cJSON_AddItemToArray(extensions, cJSON_CreateString("batch"));
     return claims;
 }
 
-char *auth_token_dup(struct auth *auth, const struct caller *who, int64_t expiration_s)
+static void announce_extensions(cJSON *claims)
 {
-    auto_json *claims =
-        make_claims(who, expiration_s > 0 ? expiration_s : AUTH_EXPIRATION_DEFAULT_S);
+    cJSON *extensions = json_set(claims, "reeve", cJSON_CreateArray());
+    cJSON_AddItemToArray(extensions, cJSON_CreateString("wait"));
+    cJSON_AddItemToArray(extensions, cJSON_CreateString("batch"));
+}
+
+int64_t auth_token_max_s(const struct server *server)
+{
+    int64_t max_s = server->options.token_max_s;
+    return max_s > 0 ? max_s : AUTH_EXPIRATION_MAX_S;
+}
+
+int64_t auth_token_default_s(const struct server *server)
+{
+    int64_t max_s = auth_token_max_s(server);
+    return max_s < AUTH_EXPIRATION_DEFAULT_S ? max_s : AUTH_EXPIRATION_DEFAULT_S;
+}
+
+char *auth_token_dup(struct server *server, const struct caller *who,
+                     int64_t expiration_s)
+{
+    struct auth *auth = server->auth;
+    auto_json *claims = make_claims(
+        who, expiration_s > 0 ? expiration_s : auth_token_default_s(server));
+    if (!server->options.no_extensions)
+        announce_extensions(claims);
     auto_free char *text = json_format(claims);
     jwt_t *jwt = NULL;
     if (jwt_new(&jwt) != 0)

@@ -44,9 +44,14 @@ int auth_check_token(struct server *server, const char *token, struct caller *ca
 /* ClearML's text of a 401 subcode. */
 int auth_fail(struct call *call, int subcode, const char *why);
 
-/* A signed token for a user; expiration_s 0: the default. NULL when the claims cannot
- * be signed; to be freed with free(3). */
-char *auth_token_dup(struct auth *auth, const struct caller *who, int64_t expiration_s);
+/* How long a token of this server may live, in seconds. */
+int64_t auth_token_max_s(const struct server *server);
+/* How long one lives that was asked for without a time. */
+int64_t auth_token_default_s(const struct server *server);
+/* A signed token for a user; expiration_s 0: auth_token_default_s. NULL when the claims
+ * cannot be signed; to be freed with free(3). */
+char *auth_token_dup(struct server *server, const struct caller *who,
+                     int64_t expiration_s);
 /* From now on the session's tokens are refused. Writer thread. */
 void auth_revoke(struct auth *auth, sqlite3 *db, const struct auth_session *session);
 

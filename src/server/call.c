@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "server/dispatch.h"
+#include "server/server.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -87,7 +88,8 @@ int call_fail_arg(struct call *call, const char *key, const char *value)
 
 bool call_wait(struct call *call, const char *queue)
 {
-    int64_t wait_ms = json_int(call->request, "wait", 0);
+    bool extended = !call->server->options.no_extensions;
+    int64_t wait_ms = extended ? json_int(call->request, "wait", 0) : 0;
     int64_t now = clock_boot_ms();
     if (wait_ms <= 0 || call->stopping || strlen(queue) >= sizeof call->wait_queue)
         return false;

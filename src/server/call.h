@@ -103,8 +103,9 @@ struct field {
 
 enum endpoint_flags {
     ENDPOINT_READ = 0,
-    ENDPOINT_WRITE = 1, /* runs on the writer thread */
-    ENDPOINT_PUBLIC = 2 /* needs no token */
+    ENDPOINT_WRITE = 1,    /* runs on the writer thread */
+    ENDPOINT_PUBLIC = 2,   /* needs no token */
+    ENDPOINT_EXTENSION = 4 /* ClearML's own server has it not: --no-extensions */
 };
 
 struct endpoint {

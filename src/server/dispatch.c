@@ -61,17 +61,18 @@ static int compare_endpoints(const void *a, const void *b)
     return order ? order : endpoint_version(y) - endpoint_version(x);
 }
 
-struct dispatch *dispatch_create(void)
+struct dispatch *dispatch_create(bool extensions)
 {
     struct dispatch *d = xcalloc(1, sizeof *d);
+    size_t n = 0;
     for (size_t s = 0; s < ARRAY_SIZE(services); s++)
         for (const struct endpoint *e = services[s]; e->name; e++)
-            d->n++;
-    d->sorted = xcalloc(d->n, sizeof(*d->sorted));
-    size_t i = 0;
+            n++;
+    d->sorted = xcalloc(n, sizeof(*d->sorted));
     for (size_t s = 0; s < ARRAY_SIZE(services); s++)
         for (const struct endpoint *e = services[s]; e->name; e++)
-            d->sorted[i++] = e;
+            if (extensions || !(e->flags & ENDPOINT_EXTENSION))
+                d->sorted[d->n++] = e;
     qsort(d->sorted, d->n, sizeof(*d->sorted), compare_endpoints);
     return d;
 }

@@ -12,7 +12,8 @@
 
 struct dispatch;
 
-struct dispatch *dispatch_create(void);
+/* extensions: also the endpoints that ClearML's own server has not. */
+struct dispatch *dispatch_create(bool extensions);
 void dispatch_destroy(struct dispatch *d);
 
 /* A call with its id and time, an empty request and empty data. */

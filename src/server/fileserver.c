@@ -41,9 +41,10 @@ struct transfer {
     struct multipart *multipart;        /* of an upload */
     struct upload *uploads;
     size_t count, cap;
-    bool skipping;   /* the part at hand is no file */
-    struct buf body; /* of delete_many */
-    int status;      /* of the first failure, else 0 */
+    bool skipping;     /* the part at hand is no file */
+    struct buf body;   /* of delete_many */
+    uint64_t received; /* of an upload */
+    int status;        /* of the first failure, else 0 */
     char why[256];
 };
 
@@ -480,6 +481,16 @@ static bool refuse(struct http_request *request, void (*answer)(struct transfer 
     return true;
 }
 
+/* As Flask answers to what is beyond its MAX_CONTENT_LENGTH. */
+static bool within_bounds(struct transfer *t, uint64_t n)
+{
+    uint64_t max = t->server->options.upload_max;
+    if (max == 0 || n <= max)
+        return true;
+    fail(t, 413, "Request Entity Too Large");
+    return false;
+}
+
 static void *files_begin(struct server *server, struct http_request *request)
 {
     void (*answer)(struct transfer * t) = find_answer(request);
@@ -495,6 +506,8 @@ static void *files_begin(struct server *server, struct http_request *request)
             multipart_create(http_header(request, "Content-Type"), &part_ops, t);
         if (!t->multipart)
             http_reply_text(request, 400, "Expected multipart/form-data");
+        else if (http_content_length(request) > 0)
+            within_bounds(t, (uint64_t)http_content_length(request));
     }
     return t;
 }
@@ -508,7 +521,8 @@ static void files_body(void *state, struct http_request *request, const char *da
     if (!t || t->status)
         return;
     if (t->multipart) {
-        if (multipart_feed(t->multipart, data, n) < 0)
+        t->received += n;
+        if (within_bounds(t, t->received) && multipart_feed(t->multipart, data, n) < 0)
             fail(t, 400, "Malformed multipart/form-data");
     } else if (t->answer == delete_many) {
         if (t->body.len + n > DELETE_BODY_MAX)

@@ -3,6 +3,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "server/auth.h"
 #include "server/http.h"
 #include "server/server.h"
 
@@ -29,6 +30,9 @@ static const char usage[] =
     "  --idle-timeout S    end a connection that is silent for so long (60)\n"
     "  --max-body BYTES    largest body of an API request (67108864)\n"
     "  --call-log FILE     append a line of JSON for each call of the API\n"
+    "  --max-upload BYTES  largest upload to the file server (0: no bound)\n"
+    "  --token-max S       tokens live so many seconds at most (31536000)\n"
+    "  --no-extensions     only what ClearML's own server has\n"
     "  --log-level L       error, warn, info (the default) or debug\n"
     "  --help, --version\n";
 
@@ -44,6 +48,9 @@ enum option_id {
     OPT_IDLE_TIMEOUT,
     OPT_MAX_BODY,
     OPT_CALL_LOG,
+    OPT_MAX_UPLOAD,
+    OPT_TOKEN_MAX,
+    OPT_NO_EXTENSIONS,
     OPT_LOG_LEVEL,
     OPT_HELP,
     OPT_VERSION
@@ -61,6 +68,9 @@ static const struct option long_options[] = {
     {"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
     {"max-body", required_argument, NULL, OPT_MAX_BODY},
     {"call-log", required_argument, NULL, OPT_CALL_LOG},
+    {"max-upload", required_argument, NULL, OPT_MAX_UPLOAD},
+    {"token-max", required_argument, NULL, OPT_TOKEN_MAX},
+    {"no-extensions", no_argument, NULL, OPT_NO_EXTENSIONS},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -122,6 +132,18 @@ static void set_option(struct server_options *o, int id, const char *value)
         o->idle_s = (unsigned)parse_number("invalid number of seconds", value, 86400);
         if (o->idle_s == 0)
             usage_error("invalid number of seconds", value);
+        break;
+    case OPT_MAX_UPLOAD:
+        o->upload_max = parse_number("invalid size", value, 1ul << 60);
+        break;
+    case OPT_TOKEN_MAX:
+        o->token_max_s = (int64_t)parse_number("invalid number of seconds", value,
+                                               AUTH_EXPIRATION_MAX_S);
+        if (o->token_max_s == 0)
+            usage_error("invalid number of seconds", value);
+        break;
+    case OPT_NO_EXTENSIONS:
+        o->no_extensions = true;
         break;
     case OPT_MAX_BODY:
         o->body_max = parse_number("invalid size", value, 1ul << 40);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "server/auth.h"
 #include "server/call.h"
 #include "server/dispatch.h"
 #include "server/server.h"
@@ -49,8 +50,8 @@ static cJSON *config_tree(const struct call *call)
     cJSON *auth = json_set(api, "auth", cJSON_CreateObject());
     json_set_str(listen, "ip", o->listen);
     json_set_int(listen, "port", o->api_port);
-    json_set_int(auth, "default_expiration_sec", 2592000);
-    json_set_int(auth, "max_expiration_sec", 31536000);
+    json_set_int(auth, "default_expiration_sec", auth_token_default_s(call->server));
+    json_set_int(auth, "max_expiration_sec", auth_token_max_s(call->server));
     json_set_int(api, "max_body_bytes", (int64_t)o->body_max);
     json_set_str(api, "default_company", call->caller.company);
     return tree;

@@ -177,7 +177,7 @@ struct server *server_start(const struct server_options *options,
     pthread_cond_init(&server->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     server->waits = waits_create();
-    server->dispatch = dispatch_create();
+    server->dispatch = dispatch_create(!options->no_extensions);
     if (start(server, err) == 0)
         return server;
     server_stop(server);

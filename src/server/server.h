@@ -22,6 +22,9 @@ struct server_options {
     unsigned idle_s;      /* silence that ends a connection */
     size_t body_max;      /* of one API request */
     size_t bodies_max;    /* of all API requests together */
+    uint64_t upload_max;  /* bytes of one upload to the file server; 0: no bound */
+    int64_t token_max_s;  /* of one token; 0: AUTH_EXPIRATION_MAX_S */
+    bool no_extensions;   /* only what ClearML's own server has */
 };
 
 struct store;

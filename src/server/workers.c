@@ -549,8 +549,8 @@ const struct endpoint workers_endpoints[] = {
     {"workers.get_stats", "2.4", ENDPOINT_READ, workers_get_stats, stats_fields},
     {"workers.get_activity_report", "2.4", ENDPOINT_READ, workers_get_activity_report,
      activity_fields},
-    {"workers.set_runtime_properties", "2.4", ENDPOINT_WRITE,
+    {"workers.set_runtime_properties", "2.4", ENDPOINT_WRITE | ENDPOINT_EXTENSION,
      workers_set_runtime_properties, properties_fields},
-    {"workers.get_runtime_properties", "2.4", ENDPOINT_READ,
+    {"workers.get_runtime_properties", "2.4", ENDPOINT_READ | ENDPOINT_EXTENSION,
      workers_get_runtime_properties, worker_fields},
     {NULL, NULL, 0, NULL, NULL}};

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct call call;
     auto_buf out = BUF_INIT;
     if (!d)
-        d = dispatch_create();
+        d = dispatch_create(true);
     auto_free char *path = xstrndup((const char *)data, size);
     call_init(&call, NULL);
     dispatch_path(d, &call, path);

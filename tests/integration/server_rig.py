@@ -21,8 +21,9 @@ class ApiError(Exception):
 
 
 class Server:
-    def __init__(self, data):
+    def __init__(self, data, *args):
         self.data = pathlib.Path(data)
+        self.args = args
         self.process = None
 
     def start(self, timeout=20):
@@ -32,7 +33,7 @@ class Server:
         with open(self.data / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [OUT / "libexec" / "reeve" / "reeve-server", "--data", self.data, "--api-port", "0",
-                 "--web-port", "0", "--files-port", "0", "--endpoint", endpoint],
+                 "--web-port", "0", "--files-port", "0", "--endpoint", endpoint, *self.args],
                 stdout=log, stderr=log)
         end = time.monotonic() + timeout
         while not endpoint.exists():

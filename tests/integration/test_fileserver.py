@@ -229,3 +229,18 @@ def test_many_at_once(server):
     assert not failures
     assert len(files_below(server)) == 81 and files_below(server, "uploads") == []
     assert set(request(server, "GET", "/shared")[2]) == {ord("s")}
+
+
+def test_uploads_are_bounded(tmp_path):
+    server = Server(tmp_path / "data", "--max-upload", "1000").start()
+    try:
+        assert upload(server, part("small", b"x" * 500))[0] == 200
+        assert upload(server, part("large", b"x" * 1000))[0] == 413
+        # Of unknown length: counted as it comes.
+        pieces = iter([part("chunked", b"x" * 1000), b"--XX--\r\n"])
+        status, _, data = request(server, "POST", "/", pieces,
+                                  {"Content-Type": "multipart/form-data; boundary=XX"})
+        assert (status, data) == (413, b"Request Entity Too Large")
+        assert files_below(server) == ["small"] and files_below(server, "uploads") == []
+    finally:
+        server.stop()

@@ -1,5 +1,6 @@
 """reeve-server as a program: its options, what it refuses, and what a hostile peer can do."""
 
+import base64
 import json
 import os
 import pathlib
@@ -220,3 +221,43 @@ def test_stops_with_open_polls(server):
     assert server.stop() == 0
     assert time.monotonic() - before < 5
     peer.close()
+
+
+def claims_of(token):
+    return json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+
+
+def test_token_max(tmp_path):
+    server = Server(tmp_path / "data", "--token-max", "60").start()
+    try:
+        client = server.client()
+        claims = claims_of(client.data("auth.login")["token"])
+        assert claims["exp"] - claims["iat"] == 60
+        claims = claims_of(client.data("auth.login", expiration_sec=30)["token"])
+        assert claims["exp"] - claims["iat"] == 30
+        assert client.call("auth.login", expiration_sec=61)[:2] == (400, 12)
+        auth = client.data("server.config", path="apiserver.auth")
+        assert auth == {"default_expiration_sec": 60, "max_expiration_sec": 60}
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_no_extensions(tmp_path, plain):
+    server = Server(tmp_path / "data", *(["--no-extensions"] if plain else [])).start()
+    try:
+        client = server.client()
+        claims = claims_of(client.data("auth.login")["token"])
+        assert claims.get("reeve") == (None if plain else ["wait", "batch"])
+        code = client.call("workers.get_runtime_properties", worker="w")[0]
+        assert code == (404 if plain else 200)
+        task = client.data("tasks.create", name="task", type="service")["id"]
+        event = {"type": "log", "task": task, "msg": "line"}
+        for _ in range(2):
+            code = client.send("events.add_batch", json.dumps(event),
+                               {"Content-Type": "application/json-lines", "x-reeve-batch": "b"})[0]
+            assert code == 200
+        total = client.data("events.get_task_log", task=task)["total"]
+        assert total == (2 if plain else 1)
+    finally:
+        server.kill()

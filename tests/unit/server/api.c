@@ -20,7 +20,7 @@ struct api *api_open(void)
     struct api *api = xcalloc(1, sizeof *api);
     api->db = store_open_memory();
     api->server = xcalloc(1, sizeof *api->server);
-    api->server->dispatch = dispatch_create();
+    api->server->dispatch = dispatch_create(true);
     api->server->waits = waits_create();
     api->now_ms = 1700000000000;
     call_init(&api->call, api->server);

@@ -128,7 +128,7 @@ static void test_tokens(void **state)
     struct world *w = *state;
     struct caller who, seen;
     default_caller(w, &who);
-    auto_free char *token = auth_token_dup(w->server.auth, &who, 100);
+    auto_free char *token = auth_token_dup(&w->server, &who, 100);
     auto_free char *header = xasprintf("Bearer %s", token);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(check(w, header, &seen), 0);
@@ -156,7 +156,7 @@ static void test_claims(void **state)
     struct world *w = *state;
     struct caller who;
     default_caller(w, &who);
-    auto_free char *token = auth_token_dup(w->server.auth, &who, 0);
+    auto_free char *token = auth_token_dup(&w->server, &who, 0);
     auto_json *claims = claims_of(token);
     assert_string_equal(json_str(claims, "api_version", ""), "2.31");
     assert_string_equal(json_str(claims, "feature_set", ""), "basic");
@@ -172,7 +172,7 @@ static void test_expiry(void **state)
     struct world *w = *state;
     struct caller who;
     default_caller(w, &who);
-    auto_free char *token = auth_token_dup(w->server.auth, &who, 1);
+    auto_free char *token = auth_token_dup(&w->server, &who, 1);
     assert_int_equal(check_token(w, token, NULL), 0);
     /* Also from the cache, where it is now. */
     int64_t end = clock_boot_ms() + 5000;
@@ -207,8 +207,8 @@ static void test_revoked_for_good(void **state)
     struct caller who;
     struct auth_session session;
     default_caller(w, &who);
-    auto_free char *token = auth_token_dup(w->server.auth, &who, 100);
-    auto_free char *other = auth_token_dup(w->server.auth, &who, 100);
+    auto_free char *token = auth_token_dup(&w->server, &who, 100);
+    auto_free char *other = auth_token_dup(&w->server, &who, 100);
     assert_int_equal(check_token(w, token, &session), 0);
     store_run(w->server.store, put_session, session.id);
     store_run(w->server.store, revoke_session, w);

@@ -10,7 +10,7 @@
 
 static int setup(void **state)
 {
-    *state = dispatch_create();
+    *state = dispatch_create(true);
     return 0;
 }
 

@@ -28,7 +28,7 @@ static int setup(void **state)
     w->dir = fixture_dir();
     w->server = fixture_server(w->dir);
     strcpy(who.user, "0123456789abcdef0123456789abcdef");
-    w->token = auth_token_dup(w->server->auth, &who, 0);
+    w->token = auth_token_dup(w->server, &who, 0);
     *state = w;
     return 0;
 }

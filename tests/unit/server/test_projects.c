@@ -21,7 +21,7 @@ struct world {
 static int setup(void **state)
 {
     struct world *w = xcalloc(1, sizeof *w);
-    w->dispatch = w->server.dispatch = dispatch_create();
+    w->dispatch = w->server.dispatch = dispatch_create(true);
     w->db = store_open_memory();
     *state = w;
     return 0;
