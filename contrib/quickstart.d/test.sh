@@ -109,8 +109,10 @@ test_integration() {
     python_tests integration "$top/out" "$top/tests/integration"
 }
 
+# The unmodified SDK and agents: tests/compat/README.md. The table is in build/log/compat-table.md.
 test_compat() {
-    python_tests compat "$top/out" "$top/tests/compat"
+    python_tests compat "$top/out" "$top/tests/compat" --sdk newest --sdk floor \
+        --table "$top/build/log/compat-table.md"
 }
 
 test_web() {

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import urllib.parse
 
-from conftest import CREDENTIALS, FAST, OUT, alive, wait_until
+from reeve_up import CREDENTIALS, FAST, OUT, alive, wait_until
 
 
 def refusal(code, subcode=0, message="made up by the test"):

@@ -5,10 +5,10 @@ and git servers on loopback (smart HTTP behind a password, ssh, a silent one).""
 import base64
 import contextlib
 import fcntl
+import functools
 import http.server
 import json
 import os
-import pathlib
 import pwd
 import select
 import shutil
@@ -18,27 +18,13 @@ import subprocess
 import threading
 import time
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-OUT = pathlib.Path(os.environ.get("REEVE_OUT", TOP / "out"))
+from reeve_up import GIT_ENV, OUT, SANITIZER_OPTIONS
+from reeve_up import git as git_text
+
 PREPARE = str(OUT / "libexec/reeve/reeve-prepare")
 TASK = "0123456789abcdef0123456789abcdef"
-
-GIT_ENV = {
-    **os.environ,
-    "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_CONFIG_SYSTEM": "/dev/null",
-    "GIT_AUTHOR_NAME": "t",
-    "GIT_AUTHOR_EMAIL": "t@example.com",
-    "GIT_COMMITTER_NAME": "t",
-    "GIT_COMMITTER_EMAIL": "t@example.com",
-}
-
-
-def git(repo, *args, **kwargs):
-    done = subprocess.run(
-        ["git", "-C", str(repo), "-c", "protocol.file.allow=always", *args],
-        env=GIT_ENV, check=True, capture_output=True, timeout=60, **kwargs)
-    return done.stdout
+# Diffs may be of any bytes.
+git = functools.partial(git_text, text=False)
 
 
 def commit(repo, message="change"):
@@ -103,7 +89,7 @@ class Rig:
 
     def run_text(self, text, environ=None):
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), **(environ or {})}
-        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+        for name in SANITIZER_OPTIONS:
             if name in os.environ:
                 environment[name] = os.environ[name]
         spec = high(os.memfd_create("spec"))

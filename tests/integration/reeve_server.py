@@ -3,15 +3,15 @@
 import base64
 import http.client
 import json
-import os
 import pathlib
 import signal
 import subprocess
 import time
 import urllib.parse
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = pathlib.Path(os.environ.get("REEVE_OUT", TOP / "out")) / "libexec/reeve/reeve-server"
+from reeve_up import OUT
+
+PROGRAM = OUT / "libexec/reeve/reeve-server"
 
 
 class Client:

@@ -1,23 +1,10 @@
 """reeve-server alone, and its API: for tests that need no master."""
 
-import base64
 import json
-import os
 import pathlib
 import subprocess
-import time
-import urllib.error
-import urllib.request
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-OUT = pathlib.Path(os.environ.get("REEVE_OUT", TOP / "out"))
-
-
-class ApiError(Exception):
-    def __init__(self, meta):
-        super().__init__(f"{meta['result_code']}/{meta['result_subcode']} {meta['result_msg']}")
-        self.code = meta["result_code"]
-        self.subcode = meta["result_subcode"]
+from reeve_up import OUT, Api, wait_until
 
 
 class Server:
@@ -35,13 +22,16 @@ class Server:
                 [OUT / "libexec" / "reeve" / "reeve-server", "--data", self.data, "--api-port", "0",
                  "--web-port", "0", "--files-port", "0", "--endpoint", endpoint, *self.args],
                 stdout=log, stderr=log)
-        end = time.monotonic() + timeout
-        while not endpoint.exists():
-            if self.process.poll() is not None or time.monotonic() > end:
+
+        def ready():
+            if self.process.poll() is not None:
                 raise AssertionError("no server:\n" + (self.data / "log").read_text())
-            time.sleep(0.02)
+            return endpoint.exists()
+
+        wait_until(ready, timeout, 0.02, "the server's endpoint")
         self.endpoint = json.loads(endpoint.read_text())
-        self.token = self.login()
+        self.api = Api(self.endpoint["api"], self.endpoint["access_key"], self.endpoint["secret_key"])
+        self.api.login()
         return self
 
     def stop(self, kill=False):
@@ -55,28 +45,18 @@ class Server:
         self.process = None
         return code
 
-    def login(self):
-        keys = f"{self.endpoint['access_key']}:{self.endpoint['secret_key']}".encode()
-        return self.call("auth.login", authorization="Basic " + base64.b64encode(keys).decode())["token"]
+    @property
+    def token(self):
+        return self.api.token
 
-    def call(self, name, body=None, lines=None, authorization=None, headers=()):
-        data = json.dumps(body or {}) if lines is None else "\n".join(map(json.dumps, lines))
-        request = urllib.request.Request(
-            f"{self.endpoint['api']}/{name}", data=data.encode(),
-            headers={"Authorization": authorization or f"Bearer {self.token}",
-                     "Content-Type": "application/json" if lines is None else "application/json-lines",
-                     **dict(headers)})
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:
-                return json.load(response)["data"]
-        except urllib.error.HTTPError as error:
-            raise ApiError(json.load(error)["meta"]) from None
+    def call(self, name, body=None, **how):
+        return self.api.send(name, body, **how)
 
     def task(self, name="task", **fields):
-        return self.call("tasks.create", {"name": name, "type": "service", **fields})["id"]
+        return self.api("tasks.create", name=name, type="service", **fields)["id"]
 
     def queue(self, name):
-        for queue in self.call("queues.get_all", {"search_hidden": True})["queues"]:
+        for queue in self.api("queues.get_all", search_hidden=True)["queues"]:
             if queue["name"] == name:
                 return queue["id"]
-        return self.call("queues.create", {"name": name})["id"]
+        return self.api("queues.create", name=name)["id"]

@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from conftest import OUT, wait_until
+from reeve_up import OUT, git, wait_until
 
 
 def enqueue(reeve, **task):
@@ -41,12 +41,10 @@ def test_repository_that_is_not_there(reeve):
 
 
 def make_repo(folder):
-    env = {**os.environ, "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b",
-           "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
     folder.mkdir()
     (folder / "a.py").write_text("print('hello')\n")
     for line in ("init -q -b main", "add -A", "commit -qm first"):
-        subprocess.run(["git", "-C", folder, *line.split()], check=True, env=env)
+        git(folder, *line.split())
     return f"file://{folder}"
 
 
@@ -133,7 +131,7 @@ def test_server_unreachable(reeve):
 
 def _answers(reeve):
     try:
-        reeve.token = None
+        reeve.api.token = None
         return reeve.call("tasks.get_all", page_size=1) is not None
     except OSError:
         return False
@@ -148,7 +146,7 @@ def test_a_waiting_client_that_goes_does_not_hold_the_server(make_reeve):
     for _ in range(3):
         with socket.create_connection((host, int(port))) as s:
             s.sendall(f"POST /queues.peek_task HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
-                      f"{reeve.token}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+                      f"{reeve.api.token}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
             time.sleep(0.2)
     begin = time.monotonic()
     assert reeve.stop() == 0

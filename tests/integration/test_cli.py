@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import OUT, SANITIZER_OPTIONS, wait_until
+from reeve_up import OUT, SANITIZER_OPTIONS, git, wait_until
 
 
 def children(reeve):
@@ -166,11 +166,11 @@ def test_no_key_in_any_command_line(reeve):
 
 def test_command_runs_in_a_checkout(reeve, tmp_path):
     repo = tmp_path / "repo"
-    git = ["git", "-C", repo, "-c", "user.name=t", "-c", "user.email=t@t"]
-    subprocess.run(["git", "init", "-q", "-b", "main", repo], check=True)
+    repo.mkdir()
+    git(repo, "init", "-q", "-b", "main")
     (repo / "data.txt").write_text("from the repository\n")
-    subprocess.run([*git, "add", "-A"], check=True)
-    subprocess.run([*git, "commit", "-qm", "one"], check=True)
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "one")
     task = reeve.submit("--repo", f"file://{repo}", "--branch", "main", "--", "sh", "-c",
                         "cat data.txt; echo $1", "name", "a  b")
     assert reeve.wait(task) == 0

@@ -11,7 +11,7 @@ import urllib.parse
 
 import pytest
 
-from conftest import SLOW, wait_until
+from reeve_up import SLOW, wait_until
 from reeve_server import Server
 
 IDLE = 2 * SLOW

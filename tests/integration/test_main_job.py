@@ -3,11 +3,10 @@
 import os
 import pathlib
 import re
-import subprocess
 
 import pytest
 
-from conftest import SLOW, ApiError, wait_until
+from reeve_up import SLOW, ApiError, git, wait_until
 
 
 def test_command_completes(reeve):
@@ -65,13 +64,6 @@ def test_every_line_in_order(reeve):
     text = "".join(e["msg"] for e in events)
     numbers = [int(n) for n in re.findall(r"^line (\d+)$", text, re.M)]
     assert numbers == list(range(count))
-
-
-def git(repo, *args):
-    env = {**os.environ, "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a",
-           "GIT_COMMITTER_EMAIL": "a@b", "GIT_CONFIG_GLOBAL": "/dev/null"}
-    return subprocess.run(["git", "-C", repo, *args], check=True, capture_output=True, text=True,
-                          env=env).stdout
 
 
 @pytest.fixture

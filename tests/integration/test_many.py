@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import OUT, alive, wait_until
+from reeve_up import OUT, alive, wait_until
 
 TASKS = int(os.environ.get("REEVE_TEST_MANY", "200"))
 
@@ -93,7 +93,7 @@ def test_server_killed_while_tasks_log(make_reeve):
 
     def answers():
         try:
-            reeve.token = None
+            reeve.api.token = None
             return reeve.call("tasks.get_all", page_size=1) is not None
         except OSError:
             return False

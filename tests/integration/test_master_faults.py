@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from conftest import alive, wait_until
+from reeve_up import alive, wait_until
 from faulty_api import Master, Proxy, refusal
 from server_rig import Server
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import SLOW, alive, wait_until
+from reeve_up import SLOW, alive, wait_until
 
 
 @pytest.mark.vm

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from conftest import OUT, alive, wait_until
+from reeve_up import OUT, alive, wait_until
 
 UNITS = pathlib.Path("/run/systemd/system")
 GROUPS = pathlib.Path("/sys/fs/cgroup/reeve")

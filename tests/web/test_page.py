@@ -5,16 +5,13 @@ Needs chromium, chromium-driver (Debian) and selenium (PyPI); says so if they ar
 
 import itertools
 import math
-import pathlib
 import shutil
-import sys
 import time
 import urllib.request
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-from server_rig import Server  # noqa: E402
+from server_rig import Server
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is missing: pip install selenium")
 from selenium.webdriver.chrome.options import Options  # noqa: E402

@@ -1,0 +1,145 @@
+"""Flows of unmodified ClearML software, against a server and with versions of one's choice: README.md."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import uuid
+
+import pytest
+
+import servers
+import table
+import versions
+from reeve_up import SLOW
+
+FLOWS = pathlib.Path(__file__).parent / "flows"
+RESULTS = pytest.StashKey[table.Table]()
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("compat")
+    group.addoption("--server", metavar="CLEARML.CONF",
+                    help="the server of this file, instead of an embedded one")
+    group.addoption("--sdk", metavar="VERSION", action="append",
+                    help="of the clearml package; newest, floor or a number; may be repeated")
+    group.addoption("--agent", metavar="reeve|official|COMMAND", default="reeve",
+                    help="the agent that the agent flows run with")
+    group.addoption("--table", metavar="FILE", help="write the table flow by flow, version by version")
+
+
+def pytest_configure(config):
+    config.stash[RESULTS] = table.Table()
+
+
+def pytest_generate_tests(metafunc):
+    if "sdk_version" in metafunc.fixturenames:
+        words = metafunc.config.getoption("--sdk") or ["newest"]
+        metafunc.parametrize("sdk_version", [versions.WORDS.get(w, w) for w in words], scope="session")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    outcome = table.outcome_of(report)
+    version = getattr(item, "callspec", None) and item.callspec.params.get("sdk_version")
+    if outcome and version:
+        module = item.path.stem.removeprefix("test_")
+        name = item.originalname.removeprefix("test_").replace("_", " ")
+        item.config.stash[RESULTS].add(f"{module}: {name}", version, outcome)
+
+
+def pytest_sessionfinish(session):
+    name = session.config.getoption("--table")
+    if name:
+        pathlib.Path(name).write_text(session.config.stash[RESULTS].text())
+
+
+@pytest.fixture(scope="session")
+def server_of(request, tmp_path_factory, sanitizer_folder):
+    """The server for tests with a version of the SDK: one for all if it was given."""
+    made = {}
+    given = request.config.getoption("--server")
+
+    def get(version):
+        key = "given" if given else version
+        if key not in made:
+            folder = tmp_path_factory.mktemp(f"server-{key}")
+            made[key] = (servers.GivenServer(folder, given) if given else
+                         servers.EmbeddedServer(folder, version))
+        return made[key]
+
+    yield get
+    left = [thing for server in made.values() for thing in server.stop()]
+    assert not left, left
+
+
+@pytest.fixture
+def server(request, server_of):
+    """Shared by the session: tests make projects and queues of their own."""
+    if "sdk_version" in request.fixturenames:
+        return server_of(request.getfixturevalue("sdk_version"))
+    return server_of(versions.NEWEST)
+
+
+class Sdk:
+    def __init__(self, version, server, flows):
+        self.version = version
+        self.flows = flows
+        self.number = tuple(int(n) for n in version.split("."))
+        self.python = versions.python_of(version)
+        self.server = server
+
+    def needs(self, version, what):
+        """Skips where this SDK is older than what has it first."""
+        if self.number < tuple(int(n) for n in version.split(".")):
+            pytest.skip(f"clearml {self.version} has no {what}")
+
+    def environment(self, **more):
+        return servers.clean_environment(self.server.conf, self.server.home, **more)
+
+    def start(self, *command, cwd=None, env=None, **options):
+        """This SDK's interpreter as a child of its own; the caller waits for it."""
+        return subprocess.Popen([str(self.python), *map(str, command)],
+                                cwd=cwd or self.server.home, env=self.environment(**(env or {})),
+                                text=True, **options)
+
+    def run(self, flow, *args, cwd=None, env=None, timeout=300, check=True, script=None):
+        """Runs flows/<flow>.py, or script; gives stdout, stderr, returncode, and as json what its
+        last line says. check: an exit code that is not 0 fails."""
+        child = self.start(script or self.flows / f"{flow}.py", *args, cwd=cwd, env=env,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            stdout, stderr = child.communicate(timeout=timeout * SLOW)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            stdout, stderr = child.communicate()
+            raise AssertionError(f"{flow} did not end in {timeout} s\n{stdout}\n{stderr}") from None
+        done = subprocess.CompletedProcess(child.args, child.returncode, stdout, stderr)
+        if check:
+            assert done.returncode == 0, f"{flow}: {done.returncode}\n{stdout}\n{stderr}"
+        lines = stdout.strip().splitlines()
+        try:
+            done.json = json.loads(lines[-1])
+        except (IndexError, ValueError):
+            done.json = None
+        return done
+
+
+@pytest.fixture(scope="session")
+def flows(tmp_path_factory):
+    """The scripts outside of this checkout, which is nothing that they belong to."""
+    return shutil.copytree(FLOWS, tmp_path_factory.mktemp("scripts") / "flows")
+
+
+@pytest.fixture
+def sdk(sdk_version, server, flows):
+    return Sdk(sdk_version, server, flows)
+
+
+@pytest.fixture
+def project(request):
+    """A project that no other test, and no earlier run on the same server, has."""
+    word = re.sub(r"\W+", "-", request.node.originalname)
+    return f"compat {word} {uuid.uuid4().hex[:12]}"
