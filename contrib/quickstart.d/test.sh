@@ -65,7 +65,7 @@ run_pytest() {
     shift 3
     rm -f "$top/build/log/$name.xml"
     REEVE_OUT=$prefix PYTHONDONTWRITEBYTECODE=1 logged "$name" "$top/build/venv/bin/python" -m pytest \
-        -o cache_dir="$cache" -q -rsfE --junitxml="$top/build/log/$name.xml" "$@"
+        -o cache_dir="$cache" "${long[@]}" -q -rsfE --junitxml="$top/build/log/$name.xml" "$@"
 }
 
 # python_tests NAME PREFIX ARGUMENT...
@@ -201,13 +201,14 @@ prepare_tests() {
 }
 
 quickstart_test() {
-    local only=() part arguments=("$@") start=$SECONDS sums=$top/build/log/sums.0
+    local only=() long=() part arguments=("$@") start=$SECONDS sums=$top/build/log/sums.0
     # shellcheck disable=SC2206
     local parts=(${lanes[*]})
     while [ $# -gt 0 ]; do
         case $1 in
         --only) [ $# -gt 1 ] || usage_error "--only needs a value"; only+=("$2"); shift 2 ;;
         --only=*) only+=("${1#*=}"); shift ;;
+        --long) long=(--long); shift ;;
         *) usage_error "unknown: $1" ;;
         esac
     done
