@@ -9,6 +9,7 @@ import uuid
 
 import pytest
 
+import calls
 import servers
 import table
 import versions
@@ -16,6 +17,7 @@ from reeve_up import SLOW
 
 FLOWS = pathlib.Path(__file__).parent / "flows"
 RESULTS = pytest.StashKey[table.Table]()
+CALLS = pytest.StashKey[calls.Summary]()
 
 
 def pytest_addoption(parser):
@@ -27,10 +29,13 @@ def pytest_addoption(parser):
     group.addoption("--agent", metavar="reeve|official|COMMAND", default="reeve",
                     help="the agent that the agent flows run with")
     group.addoption("--table", metavar="FILE", help="write the table flow by flow, version by version")
+    group.addoption("--calls", metavar="FILE",
+                    help="write what each test's clients called of the embedded server")
 
 
 def pytest_configure(config):
     config.stash[RESULTS] = table.Table()
+    config.stash[CALLS] = calls.Summary()
 
 
 def pytest_generate_tests(metafunc):
@@ -51,9 +56,10 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_sessionfinish(session):
-    name = session.config.getoption("--table")
-    if name:
-        pathlib.Path(name).write_text(session.config.stash[RESULTS].text())
+    for option, key in (("--table", RESULTS), ("--calls", CALLS)):
+        name = session.config.getoption(option)
+        if name:
+            pathlib.Path(name).write_text(session.config.stash[key].text())
 
 
 @pytest.fixture(scope="session")
@@ -77,10 +83,20 @@ def server_of(request, tmp_path_factory, sanitizer_folder):
 
 @pytest.fixture
 def server(request, server_of):
-    """Shared by the session: tests make projects and queues of their own."""
-    if "sdk_version" in request.fixturenames:
-        return server_of(request.getfixturevalue("sdk_version"))
-    return server_of(versions.NEWEST)
+    """Shared by the session: tests make projects and queues of their own. A refusal that calls.py
+    does not list fails the test, whatever the client made of it; a test that provokes one says so:
+    @pytest.mark.refused("tasks.get_by_id", 400, 101, "why")."""
+    version = request.getfixturevalue("sdk_version") if "sdk_version" in request.fixturenames else None
+    server = server_of(version or versions.NEWEST)
+    if not server.calls:
+        yield server
+        return
+    server.calls.take()
+    yield server
+    made = server.calls.take()
+    request.config.stash[CALLS].add(request.node.nodeid, made)
+    refused = calls.refused(made, [mark.args for mark in request.node.iter_markers("refused")])
+    assert not refused, refused
 
 
 class Sdk:

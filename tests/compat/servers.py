@@ -7,6 +7,7 @@ import subprocess
 
 from reeve_up import Api, Reeve
 
+import calls
 import versions
 
 # Flushes of 2.x take 5 to 10 s each while a process of its own does the reporting.
@@ -33,10 +34,12 @@ def clean_environment(conf, home, **more):
 
 
 class Server:
-    """conf: a clearml.conf for the SDK; api: calls with the same keys; is_embedded: ours."""
+    """conf: a clearml.conf for the SDK; api: calls with the same keys; is_embedded: ours, and what
+    clients call of it is in the log `calls`."""
 
     is_embedded = False
     reeve = None
+    calls = None
 
     def __init__(self, folder, text):
         self.home = pathlib.Path(folder)
@@ -70,8 +73,13 @@ class EmbeddedServer(Server):
         path = f"{python.parent}:{os.environ['PATH']}"
         env = clean_environment("", folder, PATH=path)
         del env["CLEARML_CONFIG_FILE"]
+        # The tasks' SDK reports as that of the flows does.
+        settings = folder / "tasks.conf"
+        settings.write_text(SETTINGS.format(home=folder))
+        self.calls = calls.CallLog(folder / "calls")
         self.reeve = Reeve(folder / "data", "--queue", "services", "--queue", "default",
-                           "--queue", "steps", env=env)
+                           "--queue", "steps", "--config", settings,
+                           "--call-log", self.calls.path, env=env)
         self.reeve.start(60)
         self.api = self.reeve.api
         super().__init__(folder, (self.reeve.data / "clearml.conf").read_text())
