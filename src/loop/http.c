@@ -11,6 +11,9 @@
 #include "loop/http.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "loop/http-error.h"
+#include "loop/proxy.h"
+#include "loop/trust.h"
 
 #include <ctype.h>
 #include <curl/curl.h>
@@ -57,6 +60,8 @@ struct http_request {
     int64_t retry_after_ms;
     CURLcode result;
     long status;
+    long verify;    /* what OpenSSL found about the certificate */
+    char *location; /* of a redirect, as an absolute address; NULL: none */
     curl_off_t usec;
     char why[CURL_ERROR_SIZE];
     http_done_f done;
@@ -72,8 +77,9 @@ struct http {
     int max_connections, active;
     CURL **idle; /* easy handles to be used again, at most max_connections */
     int idle_count;
-    bool verify;
-    char *ca_file, *user_agent;
+    struct trust trust;
+    bool direct; /* no proxy, whatever the environment says */
+    char *user_agent;
     size_t max_response;
     struct request_list waiting, running, done;
     int depth; /* of dispatch calls on the stack */
@@ -93,6 +99,10 @@ static void request_deactivate(struct http_request *r)
     struct http *http = r->http;
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &r->status);
     curl_easy_getinfo(r->easy, CURLINFO_TOTAL_TIME_T, &r->usec);
+    curl_easy_getinfo(r->easy, CURLINFO_SSL_VERIFYRESULT, &r->verify);
+    char *location = NULL;
+    curl_easy_getinfo(r->easy, CURLINFO_REDIRECT_URL, &location);
+    r->location = location ? xstrdup(location) : NULL;
     curl_multi_remove_handle(http->multi, r->easy);
     curl_easy_reset(r->easy);
     http->idle[http->idle_count++] = r->easy;
@@ -271,6 +281,7 @@ static void request_free(struct http_request *r)
     free(r->method);
     free(r->url);
     free(r->body);
+    free(r->location);
     buf_free(&r->answer);
     free(r);
 }
@@ -319,10 +330,8 @@ static void set_connection(struct http_request *r)
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 10L);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_S);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, http->verify ? 1L : 0L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, http->verify ? 2L : 0L);
-    if (http->ca_file)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
+    /* An answer is counted by what it unpacks to (max_response). */
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     if (http->user_agent)
         curl_easy_setopt(easy, CURLOPT_USERAGENT, http->user_agent);
     /* A redirect is an answer: following it would send the request, with its
@@ -338,6 +347,27 @@ static void set_connection(struct http_request *r)
      * resolver's thread, with the loop stopped. */
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
+}
+
+/* Named authorities take the place of the system's, which curl would go on asking in
+ * its other form (file or folder). */
+static void set_trust(struct http_request *r)
+{
+    const struct trust *trust = &r->http->trust;
+    curl_easy_setopt(r->easy, CURLOPT_SSL_VERIFYPEER, trust->verify ? 1L : 0L);
+    curl_easy_setopt(r->easy, CURLOPT_SSL_VERIFYHOST, trust->verify ? 2L : 0L);
+    if (trust->file || trust->folder) {
+        curl_easy_setopt(r->easy, CURLOPT_CAINFO, trust->file);
+        curl_easy_setopt(r->easy, CURLOPT_CAPATH, trust->folder);
+    }
+}
+
+/* Always said, so that curl does not look at the environment by its own rules. */
+static void set_proxy(struct http_request *r)
+{
+    auto_free char *proxy = r->http->direct ? NULL : proxy_for_url_dup(r->url);
+    curl_easy_setopt(r->easy, CURLOPT_PROXY, proxy ? proxy : "");
+    curl_easy_setopt(r->easy, CURLOPT_NOPROXY, "");
 }
 
 static void set_callbacks(struct http_request *r)
@@ -363,6 +393,8 @@ static const char *request_activate(struct http_request *r)
         return "libcurl makes no handle";
     set_callbacks(r);
     set_connection(r);
+    set_trust(r);
+    set_proxy(r);
     set_method(r);
     curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
     CURLcode code = curl_easy_setopt(r->easy, CURLOPT_URL, r->url);
@@ -408,7 +440,8 @@ static const char *why_not(struct http_request *r, char *text, size_t size)
     else if (r->repeated)
         snprintf(text, size, "the connection was closed without an answer");
     else
-        snprintf(text, size, "%s", r->why[0] ? r->why : curl_easy_strerror(r->result));
+        http_error_text(&(struct http_failure){r->result, r->verify, r->why},
+                        &r->http->trust, text, size);
     for (char *p = text; *p; p++)
         if ((unsigned char)*p < ' ')
             *p = ' ';
@@ -417,8 +450,9 @@ static const char *why_not(struct http_request *r, char *text, size_t size)
 
 static void announce(struct http_request *r)
 {
-    char text[CURL_ERROR_SIZE + 64];
+    char text[CURL_ERROR_SIZE + 256];
     struct http_answer answer = {.body = &r->answer,
+                                 .location = r->location,
                                  .retry_after_ms = r->retry_after_ms};
     answer.seconds = (double)r->usec / 1e6;
     if (r->result == CURLE_OK && r->status > 0) {
@@ -481,8 +515,8 @@ struct http *http_create(struct ev_loop *loop, const struct http_config *config,
     http->loop = loop;
     http->max_connections =
         config->max_connections > 0 ? config->max_connections : DEFAULT_CONNECTIONS;
-    http->verify = config->verify;
-    http->ca_file = config->ca_file ? xstrdup(config->ca_file) : NULL;
+    trust_choose(&http->trust, config->verify, config->ca_file);
+    http->direct = config->direct;
     http->user_agent = config->user_agent ? xstrdup(config->user_agent) : NULL;
     http->max_response =
         config->max_response ? config->max_response : default_max_response;
@@ -521,7 +555,7 @@ void http_destroy(struct http *http)
     free(http->idle);
     curl_multi_cleanup(http->multi);
     ev_timer_stop(http->loop, &http->timer);
-    free(http->ca_file);
+    trust_clear(&http->trust);
     free(http->user_agent);
     curl_global_cleanup();
     http->dead = true;

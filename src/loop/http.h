@@ -2,7 +2,8 @@
  *
  * A request is written to a server at most once, also when a kept-alive connection
  * turns out to be closed. Redirects are not followed: they are answers. The proxy
- * variables of the environment are respected. The program must ignore SIGPIPE. */
+ * variables of the environment (proxy.h) and those that name certificates (trust.h)
+ * are respected. Answers may come packed (gzip). The program must ignore SIGPIPE. */
 #ifndef REEVE_HTTP_H
 #define REEVE_HTTP_H
 
@@ -21,8 +22,9 @@ struct http_config {
     const char *user_agent;
     int max_connections; /* at once, kept alive; more requests wait. 0: 4 */
     bool verify;         /* TLS certificates */
-    const char *ca_file; /* NULL: the system's */
-    size_t max_response; /* bytes; a longer answer is an error. 0: 64 MiB */
+    const char *ca_file; /* or a folder of them; NULL: the system's */
+    bool direct;         /* through no proxy, whatever the environment says */
+    size_t max_response; /* bytes, unpacked; a longer answer is an error. 0: 64 MiB */
 };
 
 struct http *http_create(struct ev_loop *loop, const struct http_config *config,
@@ -43,6 +45,7 @@ struct http_answer {
     enum http_outcome outcome;
     int status;
     const struct buf *body; /* valid during the callback */
+    const char *location;   /* where a redirect goes, absolute; NULL: no redirect */
     int64_t retry_after_ms; /* Retry-After in seconds or as a date; -1: none */
     bool crowded;           /* NOT_SENT for want of a free connection: says nothing
                                about the server */
