@@ -22,7 +22,8 @@ struct api_call {
     TAILQ_ENTRY(api_call) link;
     struct api *api;
     enum call_state state;
-    char *url, *body;
+    char *path; /* "/v2.14/queues.get_next_task" */
+    char *body;
     size_t body_len;
     char *headers[4];
     bool json_lines, held;
@@ -37,6 +38,7 @@ struct api_call {
     bool refreshed;   /* a 401 was answered by a login already */
     bool unsure;      /* some try may have been applied */
     bool told;        /* the server said when to come again */
+    unsigned moves;   /* redirects that were followed */
     /* The reply, or the last failure. */
     enum api_result result;
     int code, subcode;
@@ -50,7 +52,8 @@ struct api_call {
 struct api {
     struct ev_loop *loop;
     struct http *http;
-    char *url;   /* without a slash at the end */
+    char *url;   /* as configured, without a slash at the end */
+    char *moved; /* where redirects lead, NULL: nowhere else */
     char *shown; /* the same without user and password, for messages */
     char *basic; /* "Authorization: Basic ..." or NULL */
     char *worker_header, *client_header;
@@ -58,6 +61,9 @@ struct api {
     TAILQ_HEAD(, api_call) calls;
 
     bool reachable;
+    int64_t outage_boot_ms, outage_wall_ms; /* the last one's begin; 0: none so far */
+    char *outage_why;                       /* of the last failed try */
+    int64_t hold_until; /* clock_boot_ms: the server asked to be left alone */
     double latency_ms;
     api_reachable_f on_reachable;
     void *on_reachable_arg;
@@ -73,6 +79,7 @@ struct api {
     struct http_request *login;
     ev_timer login_again;
     unsigned login_failures;
+    unsigned login_moves;     /* redirects of the login under way */
     int64_t login_not_before; /* clock_boot_ms */
 };
 
@@ -86,6 +93,14 @@ void session_refresh_if_due(struct api *api);
 void session_take(struct api *api, struct token *token, bool fresh);
 void session_stop(struct api *api);
 
+/* api-move.c: the base address in use; what a redirect of base + path leads to. */
+const char *api_base(const struct api *api);
+/* 0: api_base() is another now, and the call is to be sent there. -1: not followed. */
+int api_follow(struct api *api, const char *path, const struct http_answer *a,
+               struct reeve_error *err);
+/* Back to what is configured. */
+void api_unmove(struct api *api);
+
 /* api.c */
 void call_start(struct api_call *call);
 void call_finish(struct api_call *call, enum api_result result, int code, int subcode,
@@ -95,6 +110,8 @@ void call_finish(struct api_call *call, enum api_result result, int code, int su
 int64_t api_backoff_ms(const struct api *api, unsigned failures,
                        int64_t retry_after_ms);
 void api_start_timer(struct api *api, ev_timer *timer, int64_t ms);
+/* Keeps what an answer says of the server's load: "come again in ... seconds". */
+void api_hold(struct api *api, const struct http_answer *a);
 /* May call into the program, which may destroy the api: nothing may follow. */
 void api_set_reachable(struct api *api, bool reachable, const char *why);
 /* "Authorization: Bearer ..." of the current token, to be wiped and freed. */

@@ -17,7 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOGIN_TIMEOUT_MS = 10000, MIN_TOKEN_S = 10 };
+enum { LOGIN_TIMEOUT_MS = 10000, MIN_TOKEN_S = 10, MAX_LOGIN_MOVES = 5 };
+
+static void login_send(struct api *api);
 
 bool session_usable(const struct api *api)
 {
@@ -106,6 +108,22 @@ static void login_failed(struct api *api, const char *why, int64_t retry_after_m
         api_start_timer(api, &api->login_again, pause);
 }
 
+/* The calls that wait are sent when the login at the new place is answered. */
+static bool login_moved(struct api *api, const struct http_answer *a,
+                        struct envelope *e)
+{
+    struct reeve_error err = {0};
+    if (api->login_moves++ >= MAX_LOGIN_MOVES)
+        reeve_error_set(&err, 0, "it redirects in circles");
+    else if (api_follow(api, "/auth.login", a, &err) == 0) {
+        login_send(api);
+        return true;
+    }
+    snprintf(e->message, sizeof e->message, "%s", err.text);
+    login_failed(api, e->message, -1);
+    return false;
+}
+
 static void login_answered(struct api *api, const struct http_answer *a,
                            struct envelope *e)
 {
@@ -134,7 +152,11 @@ static void login_done(void *arg, const struct http_answer *a)
     struct api *api = arg;
     struct envelope e = {.kind = ENVELOPE_FOREIGN};
     api->login = NULL;
-    if (a->outcome == HTTP_ANSWERED) {
+    api_hold(api, a);
+    if (a->outcome == HTTP_ANSWERED && a->location) {
+        if (login_moved(api, a, &e))
+            return;
+    } else if (a->outcome == HTTP_ANSWERED) {
         api->latency_ms = a->seconds * 1000;
         login_answered(api, a, &e);
     } else {
@@ -142,7 +164,8 @@ static void login_done(void *arg, const struct http_answer *a)
         login_failed(api, e.message, -1);
     }
     envelope_free(&e);
-    bool answered = e.kind != ENVELOPE_FOREIGN || a->status == 429;
+    api->login_moves = 0;
+    bool answered = e.kind == ENVELOPE_OK || a->status == 429;
     if (!a->crowded)
         api_set_reachable(api, answered, e.message);
 }
@@ -153,10 +176,10 @@ static void login_send(struct api *api)
     auto_free char *url = NULL;
     char *authorization = api->basic ? xstrdup(api->basic) : api_bearer_dup(api);
     if (api->expiration_s > 0)
-        url = xasprintf("%s/auth.login?expiration_sec=%lld", api->url,
+        url = xasprintf("%s/auth.login?expiration_sec=%lld", api_base(api),
                         (long long)api->expiration_s);
     else
-        url = xasprintf("%s/auth.login", api->url);
+        url = xasprintf("%s/auth.login", api_base(api));
     const char *headers[] = {authorization, api->worker_header, api->client_header,
                              NULL};
     /* The official form, with no body. It changes nothing, so that the GET that proxies

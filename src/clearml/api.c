@@ -25,6 +25,7 @@ enum {
     DEFAULT_RETRY_MAX_MS = 60000,
     DEFAULT_TIMEOUT_MS = 30000,
     MAX_RETRY_AFTER_MS = 600000,
+    MAX_MOVES = 5,
     /* As the official clients have them; the longer one if the session starts with a
      * token, which must not end before it was renewed. */
     REFRESH_THRESHOLD_S = 360,
@@ -91,13 +92,37 @@ static void wake_paused(struct api *api)
     }
 }
 
+void api_hold(struct api *api, const struct http_answer *a)
+{
+    if (a->retry_after_ms < 0 || (a->status != 429 && a->status != 503))
+        return;
+    int64_t ms = a->retry_after_ms;
+    api->hold_until =
+        clock_boot_ms() + (ms < MAX_RETRY_AFTER_MS ? ms : MAX_RETRY_AFTER_MS);
+}
+
+static void note_outage(struct api *api, const char *why)
+{
+    char *text = xstrdup(why);
+    free(api->outage_why);
+    api->outage_why = text;
+    if (!api->reachable)
+        return;
+    api->outage_boot_ms = clock_boot_ms();
+    api->outage_wall_ms = clock_wall_ms();
+}
+
 void api_set_reachable(struct api *api, bool reachable, const char *why)
 {
+    if (!reachable)
+        note_outage(api, why);
     if (api->reachable == reachable)
         return;
     api->reachable = reachable;
     if (reachable)
         wake_paused(api);
+    else
+        api_unmove(api);
     if (api->on_reachable)
         api->on_reachable(api->on_reachable_arg, reachable, reachable ? "" : why);
 }
@@ -112,7 +137,7 @@ static void call_free(struct api_call *call)
     TAILQ_REMOVE(&api->calls, call, link);
     for (size_t i = 0; i < ARRAY_SIZE(call->headers); i++)
         free(call->headers[i]);
-    free(call->url);
+    free(call->path);
     free(call->body);
     free(call->message);
     cJSON_Delete(call->data);
@@ -147,7 +172,7 @@ static void call_announce(struct api_call *call)
     TAILQ_REMOVE(&call->api->calls, call, link);
     for (size_t i = 0; i < ARRAY_SIZE(call->headers); i++)
         free(call->headers[i]);
-    free(call->url);
+    free(call->path);
     free(call->body);
     own.done(own.arg, &reply);
     free(own.message);
@@ -229,6 +254,23 @@ static void call_answered(struct api_call *call, const struct http_answer *a,
                a->retry_after_ms);
 }
 
+/* Whoever redirects has not carried the call out. */
+static void call_moved(struct api_call *call, const struct http_answer *a)
+{
+    struct api *api = call->api;
+    struct reeve_error err = {0};
+    char text[1200];
+    if (call->moves++ >= MAX_MOVES)
+        reeve_error_set(&err, 0, "it redirects in circles");
+    else if (api_follow(api, call->path, a, &err) == 0) {
+        call_start(call);
+        return;
+    }
+    snprintf(text, sizeof text, "%s: %s", api->shown, err.text);
+    try_failed(call, API_NOT_SENT, 0, 0, text, true, -1);
+    api_set_reachable(api, false, err.text);
+}
+
 static void call_done(void *arg, const struct http_answer *a)
 {
     struct api_call *call = arg;
@@ -237,6 +279,11 @@ static void call_done(void *arg, const struct http_answer *a)
     char text[1200];
     call->request = NULL;
     call->seconds = a->seconds;
+    if (a->outcome == HTTP_ANSWERED && a->location) {
+        call_moved(call, a);
+        return;
+    }
+    api_hold(api, a);
     if (a->outcome == HTTP_ANSWERED) {
         if (!call->held)
             api->latency_ms = a->seconds * 1000;
@@ -292,10 +339,11 @@ static void call_send(struct api_call *call)
     int64_t left = call->deadline ? call->deadline - clock_boot_ms() : timeout;
     if (left < timeout)
         timeout = left > 1 ? left : 1;
+    auto_free char *url = xasprintf("%s%s", api_base(api), call->path);
     /* The server takes every method alike; official clients send GET by default. A
      * proxy may repeat a GET that got no answer, a POST never. */
     struct http_params params = {.method = "POST",
-                                 .url = call->url,
+                                 .url = url,
                                  .headers = headers,
                                  .body = call->body,
                                  .body_len = call->body_len,
@@ -308,11 +356,30 @@ static void call_send(struct api_call *call)
         try_failed(call, API_NOT_SENT, 0, 0, err.text, false, -1);
 }
 
+/* While the server wants to be left alone. */
+static void call_hold(struct api_call *call)
+{
+    struct api *api = call->api;
+    int64_t now = clock_boot_ms();
+    call->told = true;
+    call->state = CALL_PAUSED;
+    api_start_timer(api, &call->timer,
+                    api->hold_until - now + random_below(api->retry_min_ms + 1));
+    if (call->deadline)
+        api_start_timer(api, &call->expiry, call->deadline - now);
+    else if (call->retry == API_RETRY_NONE)
+        api_start_timer(api, &call->expiry, call->timeout_ms);
+}
+
 void call_start(struct api_call *call)
 {
     struct api *api = call->api;
     ev_timer_stop(api->loop, &call->timer);
     ev_timer_stop(api->loop, &call->expiry);
+    if (clock_boot_ms() < api->hold_until) {
+        call_hold(call);
+        return;
+    }
     if (!api->authorized || session_usable(api)) {
         if (api->authorized)
             session_refresh_if_due(api);
@@ -343,7 +410,11 @@ static void call_expiry_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct api_call *call = w->data;
     char text[1200];
-    snprintf(text, sizeof text, "%s", call->message ? call->message : "no session");
+    snprintf(text, sizeof text, "%s",
+             call->message ? call->message
+             : clock_boot_ms() < call->api->hold_until
+                 ? "the server asked to be left alone for a while (Retry-After)"
+                 : "no session");
     ev_timer_stop(loop, &call->timer);
     call_finish(call, API_NOT_SENT, 0, 0, text, NULL);
 }
@@ -357,16 +428,16 @@ static bool sound_name(const char *name, const char *allowed)
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-"
 #define DIGITS "0123456789."
 
-static const char *set_url(struct api_call *call, const char *version,
-                           const char *endpoint)
+static const char *set_path(struct api_call *call, const char *version,
+                            const char *endpoint)
 {
     if (!sound_name(endpoint, LETTERS DIGITS) ||
         (version && !sound_name(version, DIGITS)))
         return "the name of the API call is unsound";
     if (version)
-        call->url = xasprintf("%s/v%s/%s", call->api->url, version, endpoint);
+        call->path = xasprintf("/v%s/%s", version, endpoint);
     else
-        call->url = xasprintf("%s/%s", call->api->url, endpoint);
+        call->path = xasprintf("/%s", endpoint);
     return NULL;
 }
 
@@ -441,7 +512,7 @@ struct api_call *api_send(struct api *api, const char *version, const char *endp
     TAILQ_INSERT_TAIL(&api->calls, call, link);
     const char *wrong = set_options(call, options);
     if (!wrong)
-        wrong = set_url(call, version, endpoint);
+        wrong = set_path(call, version, endpoint);
     if (!wrong)
         wrong = set_body(call, taken);
     if (wrong)
@@ -509,7 +580,8 @@ static struct http *make_http(struct ev_loop *loop, const struct api_config *c,
     struct http_config config = {.user_agent = c->client,
                                  .max_connections = c->max_connections,
                                  .verify = c->verify,
-                                 .ca_file = c->ca_file};
+                                 .ca_file = c->ca_file,
+                                 .direct = c->direct};
     return http_create(loop, &config, err);
 }
 
@@ -565,6 +637,8 @@ void api_destroy(struct api *api)
     free(api->worker_header);
     free(api->client_header);
     free(api->url);
+    free(api->moved);
+    free(api->outage_why);
     free(api->shown);
     free(api);
 }
@@ -578,6 +652,26 @@ void api_on_reachable(struct api *api, api_reachable_f fn, void *arg)
 bool api_reachable(const struct api *api)
 {
     return api->reachable;
+}
+
+int64_t api_outage_since_ms(const struct api *api)
+{
+    return api->outage_wall_ms;
+}
+
+int64_t api_outage_age_ms(const struct api *api)
+{
+    return api->outage_boot_ms ? clock_boot_ms() - api->outage_boot_ms : 0;
+}
+
+const char *api_outage_why(const struct api *api)
+{
+    return api->outage_why ? api->outage_why : "";
+}
+
+const char *api_moved(const struct api *api)
+{
+    return api->moved;
 }
 
 double api_latency_ms(const struct api *api)

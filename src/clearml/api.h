@@ -2,7 +2,9 @@
  *
  * Rules come from ClearML's own clients (clearml/backend_api/session/session.py): Basic
  * login at auth.login, Bearer afterwards, one refresh on 401, retry on 429, 502, 503,
- * 504, 509 with back-off, jitter and Retry-After. Calls are POSTs: to the server all
+ * 504, 509 with back-off, jitter and Retry-After. A redirect to the same host is
+ * followed, also to https and to another path; never to another host or out of https,
+ * since keys and token would go along. Calls are POSTs: to the server all
  * methods are alike, but a proxy may repeat a GET by itself. A call is written at most
  * once a try. Without keys and token calls carry no authorization. The program must
  * ignore SIGPIPE. */
@@ -26,7 +28,8 @@ struct api_config {
     const char *worker; /* X-ClearML-Worker */
     const char *client; /* X-ClearML-Client, "reeve-0.1.0" */
     bool verify;
-    const char *ca_file;
+    const char *ca_file; /* or a folder; NULL: the system's, see loop/trust.h */
+    bool direct;         /* past the environment's proxies */
     int max_connections; /* 0: 4. A call that the server holds (wait) occupies one */
     int64_t retry_min_ms, retry_max_ms; /* 0: 500 and 60,000 */
     int64_t token_expiration_s;         /* asked for at login; 0: server's default */
@@ -82,11 +85,19 @@ struct api_call *api_send(struct api *api, const char *version, const char *endp
 void api_cancel(struct api_call *call);
 
 /* "Server unreachable" is known here once for all calls: from the first failed try
- * until the next answer (of ClearML's; a proxy's error page is none). The callback says
- * each change; it may destroy the api. */
+ * until the next answer (of ClearML's; a proxy's error page is none, and neither is a
+ * refused login, which leaves nothing to be done there). The callback says each change;
+ * it may destroy the api. */
 typedef void (*api_reachable_f)(void *arg, bool reachable, const char *why);
 void api_on_reachable(struct api *api, api_reachable_f fn, void *arg);
 bool api_reachable(const struct api *api);
+/* The outage under way, and until the next one begins the last one: when it began (wall
+ * clock, 0: there was none), how long ago that is, and what the last try in it said. */
+int64_t api_outage_since_ms(const struct api *api);
+int64_t api_outage_age_ms(const struct api *api);
+const char *api_outage_why(const struct api *api);
+/* Where redirects have led, NULL: calls go to the configured address. */
+const char *api_moved(const struct api *api);
 double api_latency_ms(const struct api *api); /* of the last answer; -1: none yet */
 /* From the token's claims after the first login; "" before: "2.31". */
 const char *api_server_version(const struct api *api);

@@ -27,13 +27,41 @@ static void say(struct envelope *out, const char *text)
     out->message[n] = '\0';
 }
 
+static const char *status_hint(int status)
+{
+    switch (status) {
+    case 407:
+        return " (the proxy wants a user and a password: "
+               "http://user:password@proxy:port "
+               "in the proxy's variable)";
+    case 502:
+    case 504:
+        return " (a proxy answers, the server behind it does not)";
+    case 503:
+        return " (maintenance)";
+    default:
+        return "";
+    }
+}
+
 static void foreign(int status, const char *why, struct envelope *out)
 {
     char text[512];
-    snprintf(text, sizeof text, "HTTP %d with no ClearML answer: %s", status, why);
+    snprintf(text, sizeof text, "HTTP %d with no ClearML answer: %s%s", status, why,
+             status_hint(status));
     out->kind = ENVELOPE_FOREIGN;
     out->code = out->subcode = 0;
     say(out, text);
+}
+
+/* A proxy's bound on bodies (nginx: client_max_body_size) is as certain a no as the
+ * server's own: the same request gets the same answer for ever. */
+static void too_large(struct envelope *out)
+{
+    out->kind = ENVELOPE_REFUSED;
+    out->code = 413;
+    say(out, "HTTP 413: the request is larger than the server, or a proxy before it, "
+             "takes");
 }
 
 static bool too_many_values(const char *body, size_t n)
@@ -50,6 +78,26 @@ static bool too_many_values(const char *body, size_t n)
             values++;
     }
     return values > MAX_VALUES;
+}
+
+/* A page's title says more of where the call went than where its JSON ends. False: it
+ * is no page. */
+static bool page_title(const char *body, size_t n, char *out, size_t size)
+{
+    const char *end = body + n;
+    const char *from = memchr(body, '<', n < 64 ? n : 64);
+    if (!from)
+        return false;
+    from = memmem(from, (size_t)(end - from), "<title>", 7);
+    snprintf(out, size, "a web page");
+    if (!from)
+        return true;
+    from += 7;
+    const char *close = memchr(from, '<', (size_t)(end - from));
+    size_t length = (size_t)((close ? close : end) - from);
+    snprintf(out, size, "a web page, \"%.*s\"", (int)(length < 100 ? length : 100),
+             from);
+    return true;
 }
 
 /* A member that is absent or null is 0; one that is no sound number fails. */
@@ -101,6 +149,7 @@ static void classify(int status, cJSON *root, struct envelope *out)
 void envelope_decode(int status, const char *body, size_t n, struct envelope *out)
 {
     struct reeve_error err = {0};
+    char title[160];
     *out = (struct envelope){0};
     if (too_many_values(body, n)) {
         foreign(status, "too many values", out);
@@ -109,6 +158,10 @@ void envelope_decode(int status, const char *body, size_t n, struct envelope *ou
     auto_json *root = json_parse(n ? body : "", n, &err);
     if (root)
         classify(status, root, out);
+    else if (status == 413)
+        too_large(out);
+    else if (page_title(body, n, title, sizeof title))
+        foreign(status, title, out);
     else
         foreign(status, err.text, out);
     if (!out->message[0] && out->kind != ENVELOPE_OK)

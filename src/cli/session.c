@@ -50,6 +50,7 @@ static int session_start(struct session *s, struct reeve_error *err)
         .client = "reeve-" PACKAGE_VERSION,
         .verify = t->verify,
         .ca_file = t->ca_file,
+        .direct = t->direct,
         .max_connections = 1,
     };
     s->api = api_sync_create(&config, err);

@@ -85,6 +85,7 @@ static int read_endpoint(const char *data, struct target *t, struct reeve_error 
     t->access_key = dup_or_null(json_str(doc, "access_key", NULL));
     t->secret_key = dup_or_null(json_str(doc, "secret_key", NULL));
     t->verify = true;
+    t->direct = true;
     if (t->api && t->access_key && t->secret_key)
         return CLI_DONE;
     reeve_error_set(err, 0, "%s is not what `reeve up` writes", path);

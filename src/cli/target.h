@@ -12,6 +12,7 @@ struct target {
     char *access_key, *secret_key, *token;
     char *ca_file;
     bool verify;
+    bool direct;   /* `reeve up` on this host: past the environment's proxies */
     char *run_dir; /* of the master */
 };
 
