@@ -44,7 +44,9 @@ static void add_server(const cJSON *server)
     auto_buf text = BUF_INIT;
     buf_add_str(&text, json_str(server, "url", "-"));
     if (!json_bool(server, "reachable", false))
-        buf_add_str(&text, " (not reachable)");
+        buf_printf(&text, " (not reachable since %s: %s)",
+                   json_str(server, "unreachable_since", "?"),
+                   json_str(server, "error", "?"));
     else if (cJSON_IsNumber(json_get(server, "latency_ms")))
         buf_printf(&text, " (%.1f ms)", json_num(server, "latency_ms", 0));
     add_line("server", buf_str(&text));

@@ -198,6 +198,25 @@ static unsigned count_phase(const struct master *m, bool live)
     return n;
 }
 
+static cJSON *server_to_json(const struct master *m)
+{
+    cJSON *server = cJSON_CreateObject();
+    bool reachable = api_reachable(m->api);
+    json_set_str(server, "url", m->api_url);
+    json_set_bool(server, "reachable", reachable);
+    json_set_str(server, "error", reachable ? NULL : api_outage_why(m->api));
+    if (reachable)
+        json_set_str(server, "unreachable_since", NULL);
+    else
+        set_time(server, "unreachable_since", api_outage_since_ms(m->api));
+    json_set_str(server, "moved_to", api_moved(m->api));
+    if (api_latency_ms(m->api) >= 0)
+        json_set_num(server, "latency_ms", api_latency_ms(m->api));
+    else
+        json_set_str(server, "latency_ms", NULL);
+    return server;
+}
+
 static cJSON *cmd_status(struct master *m, const cJSON *request)
 {
     cJSON *s = cJSON_CreateObject();
@@ -212,13 +231,7 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
     json_set_int(s, "running", count_phase(m, true));
     json_set_int(s, "restarting", count_phase(m, false));
     json_set_int(s, "spool_bytes", ship_pending_bytes(m->ship));
-    cJSON *server = json_set(s, "server", cJSON_CreateObject());
-    json_set_str(server, "url", m->api_url);
-    json_set_bool(server, "reachable", api_reachable(m->api));
-    if (api_latency_ms(m->api) >= 0)
-        json_set_num(server, "latency_ms", api_latency_ms(m->api));
-    else
-        json_set(server, "latency_ms", cJSON_CreateNull());
+    json_set(s, "server", server_to_json(m));
     json_set_str(s, "cgroup_version", cgroup_mode_name(cgroup_host_mode(m->cgroups)));
     return answer_ok(s);
 }

@@ -15,6 +15,7 @@
 #include "master/control.h"
 #include "master/history.h"
 #include "master/link.h"
+#include "master/outage.h"
 #include "master/pull.h"
 #include "master/report.h"
 #include "master/ship.h"
@@ -160,16 +161,21 @@ static void remove_folders(const struct master *m)
 static void on_reachable(void *arg, bool reachable, const char *why)
 {
     struct master *m = arg;
-    if (reachable) {
-        log_info("the server %s answers again", m->api_url);
-        pull_wake(m->pull);
-        ship_hurry(m->ship);
-        report_server_back(m->report);
-    } else {
-        log_warn(
-            "the server %s cannot be reached: %s; runs go on, log lines wait on disk",
-            m->api_url, why);
-    }
+    outage_note(m->outage, reachable);
+    if (!reachable)
+        return;
+    pull_wake(m->pull);
+    ship_hurry(m->ship);
+    report_server_back(m->report);
+}
+
+/* ClearML's agent gives up after api.http.retries.total, a master never does: of that
+ * section only the pauses count. 0: not set. */
+static int64_t retry_wait_ms(const struct config *c, const char *name)
+{
+    auto_free char *path = xasprintf("api.http.retries.%s", name);
+    double seconds = config_num(c, path, 0);
+    return seconds > 0 && seconds < 3600 ? (int64_t)(seconds * 1000) : 0;
 }
 
 static int make_api(struct master *m, struct reeve_error *err)
@@ -187,11 +193,14 @@ static int make_api(struct master *m, struct reeve_error *err)
         .max_connections =
             4 + (int)(m->options->queue_count ? m->options->queue_count : 1),
         .token_expiration_s = 31536000,
+        .retry_min_ms = retry_wait_ms(m->config, "backoff_factor"),
+        .retry_max_ms = retry_wait_ms(m->config, "backoff_max"),
     };
     m->authorized = config.access_key || config.token;
     m->api = api_create(m->loop, &config, err);
     if (!m->api)
         return -1;
+    m->outage = outage_create(m);
     api_on_reachable(m->api, on_reachable, m);
     return 0;
 }
@@ -289,6 +298,7 @@ void master_destroy(struct master *m)
     if (m->hoststat)
         hoststat_destroy(m->hoststat);
     api_destroy(m->api);
+    outage_destroy(m->outage);
     syncer_destroy(m->syncer);
     syncer_destroy(m->sweeper);
     cgroup_host_close(m->cgroups, true);

@@ -24,6 +24,7 @@ struct pull;
 struct watch;
 struct report;
 struct control;
+struct outage;
 
 /* Every wait of the master, so that a test can make it short: agent.reeve.waits.<name>.
  */
@@ -57,6 +58,7 @@ struct master {
     char *api_url, *web_url, *files_url;
 
     struct api *api;
+    struct outage *outage; /* what is said when the server is away */
     struct cgroup_host *cgroups;
     struct syncer *syncer;  /* records */
     struct syncer *sweeper; /* removals */

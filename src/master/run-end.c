@@ -299,7 +299,9 @@ static void on_final(void *arg, const struct api_reply *r)
     bool refused = r->result == API_REFUSED && r->code == 400;
     if (r->result != API_OK && !refused) {
         /* Its own failure, a rejected login: it does not have the status. */
-        log_warn("task=%s the final status is not told yet: %s", run->id, r->message);
+        if (!run->report_tries)
+            log_warn("task=%s the final status is not told yet: %s", run->id,
+                     r->message);
         run_arm(run, report_wait(run), run_act_report);
         return;
     }

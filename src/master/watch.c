@@ -194,10 +194,11 @@ static void round_begin_cb(struct ev_loop *loop, ev_timer *timer, int revents)
     struct master *m = w->master;
     w->ids = xcalloc(runs_count(m->runs) + 1, TASK_ID_SIZE);
     w->count = w->at = w->page = 0;
-    if (api_reachable(m->api))
-        for (struct run *run = runs_first(m->runs); run; run = run->list_next)
-            if (watched(run))
-                memcpy(w->ids[w->count++], run->id, TASK_ID_SIZE);
+    /* Also while the server is away: where all slots are taken by silent runs, nothing
+     * else would find out that it is back. */
+    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
+        if (watched(run))
+            memcpy(w->ids[w->count++], run->id, TASK_ID_SIZE);
     round_page(w);
 }
 
