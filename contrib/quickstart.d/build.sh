@@ -3,7 +3,7 @@
 build_packages=(
     gcc libc6-dev make autoconf automake pkg-config
     libev-dev libcurl4-openssl-dev libcjson-dev libgit2-dev zlib1g-dev libcgroup-dev
-    libmicrohttpd-dev libsqlite3-dev libpcre2-dev libjwt-dev
+    libmicrohttpd-dev libsqlite3-dev libpcre2-dev libjwt-dev nettle-dev
 )
 
 copy_sources() {

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
-#include "base/sha256.h"
+#include "base/digest.h"
 #include "prepare/git-error.h"
 #include "prepare/report.h"
 

@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "base/sha256.h"
+#include "base/digest.h"
 #include "server/schema.h"
 #include "server/server.h"
 #include "server/store.h"

@@ -4,7 +4,7 @@
 #include "server/events-internal.h"
 #include "base/alloc.h"
 #include "base/json.h"
-#include "base/md5.h"
+#include "base/digest.h"
 #include "base/utf8.h"
 #include "server/services.h"
 #include "server/store.h"

@@ -3,7 +3,6 @@
 
 #include "base/json-text.h"
 #include "base/json.h"
-#include "base/md5.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -49,32 +48,12 @@ static void test_escaped_nul_cuts_nothing(void **state)
     assert_string_equal(cJSON_GetArrayItem(list, 2)->valuestring, "\\\xef\xbf\xbd");
 }
 
-static void test_md5_of_rfc_1321(void **state)
-{
-    static const char *const known[][2] = {
-        {"", "d41d8cd98f00b204e9800998ecf8427e"},
-        {"a", "0cc175b9c0f1b6a831c399e269772661"},
-        {"message digest", "f96b697d7cb7938d525a2f31aaf161d0"},
-        {"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
-         "d174ab98d277d9f5a5611c2c9f419d9f"},
-        {"12345678901234567890123456789012345678901234567890123456789012345678901234567"
-         "89"
-         "0",
-         "57edf4a22be3c955ac49da2e2107b67a"}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        char hex[MD5_HEX_SIZE];
-        assert_string_equal(md5_hex(known[i][0], strlen(known[i][0]), hex),
-                            known[i][1]);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_numbers_read_back),
         cmocka_unit_test(test_escaped_nul_cuts_nothing),
-        cmocka_unit_test(test_md5_of_rfc_1321),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
