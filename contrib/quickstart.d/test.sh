@@ -9,8 +9,8 @@ vm_packages=(qemu-system-x86 busybox-static cpio)
 python_packages=(pytest requests selenium clearml)
 # A lane's parts follow one another. The VMs and the browser mostly wait, so they go beside the rest.
 lanes=("unit integration compat" "vm web sanitizers")
-# So many failed tests of a suite are run again, alone, when both lanes are done: a machine of two processors that
-# runs both may starve one for longer than it waits. What then passes is named; more than that is no accident.
+# So many failed tests of a suite, or a failed VM, are run again, alone, when both lanes are done: a machine of two
+# processors that runs both may starve one for longer than it waits. What then passes is named; more is no accident.
 again_at_most=5
 
 # add PASSED FAILED SKIPPED NAME
@@ -77,27 +77,37 @@ python_tests() {
     grep -h '^SKIPPED' "$top/build/log/$name.log" || :
     read -r passed failed skipped < <(junit_sums "$top/build/log/$name.xml")
     if [ "$failed" -gt 0 ] && [ "$failed" -le $again_at_most ] && [ -s "$cache/v/cache/lastfailed" ]; then
-        printf '%s\0' "$name" "$failed" "$prefix" "$cache" "$@" >"$top/build/log/$name.again"
-        say "$name: $failed failed, to be run again, alone:"
+        again "$name" python_tests_again "$failed" "$name" "$prefix" "$cache" "$@"
         grep -hE '^(FAILED|ERROR) ' "$top/build/log/$name.log" || :
         failed=0
     fi
     add "$passed" "$failed" "$skipped" "$name"
 }
 
-# Runs once more what python_tests left for the end.
-test_again() {
-    local file words passed failed skipped
+# python_tests_again FAILED NAME PREFIX CACHE ARGUMENT...
+python_tests_again() {
+    local before=$1 name=$2 passed failed skipped
+    shift 2
+    run_pytest "$name-again" "$1" "$2" --last-failed --last-failed-no-failures=none -rp "${@:3}" || :
+    grep -hE '^PASSED ' "$top/build/log/$name-again.log" | sed 's/^PASSED/passed only when run alone:/' || :
+    read -r passed failed skipped < <(junit_sums "$top/build/log/$name-again.xml")
+    # What is neither passed nor skipped now has failed, also if pytest ended early.
+    add "$passed" $((before - passed - skipped)) "$skipped" "$name, run again"
+}
+
+# again NAME COMMAND ARGUMENT...: to be called when the lanes are done.
+again() {
+    say "$1 failed and will be run again, alone"
+    printf '%s\0' "${@:2}" >"$top/build/log/$1.again"
+}
+
+run_again() {
+    local file words
     for file in "$top"/build/log/*.again; do
         [ -e "$file" ] || continue
         mapfile -d '' words <"$file"
         rm -f "$file"
-        run_pytest "${words[0]}-again" "${words[@]:2:2}" --last-failed --last-failed-no-failures=none -rp \
-            "${words[@]:4}" || :
-        grep -hE '^PASSED ' "$top/build/log/${words[0]}-again.log" | sed 's/^PASSED/passed only when run alone:/' || :
-        read -r passed failed skipped < <(junit_sums "$top/build/log/${words[0]}-again.xml")
-        # What is neither passed nor skipped now has failed, also if pytest ended early.
-        add "$passed" $((words[1] - passed - skipped)) "$skipped" "${words[0]}, run again"
+        "${words[@]}"
     done
 }
 
@@ -129,28 +139,37 @@ test_sanitizers() {
     unset ASAN_OPTIONS UBSAN_OPTIONS
 }
 
-# vm_result NAME PID: one test; 77 is skipped, as automake has it.
+# vm_result NAME CODE [COMMAND...]: one test; 77 is skipped, as automake has it.
 vm_result() {
-    local name=$1 code=0
-    wait "$2" || code=$?
+    local name=$1 code=$2
+    shift 2
     case $code in
     0) add 1 0 0 "$name" ;;
     77) add 0 0 1 "$name" ;;
-    *) add 0 1 0 "$name" ;;
+    *) if [ $# -gt 0 ]; then again "$name" vm_again "$name" "$@"; else add 0 1 0 "$name"; fi ;;
     esac
+}
+
+# vm_again NAME COMMAND...
+vm_again() {
+    local name=$1 code=0
+    shift
+    logged "$name-again" "$@" || code=$?
+    [ $code -ne 0 ] || say "passed only when run alone: $name"
+    vm_result "$name, run again" "$code"
 }
 
 # vm_tests NAME SCRIPT ARGUMENT...: in a VM, and with --systemd in another at the same time,
 # since each keeps hardly more than one processor busy.
 vm_tests() {
-    local name=$1 script=$2 plain systemd
+    local name=$1 script=$2 plain code=0 systemd=0
     shift 2
     logged "$name" "$script" "$@" &
     plain=$!
-    logged "$name-systemd" "$script" --systemd "$@" &
-    systemd=$!
-    vm_result "$name" "$plain"
-    vm_result "$name-systemd" "$systemd"
+    logged "$name-systemd" "$script" --systemd "$@" || systemd=$?
+    wait "$plain" || code=$?
+    vm_result "$name" "$code" "$script" "$@"
+    vm_result "$name-systemd" "$systemd" "$script" --systemd "$@"
 }
 
 # cgroup v2 natively, in virtual machines: tests/vm/README.md.
@@ -224,7 +243,7 @@ quickstart_test() {
     rm -f "$top/build/stamp" "$top"/build/log/sums.* "$top"/build/log/*.again
     if prepare_tests "${only[@]}"; then
         run_lanes "${only[@]}"
-        test_again
+        run_again
     fi
     say "took $((SECONDS - start)) s"
     awk '{ passed += $1; failed += $2; skipped += $3 }
