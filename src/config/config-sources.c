@@ -20,7 +20,7 @@
 
 extern char **environ;
 
-int config_add_defaults(cJSON **tree, struct reeve_error *err)
+int config_add_defaults(struct layers *l, struct reeve_error *err)
 {
     static const char defaults[] = "api { verify_certificate: true }\n"
                                    "agent {\n"
@@ -30,20 +30,23 @@ int config_add_defaults(cJSON **tree, struct reeve_error *err)
                                    "  abort_callback_max_timeout: 1800\n"
                                    "}\n"
                                    "sdk {}\n";
-    *tree = hocon_merge(*tree, hocon_parse(defaults, strlen(defaults), NULL, err));
-    return *tree ? 0 : -1;
+    cJSON *origins = NULL;
+    struct hocon_options options = {.origins = &origins, .from = "default"};
+    cJSON *tree = hocon_parse(defaults, strlen(defaults), &options, err);
+    layers_add(l, tree, origins);
+    return tree ? 0 : -1;
 }
 
-int config_add_file(cJSON **tree, const char *path, bool required,
+int config_add_file(struct layers *l, const char *path, bool required,
                     struct reeve_error *err)
 {
     struct reeve_error why = {0};
-    cJSON *more = hocon_parse_file(path, &why);
+    cJSON *origins = NULL, *more = hocon_parse_file(path, &origins, &why);
     if (!more && !required && (why.code == ENOENT || why.code == ENOTDIR))
         return 0;
     if (!more)
         return reeve_error_set(err, 0, "%s", why.text);
-    *tree = hocon_merge(*tree, more);
+    layers_add(l, more, origins);
     return 0;
 }
 
@@ -60,18 +63,10 @@ static bool has_suffix(const char *name, const char *suffix)
     return n > m && strcmp(name + n - m, suffix) == 0;
 }
 
-/* Takes value; wraps it so that it stands at the path. */
-static cJSON *at_path(const char *path, cJSON *value)
-{
-    cJSON *root = cJSON_CreateObject();
-    config_tree_set(root, path, value);
-    return root;
-}
+static int add_folder(struct layers *l, const char *folder, const char *prefix,
+                      int depth, struct reeve_error *err);
 
-static int add_folder(cJSON **tree, const char *folder, const char *prefix, int depth,
-                      struct reeve_error *err);
-
-static int add_entry(cJSON **tree, const char *folder, const char *prefix,
+static int add_entry(struct layers *l, const char *folder, const char *prefix,
                      const struct dirent *entry, int depth, struct reeve_error *err)
 {
     const char *name = entry->d_name;
@@ -79,20 +74,20 @@ static int add_entry(cJSON **tree, const char *folder, const char *prefix,
     const char *dot = *prefix ? "." : "";
     if (!has_suffix(name, ".conf")) {
         auto_free char *below = xasprintf("%s%s%s", prefix, dot, name);
-        return depth < FOLDER_DEPTH_MAX ? add_folder(tree, path, below, depth + 1, err)
+        return depth < FOLDER_DEPTH_MAX ? add_folder(l, path, below, depth + 1, err)
                                         : 0;
     }
-    cJSON *value = hocon_parse_file(path, err);
+    cJSON *origins = NULL, *value = hocon_parse_file(path, &origins, err);
     if (!value)
         return -1;
     auto_free char *key =
         xasprintf("%s%s%.*s", prefix, dot, (int)(strlen(name) - strlen(".conf")), name);
-    *tree = hocon_merge(*tree, at_path(key, value));
+    layers_add(l, config_at_path(key, value), config_at_path(key, origins));
     return 0;
 }
 
-static int add_folder(cJSON **tree, const char *folder, const char *prefix, int depth,
-                      struct reeve_error *err)
+static int add_folder(struct layers *l, const char *folder, const char *prefix,
+                      int depth, struct reeve_error *err)
 {
     struct dirent **entries;
     int n = scandir(folder, &entries, not_hidden, alphasort), rc = 0;
@@ -102,16 +97,16 @@ static int add_folder(cJSON **tree, const char *folder, const char *prefix, int 
                    : reeve_error_set(err, errno, "read %s", folder);
     for (int i = 0; i < n; i++) {
         if (rc == 0)
-            rc = add_entry(tree, folder, prefix, entries[i], depth, err);
+            rc = add_entry(l, folder, prefix, entries[i], depth, err);
         free(entries[i]);
     }
     free(entries);
     return rc;
 }
 
-int config_add_folder(cJSON **tree, const char *folder, struct reeve_error *err)
+int config_add_folder(struct layers *l, const char *folder, struct reeve_error *err)
 {
-    return add_folder(tree, folder, "", 0, err);
+    return add_folder(l, folder, "", 0, err);
 }
 
 /* ---- CLEARML_AGENT__SECTION__KEY ---- */
@@ -135,28 +130,26 @@ static char *extra_path_dup(const char *name, size_t n)
     return path;
 }
 
-static int add_extra(cJSON **tree, const char *variable, struct reeve_error *err)
+static int add_extra(struct layers *l, const char *variable, struct reeve_error *err)
 {
     const char *name = variable + strlen(EXTRA_PREFIX);
     const char *equals = strchr(name, '=');
     auto_free char *path = extra_path_dup(name, (size_t)(equals - name));
     auto_free char *text = xasprintf("%s: %s", path, equals + 1);
-    /* An empty value sets an empty text, where HOCON would miss one. */
-    if (!equals[1]) {
-        free(text);
-        text = xasprintf("%s: \"\"", path);
-    }
-    cJSON *more = hocon_parse(text, strlen(text), NULL, NULL);
+    auto_free char *from = xasprintf("$%.*s", (int)(equals - variable), variable);
+    cJSON *origins = NULL;
+    struct hocon_options options = {.env = true, .origins = &origins, .from = from};
+    cJSON *more = hocon_parse(text, strlen(text), &options, NULL);
     if (!more)
         return reeve_error_set(err, 0,
                                "the variable %.*s has no value that clearml.conf could "
                                "have; put it in double quotes",
                                (int)(equals - variable), variable);
-    *tree = hocon_merge(*tree, more);
+    layers_add(l, more, origins);
     return 0;
 }
 
-int config_add_extra_environment(cJSON **tree, struct reeve_error *err)
+int config_add_extra_environment(struct layers *l, struct reeve_error *err)
 {
     size_t n = 0, count = 0;
     while (environ && environ[count])
@@ -170,7 +163,7 @@ int config_add_extra_environment(cJSON **tree, struct reeve_error *err)
     }
     qsort(found, n, sizeof *found, compare_names);
     for (size_t i = 0; i < n; i++)
-        if (add_extra(tree, found[i], err) < 0)
+        if (add_extra(l, found[i], err) < 0)
             return -1;
     return 0;
 }
@@ -207,12 +200,13 @@ static const struct variable {
     {"sdk.google.storage.credentials_json", {"GOOGLE_APPLICATION_CREDENTIALS"}},
 };
 
+/* The name of the first that is set, or NULL. */
 static const char *environment_first(const char *const names[3])
 {
     for (int i = 0; i < 3 && names[i]; i++) {
         const char *value = getenv(names[i]);
         if (value && *value)
-            return value;
+            return names[i];
     }
     return NULL;
 }
@@ -222,37 +216,55 @@ const char *config_environment(const char *name)
     auto_free char *clearml = xasprintf("CLEARML_%s", name);
     auto_free char *trains = xasprintf("TRAINS_%s", name);
     const char *const names[3] = {clearml, trains};
-    return environment_first(names);
+    const char *found = environment_first(names);
+    return found ? getenv(found) : NULL;
+}
+
+static char *stripped_dup(const char *text)
+{
+    size_t n = strlen(text);
+    for (; isspace((unsigned char)*text); text++)
+        n--;
+    while (n && isspace((unsigned char)text[n - 1]))
+        n--;
+    return xstrndup(text, n);
 }
 
 /* A token counts only from the environment, and then instead of the keys. */
-static void settle_token(cJSON *tree)
+static void settle_token(struct layers *l)
 {
-    cJSON *api = json_get(tree, "api");
     const char *token = getenv("CLEARML_AUTH_TOKEN");
-    if (!token || !*token)
-        json_remove(json_get(api, "auth"), "token");
-    else
-        json_remove(api, "credentials");
+    bool given = token && *token;
+    cJSON *const trees[] = {l->tree, l->origins};
+    for (size_t i = 0; i < ARRAY_SIZE(trees); i++) {
+        cJSON *api = json_get(trees[i], "api");
+        json_remove(given ? api : json_get(api, "auth"),
+                    given ? "credentials" : "token");
+    }
 }
 
 /* ClearML takes a path for a yes here: the file of the authorities to trust. */
-static void settle_certificate(cJSON *tree)
+static void settle_certificate(struct layers *l)
 {
-    const char *verify = json_str(json_get(tree, "api"), "verify_certificate", "");
-    if (verify[0] == '/') {
-        config_tree_set(tree, "api.ca_file", cJSON_CreateString(verify));
-        config_tree_set(tree, "api.verify_certificate", cJSON_CreateString("true"));
-    }
+    const char *verify = json_str(json_get(l->tree, "api"), "verify_certificate", "");
+    const char *from = json_str(json_get(l->origins, "api"), "verify_certificate", "");
+    if (verify[0] != '/')
+        return;
+    auto_free char *again = xstrdup(from);
+    layers_set(l, "api.ca_file", cJSON_CreateString(verify), again);
+    layers_set(l, "api.verify_certificate", cJSON_CreateString("true"), again);
 }
 
-void config_add_environment(cJSON *tree)
+void config_add_environment(struct layers *l)
 {
     for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
-        const char *value = environment_first(variables[i].names);
-        if (value)
-            config_tree_set(tree, variables[i].path, cJSON_CreateString(value));
+        const char *name = environment_first(variables[i].names);
+        if (!name)
+            continue;
+        auto_free char *from = xasprintf("$%s", name);
+        auto_free char *value = stripped_dup(getenv(name));
+        layers_set(l, variables[i].path, cJSON_CreateString(value), from);
     }
-    settle_token(tree);
-    settle_certificate(tree);
+    settle_token(l);
+    settle_certificate(l);
 }

@@ -19,8 +19,65 @@
 #include <unistd.h>
 
 struct config {
-    cJSON *tree;
+    struct layers l;
 };
+
+/* ---- layers ---- */
+
+void layers_free(struct layers *l)
+{
+    cJSON_Delete(l->tree);
+    cJSON_Delete(l->origins);
+    l->tree = l->origins = NULL;
+}
+
+void layers_add(struct layers *l, cJSON *tree, cJSON *origins)
+{
+    l->tree = hocon_merge(l->tree, tree);
+    l->origins = hocon_merge(l->origins, origins);
+}
+
+static void tree_set(cJSON *tree, const char *path, cJSON *value)
+{
+    for (;;) {
+        size_t n = strcspn(path, ".");
+        auto_free char *name = xstrndup(path, n);
+        if (!path[n]) {
+            json_set(tree, name, value);
+            return;
+        }
+        cJSON *next = json_get(tree, name);
+        if (!cJSON_IsObject(next))
+            next = json_set(tree, name, cJSON_CreateObject());
+        tree = next;
+        path += n + 1;
+    }
+}
+
+cJSON *config_at_path(const char *path, cJSON *value)
+{
+    cJSON *root = cJSON_CreateObject();
+    tree_set(root, path, value);
+    return root;
+}
+
+/* As deep as value is, with from in the place of each of its values. */
+static cJSON *origin_of(const cJSON *value, const char *from)
+{
+    const cJSON *item;
+    if (!cJSON_IsObject(value))
+        return cJSON_CreateString(from);
+    cJSON *object = cJSON_CreateObject();
+    cJSON_ArrayForEach(item, value)
+        json_set(object, item->string, origin_of(item, from));
+    return object;
+}
+
+void layers_set(struct layers *l, const char *path, cJSON *value, const char *from)
+{
+    tree_set(l->origins, path, origin_of(value, from));
+    tree_set(l->tree, path, value);
+}
 
 /* ---- loading ---- */
 
@@ -37,36 +94,36 @@ static char *expand_home_dup(const char *path)
     return xasprintf("%s%s", home, path + 1);
 }
 
-static int add_folders(cJSON **tree, struct reeve_error *err)
+static int add_folders(struct layers *l, struct reeve_error *err)
 {
     const char *named = config_environment("CONFIG_PATH");
     if (!named)
         return 0;
     auto_free char *root = expand_home_dup(named);
     auto_free char *common = xasprintf("%s/default", root);
-    if (config_add_folder(tree, common, err) < 0)
+    if (config_add_folder(l, common, err) < 0)
         return -1;
     const char *env = getenv("TRAINS_ENV");
     if (!env || !*env || strcmp(env, "default") == 0 || strchr(env, '/'))
         return 0;
     auto_free char *special = xasprintf("%s/%s", root, env);
-    return config_add_folder(tree, special, err);
+    return config_add_folder(l, special, err);
 }
 
 static const char *const usual_files[] = {"~/trains.conf", "~/clearml.conf"};
 
-static int add_files(cJSON **tree, const char *file, struct reeve_error *err)
+static int add_files(struct layers *l, const char *file, struct reeve_error *err)
 {
     if (file)
-        return config_add_file(tree, file, true, err);
+        return config_add_file(l, file, true, err);
     const char *named = config_environment("CONFIG_FILE");
     if (named) {
         auto_free char *path = expand_home_dup(named);
-        return config_add_file(tree, path, false, err);
+        return config_add_file(l, path, false, err);
     }
     for (size_t i = 0; i < ARRAY_SIZE(usual_files); i++) {
         auto_free char *path = expand_home_dup(usual_files[i]);
-        if (config_add_file(tree, path, false, err) < 0)
+        if (config_add_file(l, path, false, err) < 0)
             return -1;
     }
     return 0;
@@ -86,34 +143,37 @@ char *config_file_dup(void)
     return NULL;
 }
 
-static struct config *config_take(cJSON **tree)
+static struct config *config_take(struct layers *l)
 {
     struct config *c = xcalloc(1, sizeof *c);
-    c->tree = steal(tree);
+    c->l = *l;
+    l->tree = l->origins = NULL;
     return c;
 }
 
 struct config *config_load(const char *file, struct reeve_error *err)
 {
-    auto_json *tree = NULL;
-    if (config_add_defaults(&tree, err) < 0 || add_folders(&tree, err) < 0 ||
-        add_files(&tree, file, err) < 0 || config_add_extra_environment(&tree, err) < 0)
+    auto_layers l = {NULL, NULL};
+    if (config_add_defaults(&l, err) < 0 || add_folders(&l, err) < 0 ||
+        add_files(&l, file, err) < 0 || config_add_extra_environment(&l, err) < 0)
         return NULL;
-    config_add_environment(tree);
-    return config_take(&tree);
+    config_add_environment(&l);
+    return config_take(&l);
 }
 
 struct config *config_from_text(const char *text, struct reeve_error *err)
 {
-    auto_json *tree = hocon_parse(text, strlen(text), NULL, err);
-    return tree ? config_take(&tree) : NULL;
+    auto_layers l = {NULL, NULL};
+    struct hocon_options options = {.origins = &l.origins};
+    l.tree = hocon_parse(text, strlen(text), &options, err);
+    return l.tree ? config_take(&l) : NULL;
 }
 
 void config_destroy(struct config *c)
 {
     if (!c)
         return;
-    cJSON_Delete(c->tree);
+    layers_free(&c->l);
     free(c);
 }
 
@@ -121,12 +181,17 @@ void config_destroy(struct config *c)
 
 const cJSON *config_tree(const struct config *c)
 {
-    return c->tree;
+    return c->l.tree;
+}
+
+const cJSON *config_origins(const struct config *c)
+{
+    return c->l.origins;
 }
 
 const cJSON *config_json(const struct config *c, const char *path)
 {
-    const cJSON *at = c->tree;
+    const cJSON *at = c->l.tree;
     while (at && *path) {
         size_t n = strcspn(path, ".");
         auto_free char *name = xstrndup(path, n);
@@ -266,32 +331,15 @@ int config_list(const struct config *c, const char *path, struct words *out,
 
 /* ---- setting ---- */
 
-void config_tree_set(cJSON *tree, const char *path, cJSON *value)
-{
-    for (;;) {
-        size_t n = strcspn(path, ".");
-        auto_free char *name = xstrndup(path, n);
-        if (!path[n]) {
-            json_set(tree, name, value);
-            return;
-        }
-        cJSON *next = json_get(tree, name);
-        if (!cJSON_IsObject(next))
-            next = json_set(tree, name, cJSON_CreateObject());
-        tree = next;
-        path += n + 1;
-    }
-}
-
 void config_set_json(struct config *c, const char *path, cJSON *value)
 {
     /* Numbers and booleans carry their text, as those of a file do. */
     if ((cJSON_IsNumber(value) || cJSON_IsBool(value)) && !value->valuestring)
         value->valuestring = json_format(value);
-    config_tree_set(c->tree, path, value);
+    layers_set(&c->l, path, value, "command line");
 }
 
 void config_set(struct config *c, const char *path, const char *value)
 {
-    config_tree_set(c->tree, path, cJSON_CreateString(value));
+    layers_set(&c->l, path, cJSON_CreateString(value), "command line");
 }

@@ -69,6 +69,9 @@ int config_list(const struct config *c, const char *path, struct words *out,
 /* The value itself, NULL if there is none. Borrowed. */
 const cJSON *config_json(const struct config *c, const char *path);
 const cJSON *config_tree(const struct config *c);
+/* The same tree with where each value came from: "FILE:LINE", "$VARIABLE", "default",
+ * "command line"; a list is one value. Borrowed. */
+const cJSON *config_origins(const struct config *c);
 
 /* Sets a text, a whole value; missing objects on the way are made. */
 void config_set(struct config *c, const char *path, const char *value);

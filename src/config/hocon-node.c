@@ -41,20 +41,6 @@ const char *doc_text(struct hocon_doc *doc, const char *text, size_t n)
     return copy;
 }
 
-static bool doc_count(struct hocon_doc *doc)
-{
-    return ++doc->nodes <= HOCON_NODES_MAX;
-}
-
-struct node *doc_node(struct hocon_doc *doc, enum node_kind kind)
-{
-    if (!doc_count(doc))
-        return NULL;
-    struct node *node = doc_alloc(doc, sizeof *node);
-    node->kind = kind;
-    return node;
-}
-
 void doc_free(struct hocon_doc *doc)
 {
     while (doc->chunks) {
@@ -64,87 +50,80 @@ void doc_free(struct hocon_doc *doc)
     }
 }
 
-struct field *node_field(const struct node *object, const char *name)
+int doc_fail(struct hocon_doc *doc, const char *file, int line, const char *what)
 {
-    for (struct field *f = object->fields; f; f = f->next)
-        if (strcmp(f->name, name) == 0)
-            return f;
-    return NULL;
+    if (!doc->failed && file)
+        reeve_error_set(doc->err, 0, "%s:%d: %s", file, line, what);
+    else if (!doc->failed)
+        reeve_error_set(doc->err, 0, "line %d: %s", line, what);
+    doc->failed = true;
+    return -1;
 }
 
-struct field *node_field_make(struct hocon_doc *doc, struct node *object,
-                              const char *name)
+int doc_fail_at(struct hocon_doc *doc, const struct node *node, const char *what)
 {
-    struct field *f = node_field(object, name);
-    if (f)
-        return f;
-    if (object->count >= HOCON_MEMBERS_MAX || !doc_count(doc))
-        return NULL;
-    f = doc_alloc(doc, sizeof *f);
-    f->name = name;
-    if (object->field_last)
-        object->field_last->next = f;
-    else
-        object->fields = f;
-    object->field_last = f;
-    object->count++;
-    return f;
+    return doc_fail(doc, node->file, node->line, what);
 }
 
-void node_append(struct node *list, struct node *child)
+bool doc_pay(struct hocon_doc *doc, size_t steps)
 {
-    if (list->last)
-        list->last->next = child;
-    else
-        list->first = child;
-    list->last = child;
-    list->count++;
+    doc->steps += steps;
+    if (doc->steps > HOCON_STEPS_MAX || doc->bytes > HOCON_RESULT_MAX)
+        doc_fail(doc, doc->root->file, doc->root->line,
+                 "substitutions make this too large");
+    return !doc->failed;
 }
 
-/* Moves the fields of `from` into `into`; a name that both have gets the values of
- * both. */
-static void object_merge(struct hocon_doc *doc, struct node *into, struct node *from)
+struct node *doc_node(struct hocon_doc *doc, enum node_kind kind,
+                      const struct node *like)
 {
-    struct field *next;
-    for (struct field *f = from->fields; f; f = next) {
-        next = f->next;
-        f->next = NULL;
-        struct field *mine = node_field(into, f->name);
-        if (!mine && into->count >= HOCON_MEMBERS_MAX) {
-            doc->nodes = HOCON_NODES_MAX + 1; /* the reader refuses the document */
-            continue;
-        }
-        if (!mine) {
-            if (into->field_last)
-                into->field_last->next = f;
-            else
-                into->fields = f;
-            into->field_last = f;
-            into->count++;
-            continue;
-        }
-        struct node *after;
-        for (struct node *v = f->first; v; v = after) {
-            after = v->next;
-            v->next = NULL;
-            field_add(doc, mine, v);
-        }
+    struct node *node = doc_alloc(doc, sizeof *node);
+    node->kind = kind;
+    if (like) {
+        node->line = like->line;
+        node->file = like->file;
     }
+    if (++doc->nodes > HOCON_NODES_MAX)
+        doc_fail_at(doc, node, "too many values for a configuration");
+    return node;
 }
 
-void field_add(struct hocon_doc *doc, struct field *f, struct node *value)
+struct node *doc_text_node(struct hocon_doc *doc, const char *text, size_t n,
+                           const struct node *like)
 {
-    if (value->kind == NODE_OBJECT && f->last && f->last->kind == NODE_OBJECT) {
-        object_merge(doc, f->last, value);
-        return;
+    struct node *node = doc_node(doc, NODE_TEXT, like);
+    node->text = doc_text(doc, text, n);
+    doc->bytes += n;
+    return node;
+}
+
+void node_push(struct hocon_doc *doc, struct node *list, struct node *item)
+{
+    if (list->n == list->cap) {
+        size_t cap = list->cap ? list->cap * 2 : 2;
+        struct node **items = doc_alloc(doc, cap * sizeof(struct node *));
+        if (list->n)
+            memcpy(items, list->items, list->n * sizeof(struct node *));
+        list->items = items;
+        list->cap = cap;
     }
-    /* A text hides everything before it; an array may hold a substitution that means
-     * the value before. */
-    if (value->kind == NODE_TEXT)
-        f->first = f->last = NULL;
-    if (f->last)
-        f->last->next = value;
-    else
-        f->first = value;
-    f->last = value;
+    list->items[list->n++] = item;
+}
+
+void node_insert_first(struct hocon_doc *doc, struct node *list, struct node *item)
+{
+    node_push(doc, list, item);
+    memmove(list->items + 1, list->items, (list->n - 1) * sizeof(struct node *));
+    list->items[0] = item;
+}
+
+struct node *list_copy(struct hocon_doc *doc, const struct node *list)
+{
+    struct node *copy = doc_node(doc, NODE_LIST, list);
+    if (!doc_pay(doc, list->n + 1) || !list->n)
+        return copy;
+    copy->items = doc_alloc(doc, list->n * sizeof(struct node *));
+    memcpy(copy->items, list->items, list->n * sizeof(struct node *));
+    copy->n = copy->cap = list->n;
+    return copy;
 }

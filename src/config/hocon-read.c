@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The grammar, as clearml_agent's pyhocon has it in config_parser.py; more is read only
+ * where that one refuses the file. */
 #include <config.h>
 
 #include "config/hocon-internal.h"
@@ -7,43 +9,34 @@
 #include "base/file.h"
 #include "base/utf8.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 struct reader {
     struct hocon_doc *doc;
     const struct hocon_options *options;
     const char *file; /* owned by the document, or NULL */
     const char *p, *end;
-    int line;
-    const char *names[HOCON_DEPTH_MAX]; /* where the reader is */
-    size_t names_n, prefix_n;
-    int depth, arrays, include_depth;
-    struct reeve_error *err;
+    int line, depth, include_depth;
 };
 
 static int fail(struct reader *r, int line, const char *what)
 {
-    if (r->file)
-        return reeve_error_set(r->err, 0, "%s:%d: %s", r->file, line, what);
-    return reeve_error_set(r->err, 0, "line %d: %s", line, what);
-}
-
-static int fail_full(struct reader *r)
-{
-    return fail(r, r->line, "too many values for a configuration");
+    return doc_fail(r->doc, r->file, line, what);
 }
 
 static struct node *new_node(struct reader *r, enum node_kind kind)
 {
-    struct node *node = doc_node(r->doc, kind);
-    if (!node) {
-        fail_full(r);
-        return NULL;
-    }
-    node->line = r->line;
-    node->file = r->file;
-    return node;
+    struct node here = {.line = r->line, .file = r->file};
+    return doc_node(r->doc, kind, &here);
+}
+
+static struct node *new_text(struct reader *r, const char *text, size_t n)
+{
+    struct node here = {.line = r->line, .file = r->file};
+    return doc_text_node(r->doc, text, n, &here);
 }
 
 static bool at(const struct reader *r, const char *text)
@@ -57,9 +50,14 @@ static bool at_char(const struct reader *r, char c)
     return r->p < r->end && *r->p == c;
 }
 
+static bool at_any(const struct reader *r, const char *set)
+{
+    return r->p < r->end && *r->p && strchr(set, *r->p);
+}
+
 static bool is_blank(char c)
 {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
+    return c == ' ' || c == '\t' || c == '\f' || c == '\v';
 }
 
 static void skip_blanks(struct reader *r)
@@ -73,218 +71,237 @@ static bool at_comment(const struct reader *r)
     return at_char(r, '#') || at(r, "//");
 }
 
-/* Blanks, newlines and comments. Returns true if a newline was among them. */
-static bool skip_space(struct reader *r)
+static void skip_comment(struct reader *r)
 {
-    bool newline = false;
+    while (r->p < r->end && *r->p != '\n' && *r->p != '\r')
+        r->p++;
+}
+
+/* Blanks, comments and the characters of set, which has the ends of lines. */
+static void skip(struct reader *r, const char *set)
+{
     for (;;) {
         skip_blanks(r);
         if (at_comment(r)) {
-            while (r->p < r->end && *r->p != '\n')
-                r->p++;
+            skip_comment(r);
+        } else if (at_any(r, set)) {
+            r->line += *r->p == '\n';
+            r->p++;
+        } else {
+            return;
         }
-        if (!at_char(r, '\n'))
-            return newline;
-        newline = true;
-        r->line++;
+    }
+}
+
+static bool is_word_char(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '$';
+}
+
+/* The word, in any case, and no longer word. */
+static bool at_keyword(const struct reader *r, const char *word)
+{
+    size_t n = strlen(word);
+    return (size_t)(r->end - r->p) >= n && strncasecmp(r->p, word, n) == 0 &&
+           (r->p + n == r->end || !is_word_char(r->p[n]));
+}
+
+/* ---- texts ---- */
+
+/* What a backslash stands for; other pairs stay as they are. */
+static void add_unescaped(struct buf *out, const char *text, size_t n)
+{
+    static const char from[] = "\\nrt=#!\"", to[] = "\\\n\r\t=#!\"";
+    for (size_t i = 0; i < n; i++) {
+        const char *found = text[i] == '\\' && i + 1 < n && text[i + 1]
+                                ? strchr(from, text[i + 1])
+                                : NULL;
+        if (found) {
+            buf_add_char(out, to[found - from]);
+            i++;
+        } else if (text[i] == '\\' && i + 1 < n) {
+            buf_add(out, text + i, 2);
+            i++;
+        } else {
+            buf_add_char(out, text[i]);
+        }
+    }
+}
+
+static struct node *unescaped(struct reader *r, const char *text, size_t n)
+{
+    auto_buf out = BUF_INIT;
+    add_unescaped(&out, text, n);
+    return new_text(r, buf_str(&out), out.len);
+}
+
+/* Past a text in quotes; *text and *n are between them. */
+static int skip_quoted(struct reader *r, const char **text, size_t *n)
+{
+    *text = ++r->p;
+    while (!at_char(r, '"')) {
+        r->p += at_char(r, '\\');
+        if (r->p >= r->end || *r->p == '\n')
+            return fail(r, r->line, "a quoted text does not end on its line");
         r->p++;
     }
-}
-
-/* ---- texts in quotes ---- */
-
-static int hex4(const char *p)
-{
-    int v = 0;
-    for (int i = 0; i < 4; i++) {
-        char c = p[i];
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
-        if (digit < 0)
-            return -1;
-        v = v << 4 | digit;
-    }
-    return v;
-}
-
-static void add_code_point(struct buf *out, unsigned c)
-{
-    if (c < 0x80) {
-        buf_add_char(out, (char)c);
-    } else if (c < 0x800) {
-        buf_add_char(out, (char)(0xc0 | c >> 6));
-        buf_add_char(out, (char)(0x80 | (c & 0x3f)));
-    } else if (c < 0x10000) {
-        buf_add_char(out, (char)(0xe0 | c >> 12));
-        buf_add_char(out, (char)(0x80 | (c >> 6 & 0x3f)));
-        buf_add_char(out, (char)(0x80 | (c & 0x3f)));
-    } else {
-        buf_add_char(out, (char)(0xf0 | c >> 18));
-        buf_add_char(out, (char)(0x80 | (c >> 12 & 0x3f)));
-        buf_add_char(out, (char)(0x80 | (c >> 6 & 0x3f)));
-        buf_add_char(out, (char)(0x80 | (c & 0x3f)));
-    }
-}
-
-/* After "\u": one code point, a surrogate pair as one. */
-static int read_unicode(struct reader *r, struct buf *out)
-{
-    int c = r->end - r->p >= 4 ? hex4(r->p) : -1;
-    if (c < 0)
-        return fail(r, r->line, "\\u needs four hexadecimal digits");
-    r->p += 4;
-    if (c >= 0xd800 && c <= 0xdbff && at(r, "\\u") && r->end - r->p >= 6) {
-        int low = hex4(r->p + 2);
-        if (low >= 0xdc00 && low <= 0xdfff) {
-            r->p += 6;
-            c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-        }
-    }
-    if (c == 0 || (c >= 0xd800 && c <= 0xdfff))
-        return fail(r, r->line, "\\u names no character");
-    add_code_point(out, (unsigned)c);
+    *n = (size_t)(r->p++ - *text);
     return 0;
 }
 
-/* After the backslash. */
-static int read_escape(struct reader *r, struct buf *out)
+static struct node *read_quoted(struct reader *r)
 {
-    static const char from[] = "\"\\/bfnrt=#!", to[] = "\"\\/\b\f\n\r\t=#!";
-    if (r->p == r->end || *r->p == '\n')
-        return fail(r, r->line, "a quoted text does not end on its line");
-    char c = *r->p++;
-    if (c == 'u')
-        return read_unicode(r, out);
-    const char *found = strchr(from, c);
-    if (found) {
-        buf_add_char(out, to[found - from]);
-    } else {
-        buf_add_char(out, '\\');
-        buf_add_char(out, c);
-    }
-    return 0;
-}
-
-static int read_quoted(struct reader *r, struct buf *out)
-{
-    r->p++;
-    for (;;) {
-        if (r->p == r->end || *r->p == '\n')
-            return fail(r, r->line, "a quoted text does not end on its line");
-        char c = *r->p++;
-        if (c == '"')
-            return 0;
-        if (c != '\\')
-            buf_add_char(out, c);
-        else if (read_escape(r, out) < 0)
-            return -1;
-    }
+    const char *text;
+    size_t n;
+    if (skip_quoted(r, &text, &n) < 0)
+        return NULL;
+    struct node *node = unescaped(r, text, n);
+    const char *blank = r->p;
+    while (at_any(r, " \t"))
+        r->p++;
+    node->style = TEXT_QUOTED;
+    node->blank = doc_text(r->doc, blank, (size_t)(r->p - blank));
+    return node;
 }
 
 /* Quotes beyond three at its end belong to the text. */
-static int read_triple(struct reader *r, struct buf *out)
+static struct node *read_triple(struct reader *r)
 {
     int line = r->line;
     r->p += 3;
     const char *start = r->p;
     while (!at(r, "\"\"\"")) {
-        if (r->p == r->end)
-            return fail(r, line, "a text in triple quotes does not end");
-        if (*r->p++ == '\n')
-            r->line++;
+        if (r->p == r->end) {
+            fail(r, line, "a text in triple quotes does not end");
+            return NULL;
+        }
+        r->line += *r->p++ == '\n';
     }
     while (r->end - r->p > 3 && r->p[3] == '"')
         r->p++;
-    buf_add(out, start, (size_t)(r->p - start));
+    struct node *node = new_text(r, start, (size_t)(r->p - start));
+    node->line = line;
     r->p += 3;
-    return 0;
+    return node;
 }
 
-static int read_any_quoted(struct reader *r, struct buf *out)
+/* `//` begins a comment only where a text begins, since addresses are written without
+ * quotes. */
+static bool ends_word(const struct reader *r)
 {
-    return at(r, "\"\"\"") ? read_triple(r, out) : read_quoted(r, out);
+    return is_blank(*r->p) || strchr("\r\n,{}[]\"#", *r->p) || at(r, "${");
 }
 
-/* ---- paths: keys and substitutions ---- */
-
-static int path_add(struct reader *r, const char **path, size_t *n, struct buf *name,
-                    bool quoted)
+static struct node *read_word(struct reader *r)
 {
-    while (!quoted && name->len && is_blank(name->data[name->len - 1]))
-        name->len--;
-    if (!quoted && !name->len)
-        return fail(r, r->line, "a name is missing here");
-    if (*n == HOCON_DEPTH_MAX)
-        return fail(r, r->line, "a key has too many parts");
-    path[(*n)++] = doc_text(r->doc, name->data, name->len);
-    buf_clear(name);
-    return 0;
-}
-
-/* Reads names joined by dots up to one of the characters in stop. */
-static int read_path(struct reader *r, const char *stop, const char **path, size_t *n)
-{
-    auto_buf name = BUF_INIT;
-    bool quoted = false;
-    *n = 0;
-    skip_blanks(r);
-    for (; r->p < r->end && !strchr(stop, *r->p) && !at(r, "+=");) {
-        char c = *r->p;
-        if (c == '"') {
-            if (read_any_quoted(r, &name) < 0)
-                return -1;
-            quoted = true;
-            continue;
-        }
-        r->p++;
-        if (c == '.') {
-            if (path_add(r, path, n, &name, quoted) < 0)
-                return -1;
-            quoted = false;
-            skip_blanks(r);
-        } else if (!quoted || !is_blank(c)) {
-            buf_add_char(&name, c);
-        }
+    const char *start = r->p;
+    if (at_char(r, '=') || at(r, "+=")) {
+        fail(r, r->line, "a value may not begin with '='; put it in quotes");
+        return NULL;
     }
-    return path_add(r, path, n, &name, quoted);
+    while (r->p < r->end && !ends_word(r)) {
+        bool pair = *r->p == '\\';
+        if (pair && (r->end - r->p < 2 || strchr("\r\n", r->p[1])))
+            break;
+        r->p += pair ? 2 : 1;
+    }
+    if (r->p == start) {
+        fail(r, r->line,
+             at_char(r, '\\') ? "'\\' stands before nothing"
+                              : "a value is missing here");
+        return NULL;
+    }
+    while (at_any(r, " \t"))
+        r->p++;
+    struct node *node = unescaped(r, start, (size_t)(r->p - start));
+    node->style = TEXT_WORD;
+    return node;
 }
+
+/* ---- numbers ---- */
+
+static size_t digits(const char *p, const char *end)
+{
+    size_t n = 0;
+    while (p + n < end && isdigit((unsigned char)p[n]))
+        n++;
+    return n;
+}
+
+/* [+-](D.D|.D|D)[e[+-]D]; 0 if it is none. */
+static size_t number_length(const char *p, const char *end)
+{
+    const char *start = p;
+    if (p < end && (*p == '+' || *p == '-'))
+        p++;
+    size_t whole = digits(p, end), part = 0;
+    p += whole;
+    if (p < end && *p == '.')
+        part = digits(p + 1, end);
+    p += part ? part + 1 : 0;
+    if (!whole && !part)
+        return 0;
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        const char *q = p + 1;
+        q += q < end && (*q == '+' || *q == '-');
+        size_t n = digits(q, end);
+        p = n ? q + n : p;
+    }
+    return (size_t)(p - start);
+}
+
+/* A number is one only before what ends a value. */
+static size_t at_number(const struct reader *r)
+{
+    size_t n = number_length(r->p, r->end);
+    struct reader after = *r;
+    after.p += n;
+    while (at_any(&after, " \t"))
+        after.p++;
+    bool ends = after.p == after.end || at_any(&after, "$}],#\n\r") || at(&after, "//");
+    return ends ? n : 0;
+}
+
+static struct node *read_literal(struct reader *r, enum node_kind kind, size_t n)
+{
+    struct node *node = new_node(r, kind);
+    node->text = doc_text(r->doc, r->p, n);
+    node->yes = tolower((unsigned char)*r->p) == 't';
+    r->p += n;
+    return node;
+}
+
+/* ---- substitutions ---- */
 
 static struct node *read_substitution(struct reader *r)
 {
-    struct node *node = new_node(r, NODE_SUBST);
-    if (!node)
-        return NULL;
-    r->p += 2;
-    if (at_char(r, '?')) {
-        node->optional = true;
-        r->p++;
-    }
     const char *path[HOCON_DEPTH_MAX];
-    size_t n;
-    if (read_path(r, "}\n${[]#", path, &n) < 0)
-        return NULL;
-    if (!at_char(r, '}')) {
-        fail(r, r->line, "a substitution ${...} does not end");
+    struct node *node = new_node(r, NODE_SUBST);
+    r->p += 2;
+    const char *close = memchr(r->p, '}', (size_t)(r->end - r->p));
+    node->optional = at_char(r, '?');
+    r->p += node->optional;
+    if (!close || r->p >= close) {
+        fail(r, r->line,
+             close ? "a name is missing in ${}" : "a substitution ${...} does not end");
         return NULL;
     }
-    r->p++;
-    /* Inside an included file a path is first looked up below the place of the include.
-     */
-    node->prefix_n = r->arrays ? 0 : r->prefix_n;
-    node->path_n = node->prefix_n + n;
-    node->path = doc_alloc(r->doc, node->path_n * sizeof *node->path);
-    for (size_t i = 0; i < node->prefix_n; i++)
-        node->path[i] = r->names[i];
-    for (size_t i = 0; i < n; i++)
-        node->path[node->prefix_n + i] = path[i];
+    node->text = doc_text(r->doc, r->p, (size_t)(close - r->p));
+    for (; r->p <= close; r->p++)
+        r->line += *r->p == '\n';
+    const char *blank = r->p;
+    while (at_any(r, " \t"))
+        r->p++;
+    node->blank = doc_text(r->doc, blank, (size_t)(r->p - blank));
+    node->path_n = path_split(r->doc, node->text, path, HOCON_DEPTH_MAX);
+    node->path = doc_alloc(r->doc, (node->path_n + 1) * sizeof *path);
+    memcpy((void *)node->path, path, node->path_n * sizeof *path);
     return node;
 }
 
 /* ---- values ---- */
 
-static int read_members(struct reader *r, struct node *object, bool braces);
+static int read_members(struct reader *r, struct node *tree, bool braces);
 static struct node *read_value(struct reader *r);
 
 static int enter(struct reader *r)
@@ -294,146 +311,143 @@ static int enter(struct reader *r)
     return 0;
 }
 
-static struct node *read_object(struct reader *r)
+static struct node *read_tree(struct reader *r)
 {
-    struct node *object = new_node(r, NODE_OBJECT);
-    if (!object || enter(r) < 0)
-        return NULL;
+    struct node *tree = new_node(r, NODE_TREE);
     r->p++;
-    if (read_members(r, object, true) < 0)
+    if (enter(r) < 0 || read_members(r, tree, true) < 0)
         return NULL;
     r->depth--;
-    return object;
+    return tree;
 }
 
-static struct node *read_array(struct reader *r)
+static bool is_empty_text(const struct node *node)
 {
-    struct node *array = new_node(r, NODE_ARRAY);
-    if (!array || enter(r) < 0)
-        return NULL;
+    return node_is(node, NODE_TEXT) && !*node->text;
+}
+
+static struct node *read_list(struct reader *r)
+{
+    struct node *list = new_node(r, NODE_LIST);
     int line = r->line;
     r->p++;
-    r->arrays++;
-    skip_space(r);
-    while (!at_char(r, ']')) {
-        if (r->p == r->end) {
-            fail(r, line, "'[' has no ']'");
-            return NULL;
-        }
+    if (enter(r) < 0)
+        return NULL;
+    for (;;) {
         struct node *value = read_value(r);
         if (!value)
             return NULL;
-        node_append(array, value);
-        bool newline = skip_space(r);
-        if (at_char(r, ',')) {
-            r->p++;
-            skip_space(r);
-        } else if (!newline && !at_char(r, ']')) {
-            fail(r, r->line, "',' or ']' expected");
-            return NULL;
+        /* Empty texts are dropped, "" too. */
+        if (!is_empty_text(value)) {
+            value->parent = value->kind == NODE_VALUES ? list : value->parent;
+            value->index = list->n;
+            node_push(r->doc, list, value);
         }
+        if (!at_any(r, ",\r\n"))
+            break;
+        for (; at_any(r, ",\r\n"); r->p++)
+            r->line += *r->p == '\n';
+    }
+    if (!at_char(r, ']')) {
+        fail(r, r->p == r->end ? line : r->line,
+             r->p == r->end ? "'[' has no ']'" : "',' or ']' expected");
+        return NULL;
     }
     r->p++;
-    r->arrays--;
     r->depth--;
-    return array;
+    return list;
 }
 
-/* True where an unquoted text ends. `//` begins a comment only where a text begins,
- * since addresses are written without quotes. */
-static bool ends_word(const struct reader *r)
+/* Past what is no value inside one: comments, with the ends of lines and commas right
+ * before them, and a backslash at the end of a line. True if there was any. */
+static bool skip_inside(struct reader *r)
 {
-    return is_blank(*r->p) || strchr("\n,{}[]\"#", *r->p) || at(r, "${");
-}
-
-static struct node *read_word(struct reader *r)
-{
-    const char *start = r->p;
-    while (r->p < r->end && !ends_word(r))
+    struct reader ahead = *r;
+    while (at_any(&ahead, "\r\n,")) {
+        ahead.line += *ahead.p == '\n';
+        ahead.p++;
+    }
+    skip_blanks(&ahead);
+    bool comment = at_comment(&ahead);
+    if (!comment && at_char(r, '\\') && r->end - r->p > 1 && strchr("\r\n", r->p[1])) {
         r->p++;
-    struct node *node = new_node(r, NODE_TEXT);
-    if (node)
-        node->text = doc_text(r->doc, start, (size_t)(r->p - start));
-    return node;
-}
-
-static struct node *read_text(struct reader *r)
-{
-    auto_buf text = BUF_INIT;
-    struct node *node = new_node(r, NODE_TEXT);
-    if (!node || read_any_quoted(r, &text) < 0)
-        return NULL;
-    node->quoted = true;
-    node->text = doc_text(r->doc, text.data, text.len);
-    return node;
+        while (at_any(r, "\r\n"))
+            r->line += *r->p++ == '\n';
+        return true;
+    }
+    if (comment) {
+        *r = ahead;
+        skip_comment(r);
+    }
+    return comment;
 }
 
 static struct node *read_part(struct reader *r)
 {
-    if (at_char(r, '{'))
-        return read_object(r);
-    if (at_char(r, '['))
-        return read_array(r);
-    if (at_char(r, '"'))
-        return read_text(r);
+    size_t n = at_number(r);
     if (at(r, "${"))
         return read_substitution(r);
-    if (at_char(r, '=') || at_char(r, ':')) {
-        fail(r, r->line, "a value may not begin with '=' or ':'; put it in quotes");
-        return NULL;
-    }
-    return read_word(r);
+    if (at_char(r, '{'))
+        return read_tree(r);
+    if (at_char(r, '['))
+        return read_list(r);
+    if (n)
+        return read_literal(r, NODE_NUMBER, n);
+    if (at_keyword(r, "true") || at_keyword(r, "null"))
+        return read_literal(r, at_keyword(r, "true") ? NODE_BOOL : NODE_NULL, 4);
+    if (at_keyword(r, "false"))
+        return read_literal(r, NODE_BOOL, 5);
+    if (at(r, "\"\"\""))
+        return read_triple(r);
+    return at_char(r, '"') ? read_quoted(r) : read_word(r);
 }
 
-static bool ends_value(const struct reader *r)
-{
-    return r->p == r->end || strchr("\n,}]", *r->p) || at_comment(r);
-}
-
-/* Parts on one line are one value; the blanks between them belong to it. */
+/* Up to what ends it: an empty text if there is nothing. */
 static struct node *read_value(struct reader *r)
 {
-    struct node *value = NULL;
-    while (!ends_value(r)) {
+    struct node *values = new_node(r, NODE_VALUES);
+    for (;;) {
+        skip_blanks(r);
+        if (skip_inside(r))
+            continue;
+        if (r->p == r->end || at_any(r, ",}]\r\n"))
+            break;
         struct node *part = read_part(r);
         if (!part)
             return NULL;
-        const char *blank = r->p;
-        skip_blanks(r);
-        if (!value && ends_value(r))
-            return part;
-        if (!value && !(value = new_node(r, NODE_CONCAT)))
-            return NULL;
-        node_append(value, part);
-        if (r->p > blank && !ends_value(r)) {
-            struct node *space = new_node(r, NODE_TEXT);
-            if (!space)
-                return NULL;
-            space->text = doc_text(r->doc, blank, (size_t)(r->p - blank));
-            node_append(value, space);
+        if (!values->n) {
+            values->line = part->line;
         }
+        node_push(r->doc, values, part);
     }
-    if (!value)
-        fail(r, r->line, "a value is missing here");
-    return value;
+    values_recompute(r->doc, values);
+    struct node *value = values_transform(r->doc, values);
+    return r->doc->failed ? NULL : value;
 }
 
 /* ---- include ---- */
 
-static int include_file(struct reader *r, struct node *object, const char *name,
+static char *included_dup(const struct reader *r, const char *name)
+{
+    const char *slash = strrchr(r->file, '/');
+    if (strncmp(name, "file://", 7) == 0)
+        return xstrdup(name + 7);
+    if (name[0] == '/' || !slash)
+        return xstrdup(name);
+    return xasprintf("%.*s/%s", (int)(slash - r->file), r->file, name);
+}
+
+static int include_file(struct reader *r, struct node *tree, const char *name,
                         bool required)
 {
     if (!r->options || !r->options->file)
         return fail(r, r->line, "include is not allowed here");
     if (r->include_depth >= HOCON_INCLUDE_MAX)
         return fail(r, r->line, "include goes too deep");
-    if (++r->doc->nodes > HOCON_NODES_MAX)
-        return fail_full(r);
-    const char *slash = strrchr(r->file, '/');
-    auto_free char *path =
-        name[0] == '/' || !slash
-            ? xstrdup(name)
-            : xasprintf("%.*s/%s", (int)(slash - r->file), r->file, name);
+    if (strncmp(name, "http://", 7) == 0 || strncmp(name, "https://", 8) == 0)
+        return fail(r, r->line,
+                    "an address is not included; save it as a file, and include that");
+    auto_free char *path = included_dup(r, name);
     auto_buf text = BUF_INIT;
     struct reeve_error why = {0};
     if (file_read(path, &text, HOCON_BYTES_MAX, &why) < 0) {
@@ -441,172 +455,166 @@ static int include_file(struct reader *r, struct node *object, const char *name,
             return 0;
         return fail(r, r->line, why.text);
     }
-    struct hocon_options options = {path, r->options->env};
-    return hocon_read(r->doc, object, buf_str(&text), text.len, &options,
-                      r->arrays ? NULL : r->names, r->arrays ? 0 : r->names_n,
-                      r->include_depth + 1, r->err);
+    struct hocon_options options = {.file = path, .env = r->options->env};
+    struct node *inner = new_node(r, NODE_TREE);
+    inner->root = true;
+    if (hocon_read(r->doc, inner, buf_str(&text), text.len, &options,
+                   r->include_depth + 1) < 0)
+        return -1;
+    for (struct field *f = inner->fields; f; f = f->next)
+        tree_assign(r->doc, tree, f->name, &f->name, 1, false, f->value);
+    return r->doc->failed ? -1 : 0;
 }
 
 /* `include "f"`, include file("f"), include required("f"), include required(file("f")).
  */
-static int read_include(struct reader *r, struct node *object)
+static int read_include(struct reader *r, struct node *tree)
 {
-    static const char *const words[] = {"required(", "file("};
-    size_t used = 0;
+    static const char *const words[] = {"required", "file", "url"};
+    const char *text;
+    size_t used = 0, n;
     r->p += strlen("include");
     skip_blanks(r);
-    bool required = at(r, "required(");
+    bool required = at_keyword(r, "required");
     for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-        if (at(r, words[i])) {
-            used++;
-            r->p += strlen(words[i]);
-            skip_blanks(r);
-        }
+        if (!at_keyword(r, words[i]))
+            continue;
+        r->p += strlen(words[i]);
+        skip_blanks(r);
+        if (!at_char(r, '('))
+            return fail(r, r->line, "'(' expected");
+        r->p++;
+        used++;
+        skip_blanks(r);
     }
     if (!at_char(r, '"'))
         return fail(r, r->line, "include needs a file name in quotes");
-    auto_buf name = BUF_INIT;
-    if (read_quoted(r, &name) < 0)
+    if (skip_quoted(r, &text, &n) < 0)
         return -1;
+    auto_buf name = BUF_INIT;
+    add_unescaped(&name, text, n);
     for (; used; used--) {
         skip_blanks(r);
         if (!at_char(r, ')'))
             return fail(r, r->line, "include has no ')'");
         r->p++;
     }
-    return include_file(r, object, buf_str(&name), required);
+    return include_file(r, tree, buf_str(&name), required);
 }
 
 static bool at_include(const struct reader *r)
 {
-    if (!at(r, "include"))
+    if (!at_keyword(r, "include"))
         return false;
-    const char *p = r->p + strlen("include");
-    const char *after = p;
-    while (p < r->end && is_blank(*p))
-        p++;
-    size_t left = (size_t)(r->end - p);
-    return p < r->end &&
-           (*p == '"' || (p > after && ((left >= 5 && memcmp(p, "file(", 5) == 0) ||
-                                        (left >= 9 && memcmp(p, "required(", 9) == 0) ||
-                                        (left >= 4 && memcmp(p, "url(", 4) == 0))));
+    struct reader after = *r;
+    after.p += strlen("include");
+    skip_blanks(&after);
+    struct reader word = after;
+    while (word.p < word.end && isalpha((unsigned char)*word.p))
+        word.p++;
+    bool named = at_keyword(&after, "required") || at_keyword(&after, "file") ||
+                 at_keyword(&after, "url");
+    skip_blanks(&word);
+    return at_char(&after, '"') || (named && at_char(&word, '('));
 }
 
 /* ---- members ---- */
 
+/* A key as it is written, quotes included; blanks around it are not part of it. */
+static const char *read_key(struct reader *r)
+{
+    const char *start = r->p, *text;
+    size_t n;
+    while (r->p < r->end && !strchr("=:{}[],#$\r\n\t", *r->p) && !at(r, "+=")) {
+        if (!at_char(r, '"'))
+            r->p++;
+        else if (skip_quoted(r, &text, &n) < 0)
+            return NULL;
+    }
+    const char *end = r->p;
+    while (end > start && is_blank(end[-1]))
+        end--;
+    return doc_text(r->doc, start, (size_t)(end - start));
+}
+
 /* What stands between key and value: '=', ':', "+=" or nothing before a brace. */
 static int read_separator(struct reader *r, bool *append)
 {
+    int line = r->line;
+    skip(r, "\r\n");
     *append = at(r, "+=");
-    if (*append) {
-        r->p += 2;
-    } else if (at_char(r, '=') || at_char(r, ':')) {
-        r->p++;
-    } else {
-        skip_space(r);
-        return at_char(r, '{') ? 0 : fail(r, r->line, "'=', ':' or '{' expected");
-    }
-    skip_space(r);
-    return 0;
+    if (!*append && !at_char(r, '=') && !at_char(r, ':'))
+        return at_char(r, '{')
+                   ? 0
+                   : fail(r, line, "'=', ':' or '{' expected after this name");
+    r->p += *append ? 2 : 1;
+    skip(r, "\r\n");
+    return 1;
 }
 
-static struct node *appended(struct reader *r, struct node *value)
+static int read_member(struct reader *r, struct node *tree)
 {
-    struct node *concat = new_node(r, NODE_CONCAT);
-    struct node *previous = concat ? new_node(r, NODE_PREVIOUS) : NULL;
-    struct node *array = previous ? new_node(r, NODE_ARRAY) : NULL;
-    if (!array)
-        return NULL;
-    node_append(array, value);
-    node_append(concat, previous);
-    node_append(concat, array);
-    return concat;
-}
-
-/* `a.b.c = v` is a { b { c = v } }. */
-static int add_member(struct reader *r, struct node *object, const char *const *path,
-                      size_t n, struct node *value)
-{
-    for (size_t i = n; i > 1; i--) {
-        struct node *outer = new_node(r, NODE_OBJECT);
-        struct field *f = outer ? node_field_make(r->doc, outer, path[i - 1]) : NULL;
-        if (!f)
-            return fail_full(r);
-        field_add(r->doc, f, value);
-        value = outer;
-    }
-    struct field *f = node_field_make(r->doc, object, path[0]);
-    if (!f)
-        return fail_full(r);
-    field_add(r->doc, f, value);
-    return r->doc->nodes > HOCON_NODES_MAX ? fail_full(r) : 0;
-}
-
-static int read_member(struct reader *r, struct node *object)
-{
-    const char *path[HOCON_DEPTH_MAX];
-    size_t n;
+    const char *names[HOCON_DEPTH_MAX];
+    int line = r->line;
     bool append;
-    if (read_path(r, "=:{}[],#\n$", path, &n) < 0 || read_separator(r, &append) < 0)
+    const char *key = read_key(r);
+    if (!key)
         return -1;
-    if (r->depth + (int)n > HOCON_DEPTH_MAX || r->names_n + n > HOCON_DEPTH_MAX)
-        return fail(r, r->line, "nested too deeply");
-    for (size_t i = 0; i < n; i++)
-        r->names[r->names_n + i] = path[i];
-    r->names_n += n;
+    size_t n = path_split(r->doc, key, names, HOCON_DEPTH_MAX);
+    int separator = n ? read_separator(r, &append) : -1;
+    if (!n)
+        return fail(r, line,
+                    at_char(r, '}') ? "'}' has no '{'" : "a name is missing here");
+    if (separator < 0)
+        return -1;
+    if (n == HOCON_DEPTH_MAX || r->depth + (int)n > HOCON_DEPTH_MAX)
+        return fail(r, line, "nested too deeply");
+    const char **path = doc_alloc(r->doc, n * sizeof *path);
+    memcpy(path, names, n * sizeof *path);
     r->depth += (int)n - 1;
-    struct node *value = read_value(r);
-    r->names_n -= n;
+    struct node *value = separator ? read_value(r) : read_tree(r);
     r->depth -= (int)n - 1;
-    if (value && append)
-        value = appended(r, value);
-    return value ? add_member(r, object, path, n, value) : -1;
+    if (!value)
+        return -1;
+    tree_assign(r->doc, tree, key, path, n, append, value);
+    return r->doc->failed ? -1 : 0;
 }
 
-static int read_members(struct reader *r, struct node *object, bool braces)
+static int read_members(struct reader *r, struct node *tree, bool braces)
 {
     int line = r->line;
-    skip_space(r);
     for (;;) {
+        skip(r, "\r\n,");
         if (braces && at_char(r, '}')) {
             r->p++;
             return 0;
         }
         if (r->p == r->end)
             return braces ? fail(r, line, "'{' has no '}'") : 0;
-        int rc = at_include(r) ? read_include(r, object) : read_member(r, object);
+        int rc = at_include(r) ? read_include(r, tree) : read_member(r, tree);
         if (rc < 0)
             return -1;
-        bool newline = skip_space(r);
-        if (at_char(r, ',')) {
-            r->p++;
-            skip_space(r);
-        } else if (!newline && r->p < r->end && !(braces && *r->p == '}')) {
-            return fail(r, r->line,
-                        *r->p == '}' ? "'}' has no '{'" : "a new line or ',' expected");
-        }
     }
 }
 
-static int read_root(struct reader *r, struct node *object)
+static int read_root(struct reader *r, struct node *tree)
 {
     if (at(r, "\xef\xbb\xbf"))
         r->p += 3;
-    skip_space(r);
+    skip(r, "\r\n");
     if (at_char(r, '['))
-        return fail(r, r->line, "an object is expected, this is an array");
+        return fail(r, r->line, "an object is expected, this is a list");
     if (!at_char(r, '{'))
-        return read_members(r, object, false);
+        return read_members(r, tree, false);
     r->p++;
-    if (read_members(r, object, true) < 0)
+    if (read_members(r, tree, true) < 0)
         return -1;
-    skip_space(r);
+    skip(r, "\r\n,");
     return r->p == r->end ? 0 : fail(r, r->line, "text after the last '}'");
 }
 
-int hocon_read(struct hocon_doc *doc, struct node *object, const char *text, size_t n,
-               const struct hocon_options *options, const char *const *names,
-               size_t names_n, int include_depth, struct reeve_error *err)
+int hocon_read(struct hocon_doc *doc, struct node *tree, const char *text, size_t n,
+               const struct hocon_options *options, int include_depth)
 {
     struct reader r = {
         .doc = doc,
@@ -614,19 +622,15 @@ int hocon_read(struct hocon_doc *doc, struct node *object, const char *text, siz
         .p = text,
         .end = text + n,
         .line = 1,
-        .names_n = names_n,
-        .prefix_n = names_n,
-        .depth = (int)names_n,
         .include_depth = include_depth,
-        .err = err,
     };
-    for (size_t i = 0; i < names_n; i++)
-        r.names[i] = names[i];
     if (options && options->file)
         r.file = doc_text(doc, options->file, strlen(options->file));
+    tree->file = r.file;
+    tree->line = 1;
     if (n > HOCON_BYTES_MAX)
         return fail(&r, 1, "too large for a configuration");
     if (n && (memchr(text, '\0', n) || !utf8_valid(text, n)))
         return fail(&r, 1, "not UTF-8 text");
-    return read_root(&r, object);
+    return read_root(&r, tree);
 }

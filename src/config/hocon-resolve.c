@@ -1,381 +1,406 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Substitutions, in the order and with the view of clearml_agent's pyhocon
+ * (ConfigParser.resolve_substitutions): a name means its last value, its own name means
+ * the value before; what is not in the document comes from the environment. */
 #include <config.h>
 
 #include "config/hocon-internal.h"
 
-#include "base/alloc.h"
-#include "base/json.h"
+#include "base/buf.h"
 
-#include <ctype.h>
-#include <math.h>
+#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#define RESOLVE_DEPTH_MAX                                                              \
-    128 /* of the recursion: objects and chains of substitutions */
-
-struct resolver {
-    struct node *root;
-    bool env, failed;
-    int steps, depth;
-    size_t bytes;
-    struct reeve_error *err;
+struct list {
+    struct node **v;
+    size_t n, cap;
 };
 
-static cJSON *resolve(struct resolver *s, struct node *node, const cJSON *previous);
+struct resolver {
+    struct hocon_doc *doc;
+    bool env;
+    struct list open;     /* substitutions that are left */
+    struct node *pending; /* the last one that could not be made yet */
+};
 
-static cJSON *fail(struct resolver *s, const struct node *node, const char *what)
+static void list_push(struct hocon_doc *doc, struct list *l, struct node *node)
 {
-    if (!s->failed && node->file)
-        reeve_error_set(s->err, 0, "%s:%d: %s", node->file, node->line, what);
-    else if (!s->failed)
-        reeve_error_set(s->err, 0, "line %d: %s", node->line, what);
-    s->failed = true;
-    return NULL;
+    struct node carrier = {.items = l->v, .n = l->n, .cap = l->cap};
+    node_push(doc, &carrier, node);
+    l->v = carrier.items;
+    l->n = carrier.n;
+    l->cap = carrier.cap;
 }
 
-/* Everything that makes a value or copies one pays here, so that a text of a kilobyte
- * whose substitutions double each other ends as an error. */
-static bool pay(struct resolver *s, const struct node *node, size_t bytes)
+/* ---- which there are ---- */
+
+static void find_in_values(struct hocon_doc *doc, const struct node *values,
+                           struct list *out, int depth)
 {
-    s->bytes += bytes;
-    if (++s->steps <= HOCON_STEPS_MAX && s->bytes <= HOCON_RESULT_MAX)
-        return true;
-    fail(s, node, "substitutions make this too large");
+    if (!node_is(values, NODE_VALUES) || !doc_pay(doc, values->n + 1))
+        return;
+    if (depth > HOCON_RESULT_DEPTH_MAX) {
+        doc_fail_at(doc, values, "substitutions nested too deeply");
+        return;
+    }
+    find_in_values(doc, values->overridden, out, depth + 1);
+    for (size_t i = 0; i < values->n; i++)
+        if (node_is(values->items[i], NODE_SUBST))
+            list_push(doc, out, values->items[i]);
+}
+
+static void find(struct hocon_doc *doc, const struct node *node, struct list *out,
+                 int depth)
+{
+    if (!node || !doc_pay(doc, 1))
+        return;
+    if (depth > HOCON_RESULT_DEPTH_MAX) {
+        doc_fail_at(doc, node, "substitutions nested too deeply");
+        return;
+    }
+    find_in_values(doc, node, out, 0);
+    for (struct field *f = node->fields; f; f = f->next)
+        find(doc, f->value, out, depth + 1);
+    for (size_t i = 0; node->kind == NODE_LIST && i < node->n; i++)
+        find(doc, node->items[i], out, depth + 1);
+}
+
+/* ---- copies ---- */
+
+static struct node *copy(struct hocon_doc *doc, struct node *node, int depth);
+
+static struct node *copied_already(struct hocon_doc *doc, struct node *node)
+{
+    return node && node->stamp == doc->stamp ? node->copy : node;
+}
+
+static void copy_members(struct hocon_doc *doc, struct node *to, int depth)
+{
+    struct field *fields = to->fields, *f;
+    struct node **items = to->items;
+    size_t n = to->n;
+    to->fields = to->field_last = NULL;
+    to->items = NULL;
+    to->n = to->cap = to->count = 0;
+    for (f = fields; f && doc_pay(doc, 1); f = f->next)
+        tree_set(doc, to, f->name, copy(doc, f->value, depth + 1));
+    for (size_t i = 0; i < n && doc_pay(doc, 1); i++)
+        node_push(doc, to, copy(doc, items[i], depth + 1));
+}
+
+/* Everything below, with the parents inside of it; what is outside stays shared. */
+static struct node *copy(struct hocon_doc *doc, struct node *node, int depth)
+{
+    if (!node || !doc_pay(doc, 1))
+        return node;
+    if (node->stamp == doc->stamp)
+        return node->copy;
+    if (depth > HOCON_RESULT_DEPTH_MAX) {
+        doc_fail_at(doc, node, "substitutions nested too deeply");
+        return node;
+    }
+    struct node *to = doc_node(doc, node->kind, node);
+    *to = *node;
+    to->root = false;
+    node->stamp = doc->stamp;
+    node->copy = to;
+    to->parent = copied_already(doc, node->parent);
+    to->overridden = copy(doc, node->overridden, depth + 1);
+    copy_members(doc, to, depth);
+    return to;
+}
+
+static struct node *deep_copy(struct hocon_doc *doc, struct node *node)
+{
+    doc->stamp++;
+    return copy(doc, node, 0);
+}
+
+/* ---- one substitution ---- */
+
+static bool is_in_list(const struct node *list, size_t index)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const struct node *item = list->items[i];
+        bool equal = node_is(item, NODE_NUMBER)
+                         ? strtod(item->text, NULL) == (double)index
+                         : node_is(item, NODE_BOOL) && (size_t)item->yes == index;
+        if (equal)
+            return true;
+    }
     return false;
 }
 
-static cJSON *made(cJSON *value)
+/* A value that came to nothing leaves its tree, and comes back as a null the second
+ * time. In a list it leaves a null; only where its index happens to be one of the
+ * list's numbers does the official reader delete it. */
+static void drop(struct resolver *s, struct node *values)
 {
-    if (!value)
-        abort();
-    return value;
-}
-
-cJSON *hocon_merge(cJSON *base, cJSON *over)
-{
-    if (!over)
-        return base;
-    if (!cJSON_IsObject(base) || !cJSON_IsObject(over)) {
-        cJSON_Delete(base);
-        return over;
-    }
-    while (over->child) {
-        cJSON *item = cJSON_DetachItemViaPointer(over, over->child);
-        cJSON *old = json_get(base, item->string);
-        auto_free char *name = xstrdup(item->string);
-        if (cJSON_IsObject(old) && cJSON_IsObject(item))
-            hocon_merge(old, item);
-        else if (old)
-            cJSON_ReplaceItemViaPointer(base, old, item);
-        else
-            cJSON_AddItemToObject(base, name, item);
-    }
-    cJSON_Delete(over);
-    return base;
-}
-
-/* ---- texts ---- */
-
-/* JSON's grammar of numbers, so that 0123, 1e and 1.2.3 are texts. */
-static bool is_number(const char *t)
-{
-    t += *t == '-';
-    if (*t == '0')
-        t++;
-    else if (isdigit((unsigned char)*t))
-        t += strspn(t, "0123456789");
-    else
-        return false;
-    if (*t == '.') {
-        size_t n = strspn(t + 1, "0123456789");
-        if (!n)
-            return false;
-        t += 1 + n;
-    }
-    if (*t == 'e' || *t == 'E') {
-        t++;
-        t += *t == '+' || *t == '-';
-        size_t n = strspn(t, "0123456789");
-        if (!n)
-            return false;
-        t += n;
-    }
-    return !*t;
-}
-
-static cJSON *word_value(const char *text)
-{
-    cJSON *value;
-    if (strcasecmp(text, "null") == 0)
-        return made(cJSON_CreateNull());
-    if (strcasecmp(text, "true") == 0 || strcasecmp(text, "false") == 0)
-        value = made(cJSON_CreateBool(text[0] == 't' || text[0] == 'T'));
-    else if (is_number(text) && isfinite(strtod(text, NULL)))
-        value = made(cJSON_CreateNumber(strtod(text, NULL)));
-    else
-        return made(cJSON_CreateString(text));
-    /* cJSON ignores the text of a number when it prints, and copies and frees it. */
-    value->valuestring = xstrdup(text);
-    return value;
-}
-
-static const char *scalar_text(const cJSON *value)
-{
-    return value->valuestring ? value->valuestring : "null";
-}
-
-static bool is_tree(const cJSON *value)
-{
-    return cJSON_IsObject(value) || cJSON_IsArray(value);
-}
-
-/* ---- fields and look-up ---- */
-
-static cJSON *field_value(struct resolver *s, struct field *f)
-{
-    cJSON *value = NULL;
-    for (struct node *v = f->first; v && !s->failed; v = v->next) {
-        /* A value that asks for its own field means what the field was before. */
-        if (v->busy)
-            break;
-        value = hocon_merge(value, resolve(s, v, value));
-    }
-    return value;
-}
-
-/* Takes whole; the member at the end of the path, or NULL. *object says what it was. */
-static cJSON *take_member(cJSON *whole, const char *const *path, size_t n, bool *object)
-{
-    cJSON *at = whole, *parent = NULL;
-    *object = cJSON_IsObject(whole);
-    for (size_t i = 0; at && i < n; i++) {
-        parent = at;
-        at = json_get(at, path[i]);
-    }
-    if (at && parent)
-        cJSON_DetachItemViaPointer(parent, at);
-    if (at != whole)
-        cJSON_Delete(whole);
-    return at;
-}
-
-/* A plain object is entered without resolving its other members: `a { b: 1, c: ${a.b}
- * }`.
- */
-static cJSON *lookup(struct resolver *s, struct node *object, const char *const *path,
-                     size_t n)
-{
-    struct field *f = node_field(object, path[0]);
-    if (!f || !pay(s, object, object->count / 16))
-        return NULL;
-    if (n == 1)
-        return field_value(s, f);
-    cJSON *value = NULL;
-    for (struct node *v = f->first; v && !v->busy && !s->failed; v = v->next) {
-        cJSON *next;
-        bool is_object = true;
-        if (v->kind == NODE_OBJECT)
-            next = lookup(s, v, path + 1, n - 1);
-        else
-            next = take_member(resolve(s, v, NULL), path + 1, n - 1, &is_object);
-        if (!is_object) {
-            cJSON_Delete(value);
-            value = NULL;
-        }
-        value = hocon_merge(value, next);
-    }
-    return value;
-}
-
-static cJSON *environment_value(struct resolver *s, const struct node *node)
-{
-    if (!s->env || node->path_n - node->prefix_n != 1)
-        return NULL;
-    const char *text = getenv(node->path[node->prefix_n]);
-    if (!text || !pay(s, node, strlen(text)))
-        return NULL;
-    return made(cJSON_CreateString(text));
-}
-
-static cJSON *resolve_substitution(struct resolver *s, struct node *node)
-{
-    const char *const *path = node->path;
-    cJSON *value = NULL;
-    if (node->prefix_n)
-        value = lookup(s, s->root, path, node->path_n);
-    if (!value && !s->failed)
-        value =
-            lookup(s, s->root, path + node->prefix_n, node->path_n - node->prefix_n);
-    if (!value && !s->failed)
-        value = environment_value(s, node);
-    if (value || node->optional || s->failed)
-        return value;
-    auto_buf what = BUF_INIT;
-    buf_add_str(&what, "${");
-    for (size_t i = node->prefix_n; i < node->path_n; i++)
-        buf_printf(&what, "%s%s", i > node->prefix_n ? "." : "", path[i]);
-    buf_add_str(&what, "} is set nowhere, or means itself");
-    return fail(s, node, buf_str(&what));
-}
-
-/* ---- values side by side ---- */
-
-struct join {
-    cJSON *value;
-    struct buf text; /* of scalars, once there are two */
-    struct buf blank;
-    bool joined;
-};
-
-static bool is_space(const struct node *part)
-{
-    return part->kind == NODE_TEXT && !part->quoted &&
-           part->text[strspn(part->text, " \t\r\f\v")] == '\0';
-}
-
-static void join_scalar(struct join *j, cJSON *value)
-{
-    if (!j->value) {
-        j->value = value;
+    struct node *parent = values->parent;
+    if (parent->kind == NODE_TREE && tree_field(parent, values->name)) {
+        tree_remove(parent, values->name);
         return;
     }
-    if (!j->joined)
-        buf_add_str(&j->text, scalar_text(j->value));
-    j->joined = true;
-    buf_add(&j->text, buf_str(&j->blank), j->blank.len);
-    buf_clear(&j->blank);
-    buf_add_str(&j->text, scalar_text(value));
-    cJSON_Delete(value);
+    if (parent->kind == NODE_TREE) {
+        tree_set(s->doc, parent, values->name, NULL);
+        return;
+    }
+    if (values->index >= parent->n)
+        return;
+    parent->items[values->index] = NULL;
+    if (!is_in_list(parent, values->index))
+        return;
+    parent->n--;
+    memmove(parent->items + values->index, parent->items + values->index + 1,
+            (parent->n - values->index) * sizeof *parent->items);
 }
 
-static void join_part(struct resolver *s, struct join *j, const struct node *part,
-                      cJSON *value)
+static void place(struct resolver *s, struct node *values, struct node *result)
 {
-    if (!is_tree(value) && (!j->value || !is_tree(j->value))) {
-        if (!j->value)
-            buf_clear(&j->blank);
-        join_scalar(j, value);
-    } else if (!j->value) {
-        j->value = value;
-    } else if (cJSON_IsObject(j->value) && cJSON_IsObject(value)) {
-        j->value = hocon_merge(j->value, value);
-    } else if (cJSON_IsArray(j->value) && cJSON_IsArray(value)) {
-        while (value->child)
-            cJSON_AddItemToArray(j->value,
-                                 cJSON_DetachItemViaPointer(value, value->child));
-        cJSON_Delete(value);
+    struct node *parent = values->parent;
+    if (!parent)
+        return;
+    if (!result)
+        drop(s, values);
+    else if (parent->kind == NODE_TREE)
+        tree_set(s->doc, parent, values->name, result);
+    else if (values->index < parent->n)
+        parent->items[values->index] = result;
+}
+
+static struct node *with_blank(struct resolver *s, const struct node *subst,
+                               const struct node *value)
+{
+    auto_buf text = BUF_INIT;
+    buf_add_str(&text, scalar_text(value));
+    buf_add_str(&text, subst->blank);
+    return doc_text_node(s->doc, buf_str(&text), text.len, subst);
+}
+
+/* value in the place of a substitution (NULL: nothing). Returns what the values around
+ * it are then; new substitutions that came with it are added to the open ones. */
+static struct node *substitute(struct resolver *s, struct node *subst,
+                               struct node *value, bool found)
+{
+    struct node *values = subst->parent;
+    if (node_is(value, NODE_VALUES))
+        value = values_transform(s->doc, value);
+    if (node_is(value, NODE_VALUES)) {
+        s->pending = subst;
+        return value;
+    }
+    bool joined = subst->index + 1 < values->n;
+    if (value && value->kind != NODE_TREE && value->kind != NODE_LIST) {
+        value = joined ? with_blank(s, subst, value) : deep_copy(s->doc, value);
+        value->line = subst->line;
+        value->file = subst->file;
     } else {
-        cJSON_Delete(value);
-        fail(s, part, "values of different kinds side by side; put the text in quotes");
+        value = deep_copy(s->doc, value);
     }
+    values->items[subst->index] = value;
+    struct node *result = values_transform(s->doc, values);
+    if (!result && !found)
+        result = values->overridden;
+    place(s, values, result);
+    size_t before = s->open.n;
+    find(s->doc, result, &s->open, 0);
+    s->pending = s->open.n > before ? subst : NULL;
+    return result;
 }
 
-static cJSON *resolve_concat(struct resolver *s, struct node *node,
-                             const cJSON *previous)
+/* ---- where a name is used in its own value ---- */
+
+static bool is_set(struct resolver *s, const struct node *subst)
 {
-    struct join j = {NULL, BUF_INIT, BUF_INIT, false};
-    for (struct node *part = node->first; part && !s->failed; part = part->next) {
-        if (is_space(part)) {
-            buf_add_str(&j.blank, part->text);
-            continue;
+    bool found;
+    return tree_get(s->doc, s->doc->root, subst->path, subst->path_n, &found, NULL);
+}
+
+/* The value before, for a substitution of a field's own name. -1 with the error. */
+static int before(struct resolver *s, const struct node *subst, struct node *previous,
+                  struct node **value)
+{
+    bool found = true;
+    if (node_is(previous, NODE_VALUES))
+        return doc_fail_at(s->doc, subst, "this value means itself");
+    *value = previous;
+    if (subst->path_n > 1)
+        *value = node_is(previous, NODE_TREE)
+                     ? tree_get(s->doc, previous, subst->path + 1, subst->path_n - 1,
+                                &found, NULL)
+                     : NULL;
+    if (!*value && !found && !subst->optional)
+        return doc_fail_at(s->doc, subst, "this value means itself");
+    return 0;
+}
+
+static bool means(struct resolver *s, const struct node *subst, const char *name)
+{
+    return subst->path_n && strcmp(subst->path[0], name) == 0 &&
+           !(subst->path_n > 1 && is_set(s, subst));
+}
+
+static void fixup_later(struct resolver *s, const struct field *f)
+{
+    struct node *previous = f->history->items[0];
+    for (size_t i = 1; i < f->history->n; i++) {
+        struct node *current = f->history->items[i], *value = NULL;
+        struct list own = {0};
+        find(s->doc, current, &own, 0);
+        for (size_t k = 0; k < own.n && doc_pay(s->doc, 1); k++) {
+            if (!means(s, own.v[k], f->name))
+                continue;
+            if (before(s, own.v[k], previous, &value) < 0)
+                return;
+            current = substitute(s, own.v[k], value, true);
         }
-        cJSON *value = resolve(s, part, previous);
-        if (value)
-            join_part(s, &j, part, value);
+        previous = current;
     }
-    if (j.joined && pay(s, node, j.text.len)) {
-        cJSON_Delete(j.value);
-        j.value = made(cJSON_CreateString(buf_str(&j.text)));
-    }
-    buf_free(&j.text);
-    buf_free(&j.blank);
-    return j.value;
 }
 
-/* ---- trees ---- */
-
-static cJSON *resolve_array(struct resolver *s, struct node *node)
+static void fixup_only(struct resolver *s, const struct field *f)
 {
-    cJSON *array = made(cJSON_CreateArray());
-    for (struct node *v = node->first; v && !s->failed; v = v->next) {
-        cJSON *value = resolve(s, v, NULL);
-        if (value)
-            cJSON_AddItemToArray(array, value);
+    struct list own = {0};
+    find(s->doc, f->history->items[0], &own, 0);
+    for (size_t k = 0; k < own.n && doc_pay(s->doc, 1); k++) {
+        struct node *subst = own.v[k];
+        if (!means(s, subst, f->name))
+            continue;
+        const char *text = s->env ? getenv(f->name) : NULL;
+        if (text)
+            substitute(s, subst, doc_text_node(s->doc, text, strlen(text), subst),
+                       true);
+        else if (subst->optional)
+            substitute(s, subst, NULL, true);
     }
-    return array;
 }
 
-static cJSON *resolve_object(struct resolver *s, struct node *node)
+static void fixup(struct resolver *s)
 {
-    cJSON *object = made(cJSON_CreateObject());
-    for (struct field *f = node->fields; f && !s->failed; f = f->next) {
-        cJSON *value = field_value(s, f);
-        if (value && pay(s, node, strlen(f->name)))
-            cJSON_AddItemToObject(object, f->name, value);
-        else
-            cJSON_Delete(value);
+    struct field *next;
+    for (struct field *f = s->doc->root->fields; f && !s->doc->failed; f = next) {
+        next = f->next;
+        if (f->history && f->history->n > 1)
+            fixup_later(s, f);
+        else if (f->history)
+            fixup_only(s, f);
     }
-    return object;
+    s->open.n = 0;
 }
 
-static cJSON *resolve_previous(struct resolver *s, const struct node *node,
-                               const cJSON *previous)
-{
-    if (!previous)
-        return NULL;
-    /* The copy of a long array is work that a step does not count. */
-    if (cJSON_IsArray(previous) && !pay(s, node, (size_t)cJSON_GetArraySize(previous)))
-        return NULL;
-    return made(cJSON_Duplicate(previous, 1));
-}
+/* ---- all of them ---- */
 
-static cJSON *resolve_kind(struct resolver *s, struct node *node, const cJSON *previous)
+/* What a value overrides is meant where the name leads back to the value itself. */
+static struct node *not_itself(const struct node *subst, struct node *value)
 {
-    switch (node->kind) {
-    case NODE_OBJECT:
-        return resolve_object(s, node);
-    case NODE_ARRAY:
-        return resolve_array(s, node);
-    case NODE_TEXT:
-        return node->quoted ? made(cJSON_CreateString(node->text))
-                            : word_value(node->text);
-    case NODE_SUBST:
-        return resolve_substitution(s, node);
-    case NODE_PREVIOUS:
-        return resolve_previous(s, node, previous);
-    case NODE_CONCAT:
-        return resolve_concat(s, node, previous);
-    }
-    return NULL;
-}
-
-static cJSON *resolve(struct resolver *s, struct node *node, const cJSON *previous)
-{
-    if (!pay(s, node, node->kind == NODE_TEXT ? strlen(node->text) : 0))
-        return NULL;
-    if (++s->depth > RESOLVE_DEPTH_MAX)
-        return fail(s, node, "substitutions nested too deeply");
-    /* An object is no cycle when one of its members asks for another. */
-    bool mark = node->kind != NODE_OBJECT && !node->busy;
-    node->busy |= mark;
-    cJSON *value = resolve_kind(s, node, previous);
-    if (mark)
-        node->busy = false;
-    s->depth--;
-    if (s->failed) {
-        cJSON_Delete(value);
-        return NULL;
-    }
+    struct node *overridden = subst->parent->overridden;
+    for (struct node *link = value; node_is(link, NODE_VALUES); link = link->overridden)
+        if (link == subst->parent && overridden)
+            return overridden;
     return value;
 }
 
-cJSON *hocon_resolve(struct hocon_doc *doc, bool env, struct reeve_error *err)
+static int missing(struct resolver *s, const struct node *subst)
 {
-    struct resolver s = {.root = doc->root, .env = env, .err = err};
-    cJSON *value = resolve(&s, doc->root, NULL);
-    if (!s.failed)
-        return value;
-    cJSON_Delete(value);
-    return NULL;
+    auto_buf what = BUF_INIT;
+    buf_printf(&what, "${%.100s} is set nowhere", subst->text);
+    return doc_fail_at(s->doc, subst, buf_str(&what));
+}
+
+static void resolve_one(struct resolver *s, struct node *subst)
+{
+    bool found;
+    struct node *pending;
+    struct node *value =
+        tree_get(s->doc, s->doc->root, subst->path, subst->path_n, &found, &pending);
+    if (!found && pending) {
+        s->pending = subst;
+        return;
+    }
+    const char *text = !found && s->env ? getenv(subst->text) : NULL;
+    if (text)
+        value = doc_text_node(s->doc, text, strlen(text), subst);
+    found |= text != NULL;
+    if (!found && !subst->optional) {
+        missing(s, subst);
+        return;
+    }
+    struct node *result =
+        substitute(s, subst, value ? not_itself(subst, value) : NULL, found);
+    if (node_is(result, NODE_VALUES))
+        return;
+    for (size_t i = 0; i < s->open.n; i++) {
+        if (s->open.v[i] != subst)
+            continue;
+        memmove(s->open.v + i, s->open.v + i + 1,
+                (s->open.n - i - 1) * sizeof(struct node *));
+        s->open.n--;
+        return;
+    }
+}
+
+static bool contains(const struct list *l, const struct node *node)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (l->v[i] == node)
+            return true;
+    return false;
+}
+
+static bool same_set(struct resolver *s, const struct list *a, const struct list *b)
+{
+    if (!doc_pay(s->doc, a->n * b->n / 16 + 1))
+        return true;
+    for (size_t i = 0; i < a->n; i++)
+        if (!contains(b, a->v[i]))
+            return false;
+    for (size_t i = 0; i < b->n; i++)
+        if (!contains(a, b->v[i]))
+            return false;
+    return true;
+}
+
+static void resolve_all(struct resolver *s)
+{
+    struct list last = {0};
+    while (s->open.n && !same_set(s, &s->open, &last)) {
+        s->pending = NULL;
+        last.n = 0;
+        for (size_t i = 0; i < s->open.n; i++)
+            list_push(s->doc, &last, s->open.v[i]);
+        for (size_t i = 0; i < last.n && doc_pay(s->doc, s->open.n / 16 + 1); i++)
+            resolve_one(s, last.v[i]);
+    }
+}
+
+static struct node *settle(struct hocon_doc *doc, struct node *node, int depth)
+{
+    if (!node || !doc_pay(doc, 1))
+        return node;
+    if (depth > HOCON_RESULT_DEPTH_MAX) {
+        doc_fail_at(doc, node, "substitutions nested too deeply");
+        return node;
+    }
+    if (node->kind == NODE_VALUES)
+        return values_transform(doc, node);
+    for (struct field *f = node->fields; f; f = f->next)
+        f->value = settle(doc, f->value, depth + 1);
+    for (size_t i = 0; node->kind == NODE_LIST && i < node->n; i++)
+        node->items[i] = settle(doc, node->items[i], depth + 1);
+    return node;
+}
+
+int hocon_resolve(struct hocon_doc *doc, bool env)
+{
+    struct resolver s = {.doc = doc, .env = env};
+    fixup(&s);
+    find(doc, doc->root, &s.open, 0);
+    bool any = s.open.n > 0;
+    resolve_all(&s);
+    if (any)
+        settle(doc, doc->root, 0);
+    if (any && s.pending && !doc->failed)
+        doc_fail_at(doc, s.pending, "this value means itself");
+    settle(doc, doc->root, 0);
+    return doc->failed ? -1 : 0;
 }
