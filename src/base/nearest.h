@@ -14,9 +14,9 @@ struct nearest {
     }
 
 /* Offers a known word; it must live as long as n. Near is one that begins with what was
- * written, or that fewer edits (a letter more, less, other, or two swapped) than a third
- * of its length lead to; case and '-' against '_' do not count. Of two as near, the
- * first. */
+ * written, or that fewer edits (a letter more, less, other, or two swapped) than a
+ * third of its length lead to; case and '-' against '_' do not count. Of two as near,
+ * the first. */
 void nearest_try(struct nearest *n, const char *known);
 
 #endif

@@ -25,6 +25,7 @@ struct claim {
     int64_t sure_ms;   /* clock_boot_ms: when the pop was sent, or was settled */
     bool run_made, told;
     bool started;
+    bool direct, require_queue; /* see claim_direct() */
     cJSON *document;
     char project[512]; /* its name */
     size_t spec_size;

@@ -116,7 +116,10 @@ static void intent_remove(struct claim *c)
 void claim_drop(struct claim *c, const char *why)
 {
     struct master *m = c->master;
-    log_info("task=%s not taken: %s", c->task, why);
+    if (c->direct)
+        log_error("task=%s not taken: %s", c->task, why);
+    else
+        log_info("task=%s not taken: %s", c->task, why);
     intent_remove(c);
     claim_tell_popped(c, true);
     claim_destroy(c);
@@ -299,7 +302,9 @@ static void on_started(void *arg, const struct api_reply *r)
 /* The words by which a later master knows the task for ours: see claim-settle.c. */
 static char *claim_message_dup(const struct claim *c)
 {
-    return xasprintf(RUN_CLAIM_WORDS "%s [%s]", c->master->worker, c->intent);
+    char worker[256];
+    return xasprintf(RUN_CHANGED_WORDS "%s" RUN_CLAIM_WORDS "%s]",
+                     task_worker(c->master, c->task, worker), c->intent);
 }
 
 static void send_started(struct claim *c)
@@ -310,6 +315,9 @@ static void send_started(struct claim *c)
     json_set_str(body, "task", c->task);
     json_set_str(body, "status_reason", "");
     json_set_str(body, "status_message", message);
+    /* Any status but "in progress" is overridden then (worker.py, execute). */
+    if (c->direct)
+        json_set_bool(body, "force", true);
     c->start_call =
         api_send(c->master->api, NULL, "tasks.started", body, &options, on_started, c);
 }
@@ -332,16 +340,28 @@ void claim_fetch(struct claim *c)
         ask_document(c);
 }
 
+static void not_queued(struct claim *c)
+{
+    if (!c->direct)
+        claim_drop(c, "it was stopped, reset or deleted after it left the queue");
+    else if (c->require_queue)
+        claim_drop(c, "it is not queued, and --require-queue was given");
+    else
+        claim_fetch(c);
+}
+
 static void on_taken(void *arg, const struct api_reply *r)
 {
     struct claim *c = arg;
     c->call = NULL;
     if (claim_refused(r))
         claim_drop(c, r->message);
+    else if (r->result != API_OK && c->direct)
+        claim_again(c, r, claim_take); /* no pop: nobody else can have it */
     else if (r->result != API_OK)
         claim_settle(c);
     else if (json_int(r->data, "updated", 0) < 1)
-        claim_drop(c, "it was stopped, reset or deleted after it left the queue");
+        not_queued(c);
     else
         claim_fetch(c);
 }
@@ -351,7 +371,7 @@ void claim_take(struct claim *c)
     struct master *m = c->master;
     int64_t left = c->sure_ms + m->waits.settle_ms / 2 - clock_boot_ms();
     claim_tell_popped(c, true);
-    if (left <= 0) {
+    if (left <= 0 && !c->direct) {
         claim_settle(c);
         return;
     }
@@ -366,7 +386,8 @@ void claim_take(struct claim *c)
     json_set_str(body, "task", c->task);
     json_set_str(body, "new_status", "in_progress");
     json_set_str(body, "status_message", message);
-    struct api_options options = {.retry = API_RETRY_SAFE, .deadline_ms = left};
+    struct api_options options = {.retry = API_RETRY_SAFE,
+                                  .deadline_ms = c->direct ? 0 : left};
     c->call = api_send(m->api, NULL, "tasks.dequeue", body, &options, on_taken, c);
 }
 
@@ -462,6 +483,14 @@ void claim_popped(struct claims *all, const char *queue, const char *queue_name,
 {
     struct claim *c = claim_create(all, queue, queue_name, task);
     c->sure_ms = clock_boot_ms();
+    intent_write(c, on_other_intent);
+}
+
+void claim_direct(struct claims *all, const char *task, bool require_queue)
+{
+    struct claim *c = claim_create(all, "", "", task);
+    c->direct = true;
+    c->require_queue = require_queue;
     intent_write(c, on_other_intent);
 }
 

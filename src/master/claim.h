@@ -27,6 +27,9 @@ void claim_begin(struct claims *c, const char *queue, const char *queue_name,
  * already. */
 void claim_popped(struct claims *c, const char *queue, const char *queue_name,
                   const char *task);
+/* Claims a task by its id, as `clearml-agent execute` does: out of its queue, if it is
+ * in one, and from any status; with require_queue only if it is queued. */
+void claim_direct(struct claims *c, const char *task, bool require_queue);
 /* Intents that an earlier master left. */
 void claims_recover(struct claims *c);
 /* Claims under way: each will need a slot. */

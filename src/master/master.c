@@ -13,6 +13,7 @@
 #include "config/programs.h"
 #include "master/adopt.h"
 #include "master/control.h"
+#include "master/echo.h"
 #include "master/history.h"
 #include "master/link.h"
 #include "master/outage.h"
@@ -62,7 +63,8 @@ static void load_waits(struct master *m)
     };
 }
 
-/* CLEARML_WORKER_ID, --worker-id or <worker_name or host>:services. */
+/* CLEARML_WORKER_ID, --worker-id or <worker_name or host>:services; of one task
+ * <worker_name or host>:<pid>, as clearml-agent has it (worker.py). */
 static char *worker_id_dup(const struct master *m)
 {
     const char *id = m->options->worker_id;
@@ -72,15 +74,19 @@ static char *worker_id_dup(const struct master *m)
     if (id && id[0])
         return xstrdup(id);
     gethostname(host, sizeof host - 1);
-    return xasprintf("%s:services", config_str(m->config, "agent.worker_name", host));
+    const char *name = config_str(m->config, "agent.worker_name", host);
+    return m->options->task ? xasprintf("%s:%d", name, (int)getpid())
+                            : xasprintf("%s:services", name);
 }
 
 /* One master's groups stay apart from another's on the same host. */
 static char *cgroup_root_dup(const struct master *m)
 {
-    if (m->options->cgroup_root)
-        return xstrdup(m->options->cgroup_root);
-    const char *set = config_str(m->config, "agent.reeve.cgroup_root", NULL);
+    const char *set = m->options->cgroup_root;
+    if (!set)
+        set = config_str(m->config, "agent.reeve.cgroup_root", NULL);
+    if (set && m->options->task)
+        return xasprintf("%s-%.16s", set, m->options->task);
     if (set)
         return xstrdup(set);
     if (strcmp(m->state_root, "/var/lib/reeve") == 0)
@@ -121,9 +127,12 @@ static int take_lock(struct master *m, struct reeve_error *err)
     if (m->lock < 0)
         return reeve_error_set(err, errno, "open %s", path);
     if (flock(m->lock, LOCK_EX | LOCK_NB) < 0)
-        return reeve_error_set(err, 0,
-                               "another reeved serves %s already; see `reeve status`",
-                               m->state_root);
+        return m->options->task
+                   ? reeve_error_set(err, 0, "another process executes task %s already",
+                                     m->options->task)
+                   : reeve_error_set(
+                         err, 0, "another reeved serves %s already; see `reeve status`",
+                         m->state_root);
     char pid[32];
     int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
     if (ftruncate(m->lock, 0) < 0 || fd_pwrite_all(m->lock, pid, (size_t)n, 0) < 0)
@@ -131,11 +140,23 @@ static int take_lock(struct master *m, struct reeve_error *err)
     return 0;
 }
 
+/* One task has folders of its own, so that it runs beside a master that serves queues;
+ * what an earlier `reeve execute` of it left is found there. */
+static void name_folders(struct master *m)
+{
+    const struct options *o = m->options;
+    auto_free char *state = state_root_dup(o->state_dir);
+    auto_free char *run = run_root_dup(o->run_dir);
+    m->cache_root = path_join_dup(state, "cache");
+    m->state_root =
+        o->task ? xasprintf("%s/execute/%s", state, o->task) : xstrdup(state);
+    m->run_root = o->task ? xasprintf("%s/execute/%s", run, o->task) : xstrdup(run);
+}
+
 static int make_folders(struct master *m, struct reeve_error *err)
 {
-    static const char *const folders[] = {"runs", "intents", "cache"};
-    m->state_root = state_root_dup(m->options->state_dir);
-    m->run_root = run_root_dup(m->options->run_dir);
+    static const char *const folders[] = {"runs", "intents"};
+    name_folders(m);
     m->made_state = access(m->state_root, F_OK) < 0;
     m->made_run = access(m->run_root, F_OK) < 0;
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
@@ -144,7 +165,9 @@ static int make_folders(struct master *m, struct reeve_error *err)
             return -1;
     }
     auto_free char *runs = path_join_dup(m->run_root, "runs");
-    return dir_make(runs, 0700, err) < 0 ? -1 : take_lock(m, err);
+    if (dir_make(m->cache_root, 0700, err) < 0 || dir_make(runs, 0700, err) < 0)
+        return -1;
+    return take_lock(m, err);
 }
 
 /* A start that failed leaves nothing that was not there before. */
@@ -221,6 +244,8 @@ static int make_parts(struct master *m, struct reeve_error *err)
         m->hoststat,
         config_str(m->config, "agent.resource_monitoring.disk_use_path", NULL));
     m->ship = ship_create(m);
+    if (m->options->task)
+        m->echo = echo_create(m, m->options->log_file);
     m->pull = pull_create(m);
     m->report = report_create(m);
     m->watch = watch_create(m);
@@ -236,6 +261,7 @@ static void signal_end_cb(struct ev_loop *loop, ev_signal *w, int revents)
     struct master *m = w->data;
     log_info("signal %d: ending, runs are %s", w->signum,
              m->options->stop_runs ? "stopped" : "left alive");
+    m->exit_signal = w->signum;
     master_shutdown(m, m->options->stop_runs);
 }
 
@@ -295,6 +321,7 @@ void master_destroy(struct master *m)
         cgroup_remove(m->cgroups, "run", NULL);
     runs_destroy(m->runs);
     ship_destroy(m->ship);
+    echo_destroy(m->echo);
     if (m->hoststat)
         hoststat_destroy(m->hoststat);
     api_destroy(m->api);
@@ -314,13 +341,31 @@ void master_destroy(struct master *m)
     free(m->prepare_path);
     free(m->state_root);
     free(m->run_root);
+    free(m->cache_root);
     free(m);
+}
+
+/* Of the one task nothing is kept: neither it nor its lines are to be found again, but
+ * for what the server refused. */
+static void remove_task_folders(const struct master *m)
+{
+    auto_free char *refused = path_join_dup(m->state_root, "refused");
+    if (runs_count(m->runs) > 0)
+        return;
+    dir_remove_tree(m->run_root, NULL);
+    if (access(refused, F_OK) < 0)
+        dir_remove_tree(m->state_root, NULL);
 }
 
 int master_run(struct master *m)
 {
+    if (m->options->task)
+        m->exit_code = 1; /* until the task says otherwise */
     ev_run(m->loop, 0);
-    return m->exit_code;
+    if (!m->options->task)
+        return m->exit_code;
+    remove_task_folders(m);
+    return m->exit_signal ? 128 + m->exit_signal : m->exit_code;
 }
 
 /* ---- the end ---- */
@@ -347,13 +392,18 @@ static void leave_when_done(struct master *m)
 {
     if (waits_for_runs(m))
         return;
-    report_leave(m->report, leave_loop);
+    if (m->options->task)
+        leave_loop(m); /* its worker has left with it */
+    else
+        report_leave(m->report, leave_loop);
 }
 
 void master_run_gone(struct master *m)
 {
     if (m->exiting)
         leave_when_done(m);
+    else if (m->options->task && !runs_count(m->runs) && !pull_claims(m->pull))
+        leave_loop(m);
 }
 
 static int64_t longest_grace(const struct master *m)
@@ -365,8 +415,21 @@ static int64_t longest_grace(const struct master *m)
     return longest;
 }
 
+static void stop_all(struct master *m, int64_t grace_ms)
+{
+    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
+        run_stop(run, STOP_SHUTDOWN, grace_ms,
+                 m->options->task ? "interrupted by a signal"
+                                  : "reeved is shutting down");
+}
+
 void master_shutdown(struct master *m, bool stop_runs)
 {
+    if (m->exiting && m->options->task && !m->hurried) {
+        m->hurried = true;
+        stop_all(m, 0); /* asked twice: no grace; a third time: now */
+        return;
+    }
     if (m->exiting) {
         leave_loop(m); /* asked twice: now */
         return;
@@ -376,8 +439,7 @@ void master_shutdown(struct master *m, bool stop_runs)
     pull_stop(m->pull);
     int64_t wait = 3000;
     if (stop_runs) {
-        for (struct run *run = runs_first(m->runs); run; run = run->list_next)
-            run_stop(run, STOP_SHUTDOWN, -1, "reeved is shutting down");
+        stop_all(m, -1);
         wait = longest_grace(m) + 15000;
     }
     ev_timer_init(&m->exit_timer, leave_cb, (double)wait / 1000.0, 0.0);

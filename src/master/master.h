@@ -25,6 +25,7 @@ struct watch;
 struct report;
 struct control;
 struct outage;
+struct echo;
 
 /* Every wait of the master, so that a test can make it short: agent.reeve.waits.<name>.
  */
@@ -48,6 +49,7 @@ struct master {
     struct waits waits;
     char *worker; /* this master's worker id */
     char *state_root, *run_root;
+    char *cache_root;          /* repositories */
     bool made_state, made_run; /* these folders were not there before */
     int lock;                  /* of $STATE/master.lock */
     char *subagent_path, *prepare_path;
@@ -66,6 +68,7 @@ struct master {
     struct runs *runs;
     struct link *link;       /* agent.sock */
     struct ship *ship;       /* log lines */
+    struct echo *echo;       /* the same on this terminal; NULL: not */
     struct pull *pull;       /* queues and claims */
     struct watch *watch;     /* aborts */
     struct report *report;   /* workers */
@@ -75,7 +78,8 @@ struct master {
     ev_prepare post_watch;
     ev_signal sigterm, sigint, sighup;
     ev_timer exit_timer;
-    bool exiting, stop_runs;
+    bool exiting, stop_runs, hurried;
+    int exit_signal; /* that ended it, or 0 */
     int exit_code;
 };
 
@@ -87,7 +91,8 @@ int master_run(struct master *m);
 /* Begins the end: no more pulls; runs are stopped or left; last lines sent; loop left.
  */
 void master_shutdown(struct master *m, bool stop_runs);
-/* After a run or a claim went: perhaps the last one that the end waits for. */
+/* After a run or a claim went: perhaps the last one that the end waits for, or the one
+ * task. */
 void master_run_gone(struct master *m);
 
 #endif

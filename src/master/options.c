@@ -4,12 +4,16 @@
 #include "master/options.h"
 
 #include "base/alloc.h"
+#include "base/id.h"
 #include "base/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     OPT_STATE_DIR = 256,
@@ -25,6 +29,11 @@ enum {
     OPT_ON_EXIT,
     OPT_LOG_LEVEL,
     OPT_READY_FD,
+    OPT_TAG,
+    OPT_TASK,
+    OPT_REQUIRE_QUEUE,
+    OPT_UNMONITORED,
+    OPT_LOG_FILE,
 };
 
 static const struct option long_options[] = {
@@ -41,6 +50,11 @@ static const struct option long_options[] = {
     {"on-exit", required_argument, NULL, OPT_ON_EXIT},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"ready-fd", required_argument, NULL, OPT_READY_FD},
+    {"child-report-tag", required_argument, NULL, OPT_TAG},
+    {"task", required_argument, NULL, OPT_TASK},
+    {"require-queue", no_argument, NULL, OPT_REQUIRE_QUEUE},
+    {"disable-monitoring", no_argument, NULL, OPT_UNMONITORED},
+    {"log-file", required_argument, NULL, OPT_LOG_FILE},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -71,6 +85,12 @@ static void print_help(void)
          "or end them\n"
          "  --log-level LEVEL      error, warn, info, debug\n"
          "  --ready-fd N           descriptor that gets a byte once reeved serves\n"
+         "  --child-report-tag TAG of the workers that run tasks; again for more\n"
+         "  --task ID              run this task alone, its log on standard output, "
+         "then end\n"
+         "                         (`reeve execute`); with --require-queue, "
+         "--log-file FILE,\n"
+         "                         --disable-monitoring\n"
          "  --help, --version\n"
          "\n"
          "The server and its keys come from clearml.conf and the CLEARML_* variables.");
@@ -84,6 +104,25 @@ static int parse_count(const char *text, int *out)
         return -1;
     *out = v < 0 ? 0 : (int)v;
     return 0;
+}
+
+/* The folder that it stands for is named by the id, so that is checked here. */
+static int set_task(struct options *o, const char *id, struct reeve_error *err)
+{
+    if (!id_valid(id))
+        return reeve_error_set(err, 0, "--task %.80s: no task's id", id);
+    o->task = id;
+    /* A signal aborts it: nobody would go on with it. */
+    o->stop_runs = true;
+    return 0;
+}
+
+static int open_log_file(struct options *o, const char *path, struct reeve_error *err)
+{
+    if (o->log_file >= 0)
+        close(o->log_file);
+    o->log_file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    return o->log_file < 0 ? reeve_error_set(err, errno, "--log-file %s", path) : 0;
 }
 
 static int set_option(struct options *o, int c, const char *value,
@@ -133,6 +172,20 @@ static int set_option(struct options *o, int c, const char *value,
             return reeve_error_set(err, 0, "--log-level %s: error, warn, info or debug",
                                    value);
         return 0;
+    case OPT_TAG:
+        o->tags = xreallocarray(o->tags, o->tag_count + 1, sizeof *o->tags);
+        o->tags[o->tag_count++] = value;
+        return 0;
+    case OPT_TASK:
+        return set_task(o, value, err);
+    case OPT_REQUIRE_QUEUE:
+        o->require_queue = true;
+        return 0;
+    case OPT_UNMONITORED:
+        o->unmonitored = true;
+        return 0;
+    case OPT_LOG_FILE:
+        return open_log_file(o, value, err);
     case OPT_READY_FD:
         if (parse_count(value, &o->ready_fd) < 0)
             return reeve_error_set(err, 0, "--ready-fd %s: a number", value);
@@ -158,7 +211,7 @@ static int take_services(struct options *o, int argc, char **argv,
 enum options_result options_parse(int argc, char **argv, struct options *out,
                                   struct reeve_error *err)
 {
-    *out = (struct options){.log_level = -1, .ready_fd = -1};
+    *out = (struct options){.log_level = -1, .ready_fd = -1, .log_file = -1};
     int c;
     opterr = 0;
     while ((c = getopt_long(argc, argv, ":hV", long_options, NULL)) != -1) {
@@ -190,4 +243,5 @@ enum options_result options_parse(int argc, char **argv, struct options *out,
 void options_free(struct options *o)
 {
     free(o->queues);
+    free(o->tags);
 }

@@ -9,10 +9,16 @@
 
 struct options {
     const char *state_dir, *run_dir, *config_file, *worker_id, *cgroup_root;
+    const char *task;    /* run this one and end; NULL: serve queues */
     const char **queues; /* borrowed from argv */
     size_t queue_count;
+    const char **tags; /* of the runs' workers; borrowed from argv */
+    size_t tag_count;
     bool create_queue, order_fairness, stop_runs;
-    int services;            /* --services-mode N: runs at a time; 0: no bound */
+    bool require_queue; /* of task: only if it is queued */
+    bool unmonitored;   /* of task: no log, no worker, no final status to the server */
+    int log_file;       /* of task: its log goes there too; -1: none */
+    int services;       /* --services-mode N: runs at a time; 0: no bound */
     double polling_interval; /* seconds; 0: the configuration's */
     int log_level;           /* -1: the configuration's */
     int ready_fd;            /* -1: none */

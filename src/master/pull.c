@@ -447,7 +447,8 @@ struct pull *pull_create(struct master *m)
 {
     struct pull *p = xcalloc(1, sizeof *p);
     p->master = m;
-    p->count = m->options->queue_count ? m->options->queue_count : 1;
+    p->count =
+        m->options->queue_count || m->options->task ? m->options->queue_count : 1;
     p->queues = xcalloc(p->count, sizeof *p->queues);
     for (size_t i = 0; i < p->count; i++) {
         p->queues[i].pull = p;
@@ -481,8 +482,12 @@ void pull_destroy(struct pull *p)
 
 void pull_start(struct pull *p)
 {
+    const struct options *o = p->master->options;
     claims_recover(p->claims);
-    resolve_next(p);
+    if (!o->task)
+        resolve_next(p);
+    else if (!runs_find(p->master->runs, o->task) && !claims_has(p->claims, o->task))
+        claim_direct(p->claims, o->task, o->require_queue);
 }
 
 void pull_stop(struct pull *p)

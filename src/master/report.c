@@ -172,6 +172,12 @@ static int64_t host_available(const struct master *m)
     return hoststat_available(m->hoststat);
 }
 
+static void add_tags(cJSON *body, const struct options *o)
+{
+    if (o->tag_count)
+        json_set(body, "tags", cJSON_CreateStringArray(o->tags, (int)o->tag_count));
+}
+
 static void report_run(struct run *run)
 {
     struct master *m = run->master;
@@ -181,7 +187,8 @@ static void report_run(struct run *run)
     report_sample(run);
     cJSON *body = report_body(run_worker(run, worker));
     json_set_str(body, "task", run->id);
-    if (run->queue)
+    add_tags(body, m->options);
+    if (run->queue && run->queue[0])
         json_set_str(body, "queue", run->queue);
     cJSON *stats = run_machine_stats(before_ms ? &before : NULL, &run->report.last,
                                      run->report.last_ms - before_ms,
@@ -198,6 +205,7 @@ static void register_run(struct run *run)
     json_set_str(body, "worker", run_worker(run, worker));
     json_set_int(body, "timeout", m->waits.worker_timeout_ms / 1000);
     json_set(body, "queues", cJSON_CreateArray());
+    add_tags(body, m->options);
     tell(m, "workers.register", body);
     run->report.known = true;
 }
@@ -211,6 +219,8 @@ static void spread(struct run *run)
 
 void report_run_started(struct run *run)
 {
+    if (run->master->options->unmonitored)
+        return;
     run->report.registered = true;
     register_run(run);
     report_run(run);

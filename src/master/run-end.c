@@ -350,9 +350,11 @@ void run_act_report(struct run *run)
         run_post(run, RUN_EVENT_REPORTED);
         return;
     }
-    char message[512];
-    snprintf(message, sizeof message, "%s (reeve worker %.100s)", run->verdict.text,
-             run->master->worker);
+    char message[768], worker[256];
+    bool success = verdict_success(&run->verdict);
+    snprintf(message, sizeof message, RUN_CHANGED_WORDS "%s%s%s",
+             run_worker(run, worker), success ? "" : ": ",
+             success ? "" : run->verdict.text);
     cJSON *body = cJSON_CreateObject();
     json_set_str(body, "task", run->id);
     json_set_str(body, "status_reason", run->verdict.reason);
@@ -425,6 +427,8 @@ static void on_gone_synced(void *arg, const struct reeve_error *err)
 /* That the final status was sent is on disk before anything is removed. */
 void run_act_remove(struct run *run)
 {
+    if (run->master->options->task)
+        run->master->exit_code = verdict_exit_code(&run->verdict);
     report_run_gone(run);
     history_add(run);
     auto_free char *path = run_file_dup(run->master->state_root, run->id, "state");

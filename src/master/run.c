@@ -211,10 +211,18 @@ const char *run_group(const struct run *run, const char *leaf,
     return out;
 }
 
+const char *task_worker(const struct master *m, const char *task, char out[256])
+{
+    if (m->options->task)
+        snprintf(out, 256, "%.250s", m->worker);
+    else
+        snprintf(out, 256, "%.180s:service:%s", m->worker, task);
+    return out;
+}
+
 const char *run_worker(const struct run *run, char out[256])
 {
-    snprintf(out, 256, "%.180s:service:%s", run->master->worker, run->id);
-    return out;
+    return task_worker(run->master, run->id, out);
 }
 
 bool run_is_live(const struct run *run)
@@ -228,7 +236,7 @@ bool run_taken_over(const struct run *run, const cJSON *task)
     const char *message = json_str(task, "status_message", "");
     if (!run->claim[0] || strcmp(json_str(task, "status", ""), "in_progress") != 0)
         return false;
-    bool reeve = strncmp(message, RUN_CLAIM_WORDS, strlen(RUN_CLAIM_WORDS)) == 0;
+    bool reeve = strstr(message, RUN_CLAIM_WORDS) != NULL;
     return (reeve && !strstr(message, run->claim)) ||
            strcmp(message, "launch by agent") == 0;
 }
@@ -236,7 +244,8 @@ bool run_taken_over(const struct run *run, const cJSON *task)
 const char *run_final_call(const struct run *run)
 {
     if (run->stop == STOP_STATUS || run->stop == STOP_RESET ||
-        run->stop == STOP_DELETED || run->final_known)
+        run->stop == STOP_DELETED || run->final_known ||
+        run->master->options->unmonitored)
         return NULL;
     if (verdict_success(&run->verdict))
         return "tasks.completed";

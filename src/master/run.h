@@ -28,8 +28,11 @@ struct api_call;
 #define TASK_ID_SIZE 65
 #define GROUP_PATH_SIZE 96
 #define RUN_TRAIL 32
-/* How the status_message of a task begins that a reeve has claimed. */
-#define RUN_CLAIM_WORDS "pulled by reeve worker "
+/* What the status_message of a task says at any change, in clearml-agent's words, for
+ * those who look for them (worker.py); then the worker. */
+#define RUN_CHANGED_WORDS "Changed by clearml-agent "
+/* And after that where a reeve has claimed it; then the intent. */
+#define RUN_CLAIM_WORDS ", pulled by reeve ["
 
 /* Why a run is being stopped, and so what the server is told at its end. */
 enum stop_cause {
@@ -148,8 +151,10 @@ void run_disarm(struct run *run);
 /* "run/<id>/payload", "run/<id>/agent", "run/<id>" */
 const char *run_group(const struct run *run, const char *leaf,
                       char out[GROUP_PATH_SIZE]);
-/* "<worker>:service:<id>" */
+/* "<worker>:service:<id>"; of the one task of `reeve execute` the master's own. */
 const char *run_worker(const struct run *run, char out[256]);
+/* The same before there is a run. */
+const char *task_worker(const struct master *m, const char *task, char out[256]);
 /* True from the start of an attempt to its end. */
 bool run_is_live(const struct run *run);
 /* True if the task's document (status, status_message) says that somebody else has

@@ -24,6 +24,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "master/echo.h"
 #include "master/master.h"
 #include "run/run-dir.h"
 
@@ -233,7 +234,10 @@ static void dirty_remove(struct ship *s, struct run *run)
  * sub-agent is gone and the spool grows no more. */
 static void check_drained(struct run *run)
 {
+    struct echo *echo = run->master->echo;
     if (run->phase != PHASE_DRAINING || !run->agent_gone || run->ship.dirty)
+        return;
+    if (echo && !echo_pump(echo, run))
         return;
     if (run->ship.refused || run->ship.acked >= run->ship.read)
         run_drained(run);
@@ -472,6 +476,9 @@ static void ship_flush(struct ship *s)
     while ((run = dirty_take(s))) {
         if (run->ship.refused)
             continue;
+        /* It wakes the run when it is through. */
+        if (s->master->echo && !echo_pump(s->master->echo, run))
+            continue;
         enum taken taken = batch_take_run(&s->batch, run);
         if (taken == TAKEN) {
             check_drained(run);
@@ -561,6 +568,11 @@ void ship_hurry(struct ship *s)
 void ship_wake(struct run *run)
 {
     struct ship *s = run->master->ship;
+    struct echo *echo = run->master->echo;
+    run->ship.refused = run->ship.refused || run->master->options->unmonitored;
+    /* What is not echoed yet is not sent. It wakes the run when it is through. */
+    if (echo && !echo_pump(echo, run))
+        return;
     if (run->ship.refused) {
         check_drained(run);
         return;
@@ -573,6 +585,8 @@ void ship_forget(struct run *run)
 {
     struct ship *s = run->master->ship;
     dirty_remove(s, run);
+    if (run->master->echo)
+        echo_forget(run->master->echo, run);
     /* Its id may come back with another run, whose spool begins anew. */
     for (size_t i = 0; i < s->batch.count; i++) {
         struct part *p = &s->batch.parts[i];

@@ -233,12 +233,11 @@ int spec_open(struct run *run, struct reeve_error *err)
         return -1;
     auto_free char *state_dir = run_dir_dup(m->state_root, run->id);
     auto_free char *run_dir = run_dir_dup(m->run_root, run->id);
-    auto_free char *cache = path_join_dup(m->state_root, "cache");
     auto_free char *sdk = sdk_config_dup(m);
     json_set_int(spec, "attempt", run->attempt);
     json_set_str(spec, "state_dir", state_dir);
     json_set_str(spec, "run_dir", run_dir);
-    json_set_str(spec, "cache_dir", cache);
+    json_set_str(spec, "cache_dir", m->cache_root);
     json_set(spec, "env", payload_env(run, json_get(spec, "env")));
     json_set(spec, "unset", payload_unset());
     json_set_str(spec, "sdk_config", sdk);

@@ -105,3 +105,10 @@ bool verdict_success(const struct verdict *v)
 {
     return v->kind == VERDICT_EXIT && v->code == 0 && v->signal == 0;
 }
+
+int verdict_exit_code(const struct verdict *v)
+{
+    if (verdict_success(v))
+        return 0;
+    return v->code > 0 ? v->code : v->signal ? 128 + v->signal : 1;
+}

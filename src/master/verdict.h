@@ -41,6 +41,8 @@ struct verdict_input {
 void verdict_make(const struct verdict_input *in, struct verdict *out);
 /* True for exit:0 alone. */
 bool verdict_success(const struct verdict *v);
+/* As a shell would tell it: the program's own, 128 and the signal, else 1. */
+int verdict_exit_code(const struct verdict *v);
 /* Sets kind, reason and text for an attempt that could not be set up. */
 void verdict_setup(struct verdict *v, const char *step, const char *text);
 

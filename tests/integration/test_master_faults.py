@@ -360,7 +360,7 @@ def test_claimed_by_another_since(rig, live):
         wait_until(lambda: not alive(row["pid"]), what="the payload's end")
     rig.server.call("tasks.failed", {"task": task, "force": True, "status_reason": "watchdog"})
     rig.server.call("tasks.reset", {"task": task, "force": True})
-    words = "pulled by reeve worker elsewhere [0123456789abcdef0123456789abcdef]"
+    words = "Changed by clearml-agent elsewhere, pulled by reeve [0123456789abcdef0123456789abcdef]"
     rig.server.call("tasks.started", {"task": task, "status_message": words})
     rig.master.start()
     wait_until(lambda: rig.master.row(task) is None, what="the end of the run here")

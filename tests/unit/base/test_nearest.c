@@ -37,8 +37,9 @@ static void test_nothing_near(void **state)
     assert_null(best("memory"));
     assert_null(best(""));
     assert_null(best("x"));
-    assert_null(best("a-word-that-is-far-longer-than-any-option-could-be-and-longer-than-"
-                     "what-is-looked-at-of-a-word-at-all"));
+    assert_null(
+        best("a-word-that-is-far-longer-than-any-option-could-be-and-longer-than-"
+             "what-is-looked-at-of-a-word-at-all"));
 }
 
 int main(void)

@@ -150,7 +150,8 @@ static void test_claims_of_others(void **state)
 {
     struct fixture *f = *state;
     struct run *run = &f->run;
-    const char *other = RUN_CLAIM_WORDS "w [00000000000000000000000000000000]";
+    const char *other =
+        RUN_CHANGED_WORDS "w" RUN_CLAIM_WORDS "00000000000000000000000000000000]";
     assert_false(taken_over(run, "in_progress", other)); /* ours is not known */
     strcpy(run->claim, "fedcba9876543210fedcba9876543210");
     assert_true(taken_over(run, "in_progress", other));
@@ -159,7 +160,8 @@ static void test_claims_of_others(void **state)
     assert_false(taken_over(run, "in_progress", "stopping"));
     assert_false(taken_over(run, "in_progress", "words of the task's own"));
     assert_false(taken_over(run, "in_progress",
-                            RUN_CLAIM_WORDS "w [fedcba9876543210fedcba9876543210]"));
+                            RUN_CHANGED_WORDS "w" RUN_CLAIM_WORDS
+                                              "fedcba9876543210fedcba9876543210]"));
     assert_false(run_taken_over(run, NULL));
 }
 
