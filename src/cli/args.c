@@ -77,6 +77,8 @@ static int take(struct args *a, int i, const char *value, struct cursor *c)
     struct option *o = &a->options[i];
     const char *next = c->at < c->argc ? c->argv[c->at] : NULL;
     o->given = true;
+    if (spec->kind == ARG_REFUSED)
+        return reeve_error_set(c->err, 0, "--%s: %s", spec->name, spec->help);
     if (spec->kind == ARG_FLAG)
         return value ? reeve_error_set(c->err, 0, "--%s takes no value", spec->name)
                      : 0;
@@ -91,12 +93,16 @@ static int take(struct args *a, int i, const char *value, struct cursor *c)
         }
         return 0;
     }
-    if (!next || (is_option(next) && spec->kind == ARG_WORDS))
+    bool many = spec->kind == ARG_WORDS || spec->kind == ARG_SOME;
+    bool none = !next || (many && is_option(next));
+    if (none && spec->kind == ARG_SOME)
+        return 0;
+    if (none)
         return reeve_error_set(c->err, 0, "--%s needs a value: %s", spec->name,
                                spec->value);
     do {
         words_add(&o->values, c->argv[c->at++]);
-    } while (spec->kind == ARG_WORDS && c->at < c->argc && !is_option(c->argv[c->at]));
+    } while (many && c->at < c->argc && !is_option(c->argv[c->at]));
     return 0;
 }
 
@@ -224,15 +230,16 @@ bool args_after_dashes(const struct args *a)
 static void print_spec(const struct arg_spec *spec, FILE *out)
 {
     char left[64];
-    const char *more = spec->kind == ARG_WORDS ? "..." : "";
-    const char *open = spec->kind == ARG_OPTIONAL ? " [" : " ";
-    const char *shut = spec->kind == ARG_OPTIONAL ? "]" : "";
+    bool optional = spec->kind == ARG_OPTIONAL || spec->kind == ARG_SOME;
+    const char *more = spec->kind == ARG_WORDS || spec->kind == ARG_SOME ? "..." : "";
+    const char *open = optional ? " [" : " ";
+    const char *shut = optional ? "]" : "";
     int n = spec->letter
                 ? snprintf(left, sizeof left, "-%c, --%s", spec->letter, spec->name)
                 : snprintf(left, sizeof left, "    --%s", spec->name);
     if (spec->value && n > 0 && (size_t)n < sizeof left)
-        snprintf(left + n, sizeof left - (size_t)n, "%s%s%s%s", open, spec->value, shut,
-                 more);
+        snprintf(left + n, sizeof left - (size_t)n, "%s%s%s%s", open, spec->value, more,
+                 shut);
     if (strlen(left) > 24)
         fprintf(out, "  %s\n  %-24s  %s\n", left, "", spec->help);
     else
@@ -242,7 +249,7 @@ static void print_spec(const struct arg_spec *spec, FILE *out)
 void args_print_help(const struct arg_spec *specs, FILE *out)
 {
     for (int i = 0; specs[i].kind != ARG_END; i++)
-        if (specs[i].help)
+        if (specs[i].help && specs[i].kind != ARG_REFUSED)
             print_spec(&specs[i], out);
     print_spec(&help_spec, out);
 }

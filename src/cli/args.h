@@ -17,7 +17,9 @@ enum arg_kind {
     ARG_VALUE,    /* one value; given again, the last counts */
     ARG_OPTIONAL, /* a value if the next word is a number */
     ARG_LIST,     /* one value each time */
-    ARG_WORDS     /* values up to the next option, each time */
+    ARG_WORDS,    /* values up to the next option, each time */
+    ARG_SOME,     /* the same, and none is fine */
+    ARG_REFUSED   /* known elsewhere, refused here: help says why */
 };
 
 struct arg_spec {
@@ -25,7 +27,7 @@ struct arg_spec {
     const char *name; /* without dashes */
     char letter;      /* or 0 */
     const char *value;
-    const char *help; /* NULL: known, but not listed */
+    const char *help; /* NULL: taken, but not listed */
 };
 
 struct args; /* the options that were given, and the other words */

@@ -30,11 +30,63 @@
 
 /* ---- --stop ---- */
 
+static bool has_word(const struct words *words, const char *word)
+{
+    for (size_t i = 0; word && i < words->n; i++)
+        if (strcmp(words->v[i], word) == 0)
+            return true;
+    return false;
+}
+
+static bool serves(const cJSON *queues, const char *word)
+{
+    const cJSON *queue;
+    cJSON_ArrayForEach(queue, queues)
+    {
+        if (strcmp(json_str(queue, "name", ""), word) == 0 ||
+            strcmp(json_str(queue, "id", ""), word) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* clearml-agent ends the one of this name; here one master has a folder, so the names
+ * say which one is meant, and another is left alone. */
+static int check_meant(const struct args *args, const char *run_dir,
+                       struct reeve_error *err)
+{
+    const struct words *names = args_values(args, "stop");
+    const struct words *queues = args_values(args, "queue");
+    auto_json *data = NULL;
+    cJSON *ask = cJSON_CreateObject();
+    json_set_str(ask, "cmd", "status");
+    int code = control_call(run_dir, ask, &data, err);
+    if (code != CLI_DONE)
+        return code;
+    const char *worker = json_str(data, "worker", "");
+    if (names->n && !has_word(names, worker)) {
+        reeve_error_set(err, 0, "no master named %.80s runs here, but %.80s does",
+                        names->v[0], worker);
+        return CLI_NOT_FOUND;
+    }
+    for (size_t i = 0; queues && i < queues->n; i++) {
+        if (serves(json_get(data, "queues"), queues->v[i]))
+            continue;
+        reeve_error_set(err, 0, "the master %.80s does not serve the queue %.80s",
+                        worker, queues->v[i]);
+        return CLI_NOT_FOUND;
+    }
+    return CLI_DONE;
+}
+
 /* The master answers at once and then ends: it is gone when nobody answers any more. */
 static int stop_master(const struct args *args)
 {
     struct reeve_error err = {0};
     auto_free char *run_dir = target_run_dir_dup(args);
+    int meant = check_meant(args, run_dir, &err);
+    if (meant != CLI_DONE)
+        return cli_fail(meant, "daemon --stop: %s", err.text);
     const char *on_exit = args_value(args, "on-exit", NULL);
     int64_t until = clock_boot_ms() + STOP_MS;
     cJSON *request = cJSON_CreateObject();
@@ -151,15 +203,6 @@ static int detach(const struct args *args, const char *program, struct words *ar
 
 /* ---- */
 
-/* Keys for git travel where the master looks for them anyway, not in its argv. */
-static void set_git(const struct args *args)
-{
-    if (args_has(args, "git-user"))
-        setenv("CLEARML_AGENT_GIT_USER", args_value(args, "git-user", ""), 1);
-    if (args_has(args, "git-pass"))
-        setenv("CLEARML_AGENT_GIT_PASS", args_value(args, "git-pass", ""), 1);
-}
-
 static int run(const struct args *args)
 {
     struct reeve_error err = {0};
@@ -173,7 +216,7 @@ static int run(const struct args *args)
     auto_free char *program = program_find_dup("reeved", &err);
     if (!program)
         return cli_fail(CLI_FAILED, "daemon: %s", err.text);
-    set_git(args);
+    worker_args_set_git(args);
     if (args_has(args, "detached"))
         return detach(args, program, &argv);
     signal(SIGPIPE, SIG_DFL);

@@ -186,28 +186,6 @@ static void master_command(struct up *u, const char *config, int ready_fd)
     add_option(argv, "--ready-fd", ready);
 }
 
-/* What names another server or another identity must not reach the master. */
-static void clean_environment(void)
-{
-    static const char *const names[] = {
-        "API_HOST",       "WEB_HOST",    "FILES_HOST",  "API_ACCESS_KEY",
-        "API_SECRET_KEY", "CONFIG_FILE", "CONFIG_PATH", "API_HOST_VERIFY_CERT",
-        "AUTH_TOKEN"};
-    static const char settings[] = "CLEARML_AGENT__API__";
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        auto_free char *clearml = xasprintf("CLEARML_%s", names[i]);
-        auto_free char *trains = xasprintf("TRAINS_%s", names[i]);
-        unsetenv(clearml);
-        unsetenv(trains);
-    }
-    for (size_t i = 0; environ[i];) {
-        auto_free char *name = xstrndup(environ[i], strcspn(environ[i], "="));
-        bool unwanted = strncmp(name, settings, strlen(settings)) == 0;
-        if (!unwanted || unsetenv(name) < 0)
-            i++;
-    }
-}
-
 /* The server is on this host, where no proxy leads to: neither for the master nor for
  * the SDK in the payloads. */
 static void pass_by_proxies(const struct up *u)
@@ -518,7 +496,7 @@ static int prepare(struct up *u, struct reeve_error *err)
         return -1;
     for (int i = 0; i < 3; i++)
         u->reused |= !u->ports[i] && u->record.ports[i];
-    clean_environment();
+    target_clean_environment();
     pass_by_proxies(u);
     u->signals = block_signals();
     if (u->signals < 0)

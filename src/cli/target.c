@@ -55,6 +55,51 @@ char *target_run_dir_dup(const struct args *args)
     return run_root_dup(option);
 }
 
+char *target_state_dir_dup(const struct args *args)
+{
+    const char *option = args_value(args, "state-dir", NULL);
+    const char *data = named_data(args);
+    return option ? xstrdup(option) : data ? path_join_dup(data, "state") : NULL;
+}
+
+void target_clean_environment(void)
+{
+    static const char *const names[] = {
+        "API_HOST",       "WEB_HOST",    "FILES_HOST",  "API_ACCESS_KEY",
+        "API_SECRET_KEY", "CONFIG_FILE", "CONFIG_PATH", "API_HOST_VERIFY_CERT",
+        "AUTH_TOKEN"};
+    static const char settings[] = "CLEARML_AGENT__API__";
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        auto_free char *clearml = xasprintf("CLEARML_%s", names[i]);
+        auto_free char *trains = xasprintf("TRAINS_%s", names[i]);
+        unsetenv(clearml);
+        unsetenv(trains);
+    }
+    for (size_t i = 0; environ[i];) {
+        auto_free char *name = xstrndup(environ[i], strcspn(environ[i], "="));
+        bool unwanted = strncmp(name, settings, strlen(settings)) == 0;
+        if (!unwanted || unsetenv(name) < 0)
+            i++;
+    }
+}
+
+void target_export(const struct target *t)
+{
+    const struct {
+        const char *name, *value;
+    } all[] = {
+        {"CLEARML_API_HOST", t->api},
+        {"CLEARML_WEB_HOST", t->web},
+        {"CLEARML_FILES_HOST", t->files},
+        {"CLEARML_API_ACCESS_KEY", t->access_key},
+        {"CLEARML_API_SECRET_KEY", t->secret_key},
+        {"CLEARML_AUTH_TOKEN", t->token},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        if (all[i].value)
+            setenv(all[i].name, all[i].value, 1);
+}
+
 void target_free(struct target *t)
 {
     char *const all[] = {t->api,        t->web,   t->files,   t->access_key,

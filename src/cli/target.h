@@ -22,6 +22,12 @@ struct target {
 int target_find(const struct args *args, struct target *t, struct reeve_error *err);
 /* The run folder alone, for commands that need no server. */
 char *target_run_dir_dup(const struct args *args);
+/* The state folder of a master that works for the target, or NULL: its own default. */
+char *target_state_dir_dup(const struct args *args);
+/* Puts the target into this process's environment, for a master that becomes of it. */
+void target_export(const struct target *t);
+/* Removes from the environment what names a server or an identity. */
+void target_clean_environment(void);
 void target_free(struct target *t);
 
 /* Where `reeve up` keeps everything if nothing is said: REEVE_DATA, for root

@@ -7,9 +7,14 @@
 #include <string.h>
 
 static const struct arg_spec specs[] = {
-    {ARG_FLAG, "follow", 'f', NULL, "help"},  {ARG_FLAG, "quiet", 'q', NULL, "help"},
-    {ARG_VALUE, "name", 'n', "NAME", "help"}, {ARG_OPTIONAL, "limit", 0, "N", "help"},
-    {ARG_LIST, "env", 'e', "K=V", "help"},    {ARG_WORDS, "queue", 0, "Q", "help"},
+    {ARG_FLAG, "follow", 'f', NULL, "help"},
+    {ARG_FLAG, "quiet", 'q', NULL, "help"},
+    {ARG_VALUE, "name", 'n', "NAME", "help"},
+    {ARG_OPTIONAL, "limit", 0, "N", "help"},
+    {ARG_LIST, "env", 'e', "K=V", "help"},
+    {ARG_WORDS, "queue", 0, "Q", "help"},
+    {ARG_SOME, "stop", 0, "ID", "help"},
+    {ARG_REFUSED, "gpus", 0, NULL, "not here"},
     {ARG_END, NULL, 0, NULL, NULL},
 };
 
@@ -67,6 +72,20 @@ static void test_lists(void **state)
     args_free(a);
 }
 
+static void test_some_or_none(void **state)
+{
+    struct args *a = parse("--stop -f", false, NULL);
+    assert_true(args_has(a, "stop") && args_has(a, "follow"));
+    assert_int_equal(args_values(a, "stop")->n, 0);
+    args_free(a);
+    a = parse("--stop a b --quiet", false, NULL);
+    check_words(args_values(a, "stop"), "a b");
+    args_free(a);
+    a = parse("--stop", false, NULL);
+    assert_int_equal(args_values(a, "stop")->n, 0);
+    args_free(a);
+}
+
 static void test_command_lines_inside(void **state)
 {
     struct args *a = parse("-f script.py -q --name x", true, NULL);
@@ -96,6 +115,7 @@ static void test_errors(void **state)
 {
     refuse("--bogus", "unknown option --bogus; see --help");
     refuse("--folow=yes", "unknown option --folow; is --follow meant? see --help");
+    refuse("--gpus 0", "--gpus: not here");
     refuse("-x", "unknown option -x; see --help");
     refuse("--name", "--name needs a value: NAME");
     refuse("--queue -f", "--queue needs a value: Q");
@@ -117,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forms_of_an_option),
         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_some_or_none),
         cmocka_unit_test(test_command_lines_inside),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_help),
