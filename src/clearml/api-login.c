@@ -74,11 +74,13 @@ static int64_t login_pause(struct api *api, int64_t retry_after_ms)
     return pause;
 }
 
-static void login_refused(struct api *api, const struct envelope *e)
+static void login_refused(struct api *api, struct envelope *e)
 {
     struct api_call *call, *next;
-    char text[1100];
+    char text[1100], why[sizeof e->message];
     snprintf(text, sizeof text, "login at %s: %s", api->shown, e->message);
+    snprintf(why, sizeof why, "login: %.*s", (int)(sizeof why - 8), e->message);
+    memcpy(e->message, why, sizeof why);
     for (call = TAILQ_FIRST(&api->calls); call; call = next) {
         next = TAILQ_NEXT(call, link);
         if (call->state == CALL_WAITING)
@@ -109,7 +111,7 @@ static void login_failed(struct api *api, const char *why, int64_t retry_after_m
 }
 
 /* The calls that wait are sent when the login at the new place is answered. */
-static bool login_moved(struct api *api, const struct http_answer *a,
+static void login_moved(struct api *api, const struct http_answer *a,
                         struct envelope *e)
 {
     struct reeve_error err = {0};
@@ -117,11 +119,10 @@ static bool login_moved(struct api *api, const struct http_answer *a,
         reeve_error_set(&err, 0, "it redirects in circles");
     else if (api_follow(api, "/auth.login", a, &err) == 0) {
         login_send(api);
-        return true;
+        return;
     }
     snprintf(e->message, sizeof e->message, "%s", err.text);
     login_failed(api, e->message, -1);
-    return false;
 }
 
 static void login_answered(struct api *api, const struct http_answer *a,
@@ -141,7 +142,11 @@ static void login_answered(struct api *api, const struct http_answer *a,
         snprintf(e->message, sizeof e->message, "is this a ClearML API server? %s",
                  err.text);
     }
-    if (e->kind == ENVELOPE_REFUSED && e->code != 429)
+    if (e->kind == ENVELOPE_REFUSED && e->code == 400 && api->expiration_s > 0) {
+        /* Its apiserver.auth.max_expiration_sec is lower: what it gives by itself. */
+        api->expiration_s = 0;
+        login_send(api);
+    } else if (e->kind == ENVELOPE_REFUSED && e->code != 429)
         login_refused(api, e);
     else
         login_failed(api, e->message, a->retry_after_ms);
@@ -154,8 +159,7 @@ static void login_done(void *arg, const struct http_answer *a)
     api->login = NULL;
     api_hold(api, a);
     if (a->outcome == HTTP_ANSWERED && a->location) {
-        if (login_moved(api, a, &e))
-            return;
+        login_moved(api, a, &e);
     } else if (a->outcome == HTTP_ANSWERED) {
         api->latency_ms = a->seconds * 1000;
         login_answered(api, a, &e);
@@ -164,6 +168,8 @@ static void login_done(void *arg, const struct http_answer *a)
         login_failed(api, e.message, -1);
     }
     envelope_free(&e);
+    if (api->login && e.kind != ENVELOPE_OK)
+        return; /* sent again at once, another way */
     api->login_moves = 0;
     bool answered = e.kind == ENVELOPE_OK || a->status == 429;
     if (!a->crowded)

@@ -45,7 +45,7 @@ int api_follow(struct api *api, const char *path, const struct http_answer *a,
     url_split(a->location, &there);
     int base = base_length(there.path, path);
     bool secure = url_part_is(there.scheme, "https");
-    if (!moves(a->status) || base < 0 ||
+    if (!moves(a->status) || base < 0 || there.user.n ||
         (!secure && !url_part_is(there.scheme, "http")))
         return reeve_error_set(err, 0,
                                "HTTP %d to %.200s, which is no ClearML API; is "

@@ -114,15 +114,15 @@ static void note_outage(struct api *api, const char *why)
 
 void api_set_reachable(struct api *api, bool reachable, const char *why)
 {
-    if (!reachable)
+    if (!reachable) {
         note_outage(api, why);
+        api_unmove(api);
+    }
     if (api->reachable == reachable)
         return;
     api->reachable = reachable;
     if (reachable)
         wake_paused(api);
-    else
-        api_unmove(api);
     if (api->on_reachable)
         api->on_reachable(api->on_reachable_arg, reachable, reachable ? "" : why);
 }
