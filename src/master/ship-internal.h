@@ -25,6 +25,7 @@ struct batch {
     struct part *parts; /* those of one run stand together */
     size_t count;
     size_t bytes;
+    size_t limit; /* of bytes: api.http.max_req_size, within reason */
 };
 
 struct ship {

@@ -33,6 +33,7 @@
 #include <string.h>
 
 #define BATCH_BYTES (1 << 20)
+#define BATCH_BYTES_MIN (64 << 10) /* one event */
 #define BATCH_EVENTS 512
 #define EVENT_BYTES 65536
 #define EVENT_SPAN_MS 1000
@@ -172,7 +173,7 @@ static enum taken batch_take_run(struct batch *b, struct run *run)
         return take_failed(run, &err);
     for (;;) {
         if (b->bytes + p.text.len >= stop_at || b->count >= BATCH_EVENTS ||
-            b->bytes + p.text.len >= BATCH_BYTES) {
+            b->bytes + p.text.len >= b->limit) {
             more = true;
             break;
         }
@@ -260,7 +261,7 @@ static void batch_free(struct batch *b)
     for (size_t i = 0; i < b->count; i++)
         cJSON_Delete(b->parts[i].event);
     free(b->parts);
-    memset(b, 0, sizeof *b);
+    *b = (struct batch){.limit = b->limit};
 }
 
 void ship_tell_write(bool *failing, int result, const struct reeve_error *err)
@@ -487,7 +488,7 @@ static void ship_flush(struct ship *s)
             run->ship.next_dirty = again;
             again = run;
         }
-        if (s->batch.count >= BATCH_EVENTS || s->batch.bytes >= BATCH_BYTES)
+        if (s->batch.count >= BATCH_EVENTS || s->batch.bytes >= s->batch.limit)
             break;
     }
     while ((run = again)) {
@@ -521,11 +522,20 @@ static void ship_schedule(struct ship *s, double after)
 
 /* ---- interface ---- */
 
+static size_t batch_limit(const struct config *c)
+{
+    int64_t bytes = config_int(c, "api.http.max_req_size", BATCH_BYTES);
+    if (bytes > BATCH_BYTES)
+        return BATCH_BYTES;
+    return bytes < BATCH_BYTES_MIN ? BATCH_BYTES_MIN : (size_t)bytes;
+}
+
 struct ship *ship_create(struct master *m)
 {
     struct ship *s = xcalloc(1, sizeof *s);
     s->master = m;
     s->dirty_end = &s->dirty;
+    s->batch.limit = batch_limit(m->config);
     id_new(s->epoch);
     ev_init(&s->timer, ship_timer_cb);
     ev_init(&s->retry, ship_retry_cb);
