@@ -9,6 +9,7 @@ import pathlib
 
 import pytest
 
+from faulty_api import Rig
 from reeve_up import Reeve
 
 # Its tests change a system's units.
@@ -38,3 +39,21 @@ def make_reeve(tmp_path):
 @pytest.fixture
 def reeve(make_reeve):
     return make_reeve()
+
+
+@pytest.fixture
+def make_rig(tmp_path):
+    """Makes a reeved before a server that fails as the test wants it; nothing of it may be left."""
+    made = []
+
+    def make(*server, **options):
+        made.append(Rig(tmp_path, *server, **options))
+        return made[-1]
+    yield make
+    for rig in made:
+        rig.close()
+
+
+@pytest.fixture
+def rig(make_rig):
+    return make_rig()

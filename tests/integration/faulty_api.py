@@ -1,18 +1,19 @@
 """A proxy between reeved and reeve-server that fails calls as a test wants it, and reeved alone."""
 
-import base64
 import collections
 import http.client
 import http.server
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import threading
 import urllib.parse
 
-from reeve_up import CREDENTIALS, FAST, OUT, alive, wait_until
+from reeve_up import FAST, OUT, SLOW, alive, clean_environment, wait_until
+from server_rig import Server
 
 
 def refusal(code, subcode=0, message="made up by the test"):
@@ -22,40 +23,49 @@ def refusal(code, subcode=0, message="made up by the test"):
                                                           "actual_version": "2.0"}}, "data": {}}
 
 
-def without_extensions(token):
-    """The same token as a server without reeve's extensions would have made it."""
-    head, claims, _ = token.split(".")
-    claims = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-    claims.pop("reeve", None)
-    text = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-    return f"{head}.{text}.c2lnbmF0dXJl"
+def page(status, title, **headers):
+    """An answer of something that is not ClearML, whole and as bytes."""
+    text = f"<html><head><title>{title}</title></head><body>{title}</body></html>"
+    lines = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase if status != 509 else 'Limit'}",
+             "Content-Type: text/html", f"Content-Length: {len(text)}", "Connection: close",
+             *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items()), "", text]
+    return "\r\n".join(lines).encode()
 
 
 class Proxy:
     """before(name, body) and after(name, body, answer) may return (code, envelope) to answer so,
-    or "drop" to close the connection; after runs when the server has carried the call out."""
+    bytes that are all of the answer, head included, or "drop" to close the connection; after runs
+    when the server has carried the call out. Connections are closed after they were idle for so many
+    seconds. tls: an ssl.SSLContext. redirect: (status, base address) for every request."""
 
-    def __init__(self, server, plain=False):
+    def __init__(self, server, tls=None, idle=None):
         self.server = server
-        self.plain = plain
         self.before = lambda name, body: None
         self.after = lambda name, body, answer: None
+        self.redirect = None
+        self.prefix = ""  # a path below which the API is
+        self.authorization = None  # takes the place of a client's token
         self.seen = collections.Counter()
         proxy = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            timeout = idle
 
             def do_GET(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 name = urllib.parse.urlsplit(self.path).path.rpartition("/")[2]
                 proxy.seen[name] += 1
                 answer = proxy.before(name, body)
+                if proxy.redirect:
+                    answer = page(proxy.redirect[0], "moved", Location=proxy.redirect[1] + self.path)
                 if not answer:
-                    answer = proxy.forward(self.path, self.headers, body)
+                    path = self.path.removeprefix(proxy.prefix)
+                    answer = proxy.forward(path, self.headers, body)
                     answer = proxy.after(name, body, answer) or answer
-                if answer == "drop":
+                if answer == "drop" or isinstance(answer, bytes):
                     self.close_connection = True
+                    self.tell(b"" if answer == "drop" else answer)
                     return
                 code, envelope = answer
                 text = json.dumps(envelope).encode()
@@ -70,6 +80,12 @@ class Proxy:
 
             do_POST = do_GET
 
+            def tell(self, data):
+                try:
+                    self.wfile.write(data)
+                except OSError:
+                    pass
+
             def log_message(self, *args):
                 pass
 
@@ -81,24 +97,24 @@ class Proxy:
                 pass
 
         self.listener = Listener(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.listener.server_address[1]}"
+        if tls:
+            # The handshake is the connection's own thread's: not to be waited for by the next client.
+            self.listener.socket = tls.wrap_socket(self.listener.socket, server_side=True,
+                                                   do_handshake_on_connect=False)
+        self.port = self.listener.server_address[1]
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         threading.Thread(target=self.listener.serve_forever, daemon=True).start()
 
     def forward(self, path, headers, body):
         url = urllib.parse.urlsplit(self.server.endpoint["api"])
         connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
         sent = {k: v for k, v in headers.items() if k.lower() not in ("host", "content-length")}
-        if self.plain and sent.get("Authorization", "").startswith("Bearer"):
-            sent["Authorization"] = "Bearer " + self.server.token
-        if self.plain:
-            sent.pop("x-reeve-batch", None)
+        if self.authorization and sent.get("Authorization", "").startswith("Bearer"):
+            sent["Authorization"] = self.authorization
         connection.request("POST", path, body, sent)
         response = connection.getresponse()
         answer = response.status, json.loads(response.read())
         connection.close()
-        if self.plain and "auth.login" in path:
-            data = answer[1]["data"]
-            data["token"] = without_extensions(data["token"])
         return answer
 
     def close(self):
@@ -115,12 +131,10 @@ class Master:
         self.url = url
         self.endpoint = server.endpoint
         self.group = f"reeve-faults-{os.getpid()}-{self.folder.name[-8:]}"
-        self.env = {k: v for k, v in os.environ.items() if k not in CREDENTIALS}
-        self.env.update(FAST)
-        self.env.update({"CLEARML_API_HOST": url, "HOME": str(self.folder),
-                         "CLEARML_API_ACCESS_KEY": server.endpoint["access_key"],
-                         "CLEARML_API_SECRET_KEY": server.endpoint["secret_key"]})
-        self.env.update(env or {})
+        self.env = clean_environment(**{
+            **FAST, "CLEARML_API_HOST": url, "HOME": str(self.folder),
+            "CLEARML_API_ACCESS_KEY": server.endpoint["access_key"],
+            "CLEARML_API_SECRET_KEY": server.endpoint["secret_key"], **(env or {})})
         self.log = self.folder / "reeved.log"
         self.process = None
         self.lock = threading.Lock()
@@ -149,7 +163,7 @@ class Master:
     def stop(self):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(60 * SLOW)
 
     def control(self, **request):
         import socket
@@ -185,3 +199,65 @@ class Master:
         root = pathlib.Path("/sys/fs/cgroup")
         return [str(p) for base in [root, *root.iterdir()] if base.is_dir()
                 for p in [base / self.group] if p.is_dir()]
+
+
+class Rig:
+    """A server, the proxy before it, and a master that knows only the proxy."""
+
+    def __init__(self, folder, *server, env=None, **proxy):
+        self.server = Server(folder / "server", *server).start()
+        self.proxy = Proxy(self.server, **proxy)
+        self.queue = self.server.queue("services")
+        self.master = Master(folder, self.proxy.url, self.server, env)
+        self.folder = folder
+
+    def enqueue(self, script, arguments="", queue=None):
+        task = self.server.task(script={"binary": "sh", "entry_point": f"-c '{script}'"},
+                                container={"arguments": arguments})
+        self.server.call("tasks.enqueue", {"task": task, "queue": queue or self.queue})
+        return task
+
+    def document(self, task):
+        return self.server.call("tasks.get_by_id", {"task": task})["task"]
+
+    def status(self, task):
+        return self.document(task)["status"]
+
+    def wait(self, task, status="completed", timeout=40):
+        wait_until(lambda: self.status(task) not in ("queued", "in_progress"), timeout,
+                   what=f"the end of {task}\n{self.master.log.read_text()[-4000:]}")
+        assert self.status(task) == status, self.text(task)
+        wait_until(lambda: self.master.row(task) is None, what="the end of its run")
+
+    def events(self, task):
+        return self.server.call("events.get_task_log", {
+            "task": task, "batch_size": 10000, "order": "asc", "navigate_earlier": False})["events"]
+
+    def text(self, task):
+        return "".join(e["msg"] for e in self.events(task))
+
+    def numbers(self, task):
+        return [int(n) for n in re.findall(r"^line (\d+)$", self.text(task), re.M)]
+
+    def keep_alive(self):
+        """Starts the master again whenever something has killed it."""
+        if self.master.process.poll() is not None:
+            self.master.start()
+        return False
+
+    def close(self):
+        left = []
+        try:
+            if self.master.process and self.master.stop() != 0:
+                left.append(self.master.log.read_text()[-3000:])
+            for pid in self.master.sub_agents():
+                left.append(f"sub-agent {pid}")
+                os.kill(pid, signal.SIGKILL)
+            left += self.master.groups()
+            log = self.master.log.read_text() if self.master.log.exists() else ""
+            if "Sanitizer" in log or "runtime error" in log:
+                left.append(log[-6000:])
+        finally:
+            self.proxy.close()
+            self.server.stop()
+        assert not left, left

@@ -4,13 +4,13 @@ import json
 import pathlib
 import subprocess
 
-from reeve_up import OUT, Api, wait_until
+from reeve_up import OUT, PLAIN, Api, wait_until
 
 
 class Server:
     def __init__(self, data, *args):
         self.data = pathlib.Path(data)
-        self.args = args
+        self.args = args if not PLAIN else ("--no-extensions", *args)
         self.process = None
 
     def start(self, timeout=20):

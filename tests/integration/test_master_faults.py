@@ -2,92 +2,13 @@
 
 import json
 import os
-import re
 import signal
 import threading
 
 import pytest
 
 from reeve_up import alive, wait_until
-from faulty_api import Master, Proxy, refusal
-from server_rig import Server
-
-
-class Rig:
-    def __init__(self, folder, plain):
-        self.server = Server(folder / "server").start()
-        self.proxy = Proxy(self.server, plain)
-        self.queue = self.server.queue("services")
-        self.master = Master(folder, self.proxy.url, self.server)
-        self.folder = folder
-
-    def enqueue(self, script, arguments="", queue=None):
-        task = self.server.task(script={"binary": "sh", "entry_point": f"-c '{script}'"},
-                                container={"arguments": arguments})
-        self.server.call("tasks.enqueue", {"task": task, "queue": queue or self.queue})
-        return task
-
-    def document(self, task):
-        return self.server.call("tasks.get_by_id", {"task": task})["task"]
-
-    def status(self, task):
-        return self.document(task)["status"]
-
-    def wait(self, task, status="completed", timeout=40):
-        wait_until(lambda: self.status(task) not in ("queued", "in_progress"), timeout,
-                   what=f"the end of {task}\n{self.master.log.read_text()[-4000:]}")
-        assert self.status(task) == status, self.text(task)
-        wait_until(lambda: self.master.row(task) is None, what="the end of its run")
-
-    def events(self, task):
-        return self.server.call("events.get_task_log", {
-            "task": task, "batch_size": 10000, "order": "asc", "navigate_earlier": False})["events"]
-
-    def text(self, task):
-        return "".join(e["msg"] for e in self.events(task))
-
-    def numbers(self, task):
-        return [int(n) for n in re.findall(r"^line (\d+)$", self.text(task), re.M)]
-
-    def keep_alive(self):
-        """Starts the master again whenever something has killed it."""
-        if self.master.process.poll() is not None:
-            self.master.start()
-        return False
-
-    def close(self):
-        left = []
-        try:
-            if self.master.process and self.master.stop() != 0:
-                left.append(self.master.log.read_text()[-3000:])
-            for pid in self.master.sub_agents():
-                left.append(f"sub-agent {pid}")
-                os.kill(pid, signal.SIGKILL)
-            left += self.master.groups()
-            log = self.master.log.read_text() if self.master.log.exists() else ""
-            if "Sanitizer" in log or "runtime error" in log:
-                left.append(log[-6000:])
-        finally:
-            self.proxy.close()
-            self.server.stop()
-        assert not left, left
-
-
-@pytest.fixture
-def make_rig(tmp_path):
-    made = []
-
-    def make(plain=False):
-        made.append(Rig(tmp_path, plain))
-        return made[-1]
-    yield make
-    for rig in made:
-        rig.close()
-
-
-@pytest.fixture
-def rig(make_rig):
-    return make_rig()
+from faulty_api import refusal
 
 
 def failing(name, times, answer):
@@ -198,11 +119,11 @@ def test_refused_task_ends_all_the_same(rig):
     rig.wait(task[0])
 
 
-@pytest.mark.parametrize("plain", [False, True], ids=["reeve-server", "plain server"])
+@pytest.mark.parametrize("server", [[], ["--no-extensions"]], ids=["reeve-server", "plain server"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_lines_once_over_kills_of_the_master(make_rig, plain, when):
+def test_lines_once_over_kills_of_the_master(make_rig, server, when):
     """kill -9 with a batch under way, before and after the server has carried it out."""
-    rig = make_rig(plain)
+    rig = make_rig(*server)
     kills = [6]
     count = [0]
 
