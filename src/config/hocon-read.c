@@ -164,19 +164,21 @@ static struct node *read_quoted(struct reader *r)
     return node;
 }
 
+/* Three quotes that do not end are an empty text and the begin of another. */
+static bool at_triple(const struct reader *r)
+{
+    return at(r, "\"\"\"") &&
+           memmem(r->p + 3, (size_t)(r->end - r->p - 3), "\"\"\"", 3);
+}
+
 /* Quotes beyond three at its end belong to the text. */
 static struct node *read_triple(struct reader *r)
 {
     int line = r->line;
     r->p += 3;
     const char *start = r->p;
-    while (!at(r, "\"\"\"")) {
-        if (r->p == r->end) {
-            fail(r, line, "a text in triple quotes does not end");
-            return NULL;
-        }
+    while (!at(r, "\"\"\""))
         r->line += *r->p++ == '\n';
-    }
     while (r->end - r->p > 3 && r->p[3] == '"')
         r->p++;
     struct node *node = new_text(r, start, (size_t)(r->p - start));
@@ -250,16 +252,18 @@ static size_t number_length(const char *p, const char *end)
     return (size_t)(p - start);
 }
 
-/* A number is one only before what ends a value. */
+/* A number is one only before what ends a value; blanks at the end of the text make it
+ * a word. */
 static size_t at_number(const struct reader *r)
 {
     size_t n = number_length(r->p, r->end);
     struct reader after = *r;
     after.p += n;
+    if (after.p == after.end)
+        return n;
     while (at_any(&after, " \t"))
         after.p++;
-    bool ends = after.p == after.end || at_any(&after, "$}],#\n\r") || at(&after, "//");
-    return ends ? n : 0;
+    return at_any(&after, "$}],#\n\r") || at(&after, "//") ? n : 0;
 }
 
 static struct node *read_literal(struct reader *r, enum node_kind kind, size_t n)
@@ -382,9 +386,15 @@ static bool skip_inside(struct reader *r)
     return comment;
 }
 
+static bool at_include(const struct reader *r);
+
 static struct node *read_part(struct reader *r)
 {
     size_t n = at_number(r);
+    if (at_include(r)) {
+        fail(r, r->line, "include is no part of a value");
+        return NULL;
+    }
     if (at(r, "${"))
         return read_substitution(r);
     if (at_char(r, '{'))
@@ -397,7 +407,7 @@ static struct node *read_part(struct reader *r)
         return read_literal(r, at_keyword(r, "true") ? NODE_BOOL : NODE_NULL, 4);
     if (at_keyword(r, "false"))
         return read_literal(r, NODE_BOOL, 5);
-    if (at(r, "\"\"\""))
+    if (at_triple(r))
         return read_triple(r);
     return at_char(r, '"') ? read_quoted(r) : read_word(r);
 }

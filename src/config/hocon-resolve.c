@@ -267,6 +267,8 @@ static void fixup_only(struct resolver *s, const struct field *f)
         if (!means(s, subst, f->name))
             continue;
         const char *text = s->env ? getenv(f->name) : NULL;
+        if (subst->optional)
+            substitute(s, subst, NULL, true);
         if (text)
             substitute(s, subst, doc_text_node(s->doc, text, strlen(text), subst),
                        true);

@@ -13,6 +13,7 @@ import sys
 from reeve_up import TOP
 
 NEWEST = "2.1.12"
+AGENT = "3.0.3"  # of clearml-agent
 FLOOR = "1.3.2"
 WORDS = {"newest": NEWEST, "floor": FLOOR}
 VENVS = pathlib.Path(os.environ.get("REEVE_COMPAT_VENVS", TOP / "build" / "compat"))
