@@ -11,6 +11,7 @@ static const struct {
     enum api_error error;
     const char *text;
 } texts[] = {
+    {API_INVALID_ID, "Invalid object id"},
     {API_MISSING_FIELDS, "Missing required fields"},
     {API_VALIDATION, "Validation error"},
     {API_INVALID_FIELDS, "Fields not defined for object"},
@@ -24,11 +25,27 @@ static const struct {
      "Failed changing task status. probably someone changed it before you"},
     {API_MISSING_TASK_FIELDS, "Task is missing expected fields"},
     {API_TASK_NOT_DELETABLE, "Task cannot be deleted"},
+    {API_NO_REPORT, "Passed task is not report"},
+    {API_LAST_RUN, "At least one pipeline run should be left"},
     {API_INVALID_MODEL_ID, "Invalid model id"},
     {API_MODEL_READY, "Model is ready"},
     {API_MODEL_IN_USE, "Model is used by tasks"},
     {API_MODEL_TASK_EXISTS, "Task that created this model exists"},
     {API_INVALID_PROJECT_ID, "Invalid project id"},
+    {API_PROJECT_HAS_TASKS, "Project has associated tasks"},
+    {API_PROJECT_HAS_MODELS, "Project has associated models"},
+    {API_PROJECT_HAS_DATASETS, "Project has associated non-empty datasets"},
+    {API_INVALID_PROJECT_NAME, "Invalid project name"},
+    {API_PROJECT_LOCATION, "Cannot update project location. use projects.move instead"},
+    {API_PROJECT_DEPTH, "Project path exceed the maximum allowed depth"},
+    {API_PROJECT_SAME_PLACE, "Project has the same source and destination paths"},
+    {API_PROJECT_UNDER_ITSELF,
+     "Project can not be moved under itself in the projects hierarchy"},
+    {API_PROJECT_INTO_CHILD, "Project can not be merged into its own child"},
+    {API_PROJECT_HAS_PIPELINES,
+     "Project has associated pipelines with active controllers"},
+    {API_PUBLIC_PROJECT,
+     "Cannot create project. public project with the same name already exists"},
     {API_INVALID_QUEUE_ID, "Invalid queue id"},
     {API_TASK_ALREADY_QUEUED,
      "Failed adding task to queue since task is already queued"},
@@ -36,6 +53,8 @@ static const struct {
     {API_SEVERAL_DEFAULT_QUEUES,
      "More than one queue is tagged as the default queue for this company"},
     {API_DATA_VALIDATION, "Data validation error"},
+    {API_NOT_UNIQUE,
+     "Value combination already exists (unique field already contains this value)"},
 };
 
 static const char *api_error_text(enum api_error error)
@@ -61,4 +80,12 @@ int api_fail(struct call *call, enum api_error error, const char *extra, ...)
     }
     va_end(ap);
     return -1;
+}
+
+int api_fail_public(struct call *call, const char *what, const char *id)
+{
+    return call_fail(call, 403, 21,
+                     "Forbidden (modification not allowed) (cannot modify public "
+                     "%s(s), ids=('%s',))",
+                     what, id);
 }

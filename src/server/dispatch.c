@@ -18,9 +18,9 @@
 
 /* Every API service's table; each owner adds its own. */
 static const struct endpoint *const services[] = {
-    auth_endpoints,   login_endpoints,  debug_endpoints,    server_endpoints,
-    users_endpoints,  queues_endpoints, projects_endpoints, tasks_endpoints,
-    models_endpoints, events_endpoints, workers_endpoints};
+    auth_endpoints,      login_endpoints,  debug_endpoints,    server_endpoints,
+    users_endpoints,     queues_endpoints, projects_endpoints, tasks_endpoints,
+    models_endpoints,    events_endpoints, workers_endpoints};
 
 /* One endpoint's versions lie together, newest first. */
 struct dispatch {
@@ -423,6 +423,36 @@ int dispatch_validate(struct call *call)
             return -1;
     }
     return 0;
+}
+
+/* As the same caller, in the same transaction. */
+static void call_inside(struct call *outer, const char *name, cJSON *request,
+                        struct call *inner)
+{
+    call_init(inner, outer->server);
+    inner->db = outer->db;
+    inner->caller = outer->caller;
+    inner->now_ms = outer->now_ms;
+    snprintf(inner->worker, sizeof inner->worker, "%s", outer->worker);
+    cJSON_Delete(inner->request);
+    inner->request = request;
+    snprintf(inner->endpoint_name, sizeof inner->endpoint_name, "%s", name);
+}
+
+cJSON *dispatch_inside(struct dispatch *d, struct call *call, const char *name,
+                       cJSON *request)
+{
+    struct call inner;
+    cJSON *data = NULL;
+    call_inside(call, name, request, &inner);
+    if (dispatch_path(d, &inner, name) == 0 && dispatch_validate(&inner) == 0 &&
+        dispatch_run(&inner) == 0)
+        data = inner.raw_data && !inner.raw_type ? cJSON_Parse(inner.raw_data)
+                                                 : steal(&inner.data);
+    else
+        call_fail(call, inner.code, inner.subcode, "%s", inner.message);
+    call_free(&inner);
+    return data;
 }
 
 int dispatch_run(struct call *call)

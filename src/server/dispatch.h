@@ -36,6 +36,10 @@ int dispatch_merge_args(struct call *call, const cJSON *args);
 int dispatch_validate(struct call *call);
 /* Runs the handler on call->db: what the handler returned. */
 int dispatch_run(struct call *call);
+/* Runs another endpoint (its newest version) for a handler, as the same caller; takes
+ * request. Its data, the caller's to free; NULL after failing the call in its words. */
+cJSON *dispatch_inside(struct dispatch *d, struct call *call, const char *name,
+                       cJSON *request);
 /* The whole answer, {"meta": ..., "data": ...}. */
 void dispatch_envelope(const struct call *call, struct buf *out);
 

@@ -158,6 +158,7 @@ static cJSON *take_fields(struct call *call, enum model_use use)
     const char *task = json_str(call->request, "task", "");
     if (!strncmp(task, DELETED_PREFIX, strlen(DELETED_PREFIX)))
         json_remove(call->request, "task");
+    tags_take(call, "model", call->request);
     for (size_t i = 0; i < ARRAY_SIZE(settable); i++) {
         const cJSON *value = json_get(call->request, settable[i].name);
         if (!(settable[i].uses & use) || !value || cJSON_IsNull(value))

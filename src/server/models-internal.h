@@ -5,6 +5,7 @@
 #include "server/tasks-internal.h"
 
 extern const struct doc_type model_type;
+extern const struct query_collection models_collection, models_joined;
 
 bool model_exists(sqlite3 *db, const char *model);
 /* Those whose "task" this is, as an array of documents. */

@@ -119,5 +119,9 @@ cJSON *model_requested(struct call *call, const char *id)
     if (!model)
         api_fail(call, API_INVALID_MODEL_ID, NULL, "company", call->caller.company,
                  "id", id, NULL);
-    return model;
+    if (!model || *json_str(model, "company", ""))
+        return model;
+    api_fail_public(call, "model", id);
+    cJSON_Delete(model);
+    return NULL;
 }

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "server/project-children.h"
 #include "server/sql.h"
 #include "server/store.h"
 
@@ -29,14 +30,15 @@ static const struct query_ref refs[] = {
     .docs = &model_type, .lists = lists, .ranges = ranges, .datetimes = dates,         \
     .patterns = patterns, .equals = equals, .texts = texts
 
-static const struct query_collection models_collection = {MODELS_COLLECTION};
-static const struct query_collection models_joined = {MODELS_COLLECTION, .refs = refs};
+const struct query_collection models_collection = {MODELS_COLLECTION};
+const struct query_collection models_joined = {MODELS_COLLECTION, .refs = refs};
 
 /* Clients up to 2.16 expect metadata as a list. */
 static void model_conform(const struct call *call, cJSON *model)
 {
     if (call->api_version <= API_VERSION(2, 16) && json_get(model, "metadata"))
         json_set(model, "metadata", cJSON_CreateArray());
+    tags_give(call, model);
 }
 
 /* ---- reading ---- */
@@ -79,6 +81,8 @@ static int models_get_by_task_id(struct call *call)
 
 static int get_many(struct call *call, const struct query_collection *collection)
 {
+    tags_take(call, "model", call->request);
+    add_subprojects(call);
     cJSON *models = query_run(call, collection), *model;
     bool stats =
         collection->refs && request_true(call->request, "include_stats", false);
@@ -110,8 +114,9 @@ static int models_get_all_ex(struct call *call)
 
 static int models_get_frameworks(struct call *call)
 {
-    const cJSON *projects = json_get(call->request, "projects");
-    bool all = !cJSON_IsArray(projects) || !projects->child;
+    const cJSON *given = json_get(call->request, "projects");
+    bool all = !cJSON_IsArray(given) || !given->child;
+    auto_json *projects = all ? NULL : project_with_children(call->db, given);
     auto_stmt *stmt = sql_prepare(
         call->db, all ? "SELECT DISTINCT framework FROM models"
                         " WHERE framework != '' ORDER BY framework"

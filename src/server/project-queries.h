@@ -8,6 +8,8 @@
 int project_get_unique_metric_variants(struct call *call);
 int project_get_hyper_parameters(struct call *call);
 int project_get_hyperparam_values(struct call *call);
+int project_get_model_metadata_keys(struct call *call);
+int project_get_model_metadata_values(struct call *call);
 int project_get_task_parents(struct call *call);
 int project_get_user_names(struct call *call);
 

@@ -177,19 +177,23 @@ static void move_child(struct call *call, const char *child, size_t old_len,
     project_save(call->db, doc);
 }
 
-static cJSON *children_of(sqlite3 *db, const char *name)
+static cJSON *ids_of_rows(sqlite3_stmt *find)
 {
-    auto_free char *first = NULL, *last = NULL;
     cJSON *ids = cJSON_CreateArray();
-    project_range(name, &first, &last);
-    sqlite3_stmt *find = store_query(
-        db, "SELECT id FROM projects WHERE name > ? AND name < ? ORDER BY name", "tt",
-        first, last);
     while (store_row(find))
         cJSON_AddItemToArray(
             ids, cJSON_CreateString((const char *)sqlite3_column_text(find, 0)));
     sqlite3_reset(find);
     return ids;
+}
+
+static cJSON *children_of(sqlite3 *db, const char *name)
+{
+    auto_free char *first = NULL, *last = NULL;
+    project_range(name, &first, &last);
+    return ids_of_rows(store_query(
+        db, "SELECT id FROM projects WHERE name > ? AND name < ? ORDER BY name", "tt",
+        first, last));
 }
 
 int project_rename(struct call *call, const char *project, const char *name)
@@ -212,6 +216,53 @@ int project_rename(struct call *call, const char *project, const char *name)
     return 1 + cJSON_GetArraySize(children);
 }
 
+int project_public_above(struct call *call, const char *name)
+{
+    auto_free char *path = xstrdup(name);
+    for (char *slash = path + strlen(path); slash; slash = strrchr(path, '/')) {
+        *slash = '\0';
+        if (store_int(call->db,
+                      "SELECT doc ->> '$.company' = '' FROM projects WHERE name = ?", 0,
+                      "t", path) == 1)
+            return api_fail(call, API_PUBLIC_PROJECT, NULL, "name", path, NULL);
+    }
+    return 0;
+}
+
+int project_deepest(sqlite3 *db, const char *name)
+{
+    auto_free char *first = NULL, *last = NULL;
+    project_range(name, &first, &last);
+    return 1 +
+           (int)store_int(db,
+                          "SELECT max(length(name) - length(replace(name, '/', '')))"
+                          " FROM projects WHERE name = ?1"
+                          " OR (name > ?2 AND name < ?3)",
+                          0, "ttt", name, first, last);
+}
+
+cJSON *project_children(sqlite3 *db, const char *project)
+{
+    return ids_of_rows(store_query(
+        db, "SELECT id FROM projects WHERE doc ->> '$.parent' = ? ORDER BY name", "t",
+        project));
+}
+
+#define MOVE(table)                                                                    \
+    "UPDATE " table " SET project = nullif(?2, '') WHERE project = ?1"                 \
+    " AND instr(system_tags, '\"archived\"') = 0"
+
+int project_move_contents(sqlite3 *db, const char *from, const char *to)
+{
+    return store_change(db, MOVE("tasks"), "tt", from, to) +
+           store_change(db, MOVE("models"), "tt", from, to);
+}
+
+void project_remove(sqlite3 *db, const char *project)
+{
+    store_change(db, "DELETE FROM projects WHERE id = ?", "t", project);
+}
+
 /* ---- services.h ---- */
 
 bool project_exists(sqlite3 *db, const char *project)
@@ -223,6 +274,7 @@ cJSON *project_load(sqlite3 *db, const char *project)
 {
     cJSON *doc = project_load_full(db, project);
     json_remove(doc, "path");
+    json_remove(doc, "company_origin");
     return doc;
 }
 

@@ -7,6 +7,7 @@
 #define REEVE_SERVER_PROJECT_STORE_H
 
 #include "server/call.h"
+#include "server/services.h"
 
 #include <cjson/cJSON.h>
 #include <sqlite3.h>
@@ -14,6 +15,9 @@
 #include <stdint.h>
 
 #define PROJECT_DEPTH_MAX 10
+
+/* For queries: all projects; the other leaves hidden ones out. */
+extern const struct query_collection projects_all, projects_collection;
 
 /* "a/b" of " a //b/": without empty parts and white space around them; the caller's. */
 char *project_clean_name_dup(const char *name);
@@ -41,5 +45,15 @@ void project_ensure(struct call *call, const char *name, char out[65]);
  * Returns how many projects changed. */
 int project_rename(struct call *call, const char *project, const char *name);
 void project_touch(struct call *call, const char *project);
+/* -1 after failing the call if a public project has this name or is above it. */
+int project_public_above(struct call *call, const char *name);
+/* The depth of the deepest project at or below this name. */
+int project_deepest(sqlite3 *db, const char *name);
+/* The ids directly below a project; the caller's. */
+cJSON *project_children(sqlite3 *db, const char *project);
+/* Gives tasks and models that are not archived to another project ("": none). Returns
+ * how many. */
+int project_move_contents(sqlite3 *db, const char *from, const char *to);
+void project_remove(sqlite3 *db, const char *project);
 
 #endif

@@ -310,12 +310,31 @@ int query_list(struct query *q, const char *path, const cJSON *value, struct buf
 
 /* ---- filters: {"field": {"any": {"include", "exclude"}, "all": {...}, "op"}} ---- */
 
+/* Whatever is wrong with a filter is 400/12. */
+static int filter_wrong(struct query *q, const char *path, const char *why)
+{
+    return api_fail(q->call, API_VALIDATION, NULL, "field", path, "value", why, NULL);
+}
+
+/* No members but these. */
+static int filter_members(struct query *q, const char *path, const cJSON *object,
+                          const char *const *names)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object)
+    {
+        if (!query_named(names, item->string))
+            return filter_wrong(q, path, "unexpected keyword argument");
+    }
+    return 0;
+}
+
 static int filter_values(struct query *q, const char *path, const cJSON *list,
                          cJSON *values, bool *empty)
 {
     const cJSON *v;
     if (list && !cJSON_IsArray(list) && !cJSON_IsNull(list))
-        return query_bad_value(q, "list expected", path, list);
+        return filter_wrong(q, path, "list expected");
     cJSON_ArrayForEach(v, list)
     {
         if (cJSON_IsNull(v))
@@ -323,7 +342,7 @@ static int filter_values(struct query *q, const char *path, const cJSON *list,
         else if (cJSON_IsString(v))
             term_add(values, v->valuestring);
         else
-            return query_bad_value(q, "invalid value type, string expected", path, v);
+            return filter_wrong(q, path, "string expected");
     }
     return 0;
 }
@@ -336,9 +355,11 @@ static int filter_half(struct query *q, const char *path, const cJSON *half, boo
     auto_json *with = cJSON_CreateArray(), *without = cJSON_CreateArray();
     bool empty = false, not_empty = false;
     const char *op = any ? " OR " : " AND ";
+    static const char *const names[] = {"include", "exclude", NULL};
     if (half && !cJSON_IsObject(half) && !cJSON_IsNull(half))
-        return query_bad_value(q, "dictionary expected", path, half);
-    if (filter_values(q, path, json_get(half, "include"), with, &empty) ||
+        return filter_wrong(q, path, "dictionary expected");
+    if (filter_members(q, path, half, names) ||
+        filter_values(q, path, json_get(half, "include"), with, &empty) ||
         filter_values(q, path, json_get(half, "exclude"), without, &not_empty))
         return -1;
     auto_buf a = BUF_INIT, b = BUF_INIT, c = BUF_INIT, no = BUF_INIT;
@@ -368,9 +389,13 @@ int query_list_filter(struct query *q, const char *path, const cJSON *value,
         return api_fail(q->call, API_VALIDATION,
                         "invalid filter for field, dictionary expected", "field", path,
                         NULL);
-    const char *op = json_str(value, "op", "and");
-    if (strcmp(op, "and") && strcmp(op, "or"))
-        return query_bad_value(q, "Invalid list query filter operator", path, value);
+    static const char *const names[] = {"any", "all", "op", NULL};
+    const cJSON *given = json_get(value, "op");
+    const char *op = given ? cJSON_GetStringValue(given) : "and";
+    if (!op || (strcmp(op, "and") && strcmp(op, "or")))
+        return filter_wrong(q, path, "Invalid list query filter operator");
+    if (filter_members(q, path, value, names))
+        return -1;
     auto_buf any = BUF_INIT, all = BUF_INIT;
     if (filter_half(q, path, json_get(value, "any"), true, &any) ||
         filter_half(q, path, json_get(value, "all"), false, &all))

@@ -29,10 +29,12 @@ struct query_param {
 
 struct query {
     struct call *call;
+    const cJSON *request; /* the conditions; the call's own, or those of a part of it */
     const struct query_collection *c;
     struct buf where; /* "x AND y"; empty: everything */
     struct query_param *params;
     size_t count;
+    bool joined; /* a condition looks into the tables beside the first */
     bool sorted; /* the rows are wanted in the order of an index */
 };
 

@@ -96,6 +96,7 @@ bool query_resolve(struct query *q, const char *path, struct query_target *out)
             return false;
         out->field = f;
         out->kind = f->kind;
+        q->joined |= strcmp(f->table, "t") != 0;
         snprintf(out->source, sizeof out->source, "%s.%s", f->table, f->column);
         if (f->kind == DOC_JSON)
             query_json_path(q, rest, f->flags & DOC_FLAT, out);
@@ -189,7 +190,7 @@ static size_t path_depth(const char *path)
 void query_project(cJSON *doc, const cJSON *only_fields)
 {
     cJSON *kept = cJSON_CreateObject();
-    bool some = false;
+    bool some = false, all = false;
     const cJSON *path;
     cJSON_ArrayForEach(path, only_fields)
     {
@@ -197,9 +198,12 @@ void query_project(cJSON *doc, const cJSON *only_fields)
             continue;
         if (path->valuestring[0] == '-')
             project_drop(doc, path->valuestring + 1);
+        else if (!strcmp(path->valuestring, "*"))
+            all = true;
         else if (path->valuestring[0])
             some = true;
     }
+    some &= !all;
     cJSON *id = some ? json_get(doc, "id") : NULL;
     if (id)
         json_set(kept, "id", cJSON_Duplicate(id, true));

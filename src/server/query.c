@@ -182,7 +182,7 @@ static int query_order_field(struct query *q, const char *path, bool first,
     bool down = path[0] == '-';
     path += down;
     if (!strcmp(path, "@text_score")) {
-        if (!cJSON_IsString(json_get(q->call->request, "search_text")))
+        if (!cJSON_IsString(json_get(q->request, "search_text")))
             return api_fail(q->call, API_FIELDS_VALUE,
                             "text score cannot be used in order_by when search text is "
                             "not used",
@@ -268,7 +268,7 @@ static void scroll_parse(const char *text, struct page *page)
 
 static int page_scroll(struct query *q, struct page *page)
 {
-    const cJSON *request = q->call->request;
+    const cJSON *request = q->request;
     const cJSON *size = json_get(request, "size");
     if (!cJSON_IsNumber(size) || size->valuedouble < 1)
         return api_fail(q->call, API_VALIDATION,
@@ -287,7 +287,7 @@ static int page_scroll(struct query *q, struct page *page)
 
 static int query_page(struct query *q, struct page *page)
 {
-    const cJSON *request = q->call->request;
+    const cJSON *request = q->request;
     if (json_get(request, "scroll_id"))
         return page_scroll(q, page);
     const cJSON *at = json_get(request, "page"), *size = json_get(request, "page_size");
@@ -331,7 +331,8 @@ static bool field_wanted(const struct doc_field *f, const cJSON *only)
             continue;
         }
         some = true;
-        if (path_above(f->path, p) || path_above(p, f->path))
+        if (path_above(f->path, p) || path_above(p, f->path) ||
+            (!strcmp(p, "*") && !(f->flags & DOC_HIDDEN)))
             return true;
     }
     return !some && !(f->flags & DOC_HIDDEN);
@@ -379,6 +380,18 @@ static void query_search(struct query *q, const char *text)
     }
 }
 
+/* What is public has no company. */
+static void query_private(struct query *q)
+{
+    struct query_target t;
+    if (!query_resolve(q, "company", &t))
+        return;
+    auto_buf sql = BUF_INIT;
+    query_value(&t, &sql);
+    buf_add_str(&sql, " <> ''");
+    query_and(q, buf_str(&sql));
+}
+
 /* Leaves out what has the hidden tag. */
 static void query_hide(struct query *q)
 {
@@ -401,7 +414,7 @@ static void query_hide(struct query *q)
 
 static int query_where(struct query *q)
 {
-    const cJSON *request = q->call->request, *item;
+    const cJSON *request = q->request, *item;
     const cJSON *filters = json_get(request, "filters");
     if (!cJSON_IsObject(filters) && !cJSON_IsNull(filters) && filters)
         return api_fail(q->call, API_FIELDS_VALUE, "dictionary expected", "field",
@@ -427,10 +440,12 @@ static int query_where(struct query *q)
     const char *text = json_str(request, "search_text", NULL);
     if (text && *text)
         query_search(q, text);
+    if (cJSON_IsFalse(json_get(request, "allow_public")))
+        query_private(q);
     const cJSON *id = json_get(request, "id");
     bool has_id = cJSON_IsArray(id) ? id->child != NULL
                                     : cJSON_IsString(id) && id->valuestring[0];
-    if (q->c->hidden_tag && !has_id &&
+    if (q->c->hidden_tag && (!has_id || q->c->hides_named) &&
         !cJSON_IsTrue(json_get(request, "search_hidden")))
         query_hide(q);
     return 0;
@@ -461,28 +476,32 @@ static int query_expired(void *arg)
     return clock_boot_ms() > *(const int64_t *)arg;
 }
 
-static sqlite3_stmt *query_statement(struct query *q, const cJSON *only,
-                                     const char *order, const struct page *page)
+/* The columns of an answer with this projection. */
+static void query_columns(const struct query *q, const cJSON *only, struct buf *out)
 {
-    auto_buf sql = BUF_INIT;
-    const char *separator = "SELECT ";
     const struct doc_type *docs = q->c->docs;
     for (const struct doc_field *f = docs ? docs->fields : NULL; f && f->path; f++) {
-        if (field_wanted(f, only)) {
-            buf_printf(&sql, "%s%s.%s", separator, f->table, f->column);
-            separator = ", ";
-        }
+        if (field_wanted(f, only))
+            buf_printf(out, "%s%s.%s", out->len ? ", " : "", f->table, f->column);
     }
-    if (docs)
-        buf_printf(&sql, " FROM %s", docs->from);
+    if (!docs)
+        buf_add_str(out, "t.doc");
+}
+
+/* The conditions are in q; tail: what follows them. */
+static sqlite3_stmt *query_statement(struct query *q, const char *columns,
+                                     const char *tail)
+{
+    auto_buf sql = BUF_INIT;
+    const struct doc_type *docs = q->c->docs;
+    if (docs && q->joined)
+        buf_printf(&sql, "SELECT %s FROM %s", columns, docs->from);
     else
-        buf_printf(&sql, "SELECT t.doc FROM %s t", q->c->table);
+        buf_printf(&sql, "SELECT %s FROM %s t", columns,
+                   docs ? docs->tables[0].name : q->c->table);
     if (q->where.len)
         buf_printf(&sql, " WHERE %s", buf_str(&q->where));
-    if (*order)
-        buf_printf(&sql, " ORDER BY %s", order);
-    buf_printf(&sql, " LIMIT %lld OFFSET %lld", (long long)page->size,
-               (long long)page->start);
+    buf_printf(&sql, " %s", tail);
     sqlite3_stmt *stmt = NULL;
     if (sqlite3_prepare_v2(q->call->db, buf_str(&sql), -1, &stmt, NULL) != SQLITE_OK) {
         log_warn("query refused: %s", sqlite3_errmsg(q->call->db));
@@ -493,19 +512,13 @@ static sqlite3_stmt *query_statement(struct query *q, const cJSON *only,
     return stmt;
 }
 
-static int query_rows(struct query *q, sqlite3_stmt *stmt, const cJSON *only,
-                      cJSON *out)
+static int query_rows(struct query *q, sqlite3_stmt *stmt, query_row_f row, void *arg)
 {
     int rc;
     int64_t deadline = clock_boot_ms() + QUERY_TIME_MAX_MS;
     sqlite3_progress_handler(q->call->db, 100000, query_expired, &deadline);
-    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        cJSON *doc = row_document(q, stmt, only);
-        if (doc) {
-            query_project(doc, only);
-            cJSON_AddItemToArray(out, doc);
-        }
-    }
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+        row(stmt, arg);
     sqlite3_progress_handler(q->call->db, 0, NULL, NULL);
     if (rc == SQLITE_DONE)
         return 0;
@@ -514,29 +527,77 @@ static int query_rows(struct query *q, sqlite3_stmt *stmt, const cJSON *only,
     return api_fail(q->call, API_BAD_REGEX, sqlite3_errmsg(q->call->db), NULL);
 }
 
+struct documents {
+    const struct query *q;
+    const cJSON *only;
+    cJSON *list;
+};
+
+static void add_document(sqlite3_stmt *row, void *arg)
+{
+    struct documents *d = arg;
+    cJSON *doc = row_document(d->q, row, d->only);
+    if (!doc)
+        return;
+    query_project(doc, d->only);
+    cJSON_AddItemToArray(d->list, doc);
+}
+
 static cJSON *query_answer(struct query *q, const cJSON *order, struct page *page)
 {
-    auto_buf by = BUF_INIT;
-    const cJSON *fields = query_fields(q->call->request);
+    auto_buf by = BUF_INIT, columns = BUF_INIT, tail = BUF_INIT;
+    const cJSON *fields = query_fields(q->request);
     auto_json *only = query_join_fields(q->c, fields);
     if (query_where(q) || query_order(q, order, &by) || query_page(q, page))
         return NULL;
-    auto_stmt *stmt = query_statement(q, only, buf_str(&by), page);
+    query_columns(q, only, &columns);
+    q->joined = true;
+    buf_printf(&tail, "%s%s LIMIT %lld OFFSET %lld", by.len ? "ORDER BY " : "",
+               buf_str(&by), (long long)page->size, (long long)page->start);
+    auto_stmt *stmt = query_statement(q, buf_str(&columns), buf_str(&tail));
     if (!stmt)
         return NULL;
-    cJSON *docs = cJSON_CreateArray();
-    if (query_rows(q, stmt, only, docs)) {
-        cJSON_Delete(docs);
+    struct documents docs = {q, only, cJSON_CreateArray()};
+    if (query_rows(q, stmt, add_document, &docs)) {
+        cJSON_Delete(docs.list);
         return NULL;
     }
-    query_join(q, docs, fields);
-    return docs;
+    query_join(q, docs.list, fields);
+    return docs.list;
+}
+
+int query_each(struct call *call, const struct query_collection *collection,
+               const cJSON *request, const char *columns, const char *tail,
+               query_row_f row, void *arg)
+{
+    struct query q = {.call = call, .request = request, .c = collection};
+    int rc = query_where(&q);
+    if (rc == 0) {
+        auto_stmt *stmt = query_statement(&q, columns, tail);
+        rc = stmt ? query_rows(&q, stmt, row, arg) : -1;
+    }
+    query_free(&q);
+    return rc;
+}
+
+static void take_number(sqlite3_stmt *row, void *arg)
+{
+    *(int64_t *)arg = sqlite3_column_int64(row, 0);
+}
+
+int64_t query_count(struct call *call, const struct query_collection *collection,
+                    const cJSON *request)
+{
+    int64_t count = 0;
+    if (query_each(call, collection, request, "count(*)", "", take_number, &count))
+        return -1;
+    return count;
 }
 
 cJSON *query_run(struct call *call, const struct query_collection *collection)
 {
     auto_json *owned = NULL;
-    struct query q = {.call = call, .c = collection};
+    struct query q = {.call = call, .request = call->request, .c = collection};
     struct page page = {0};
     const cJSON *order = query_ordering(call->request, &owned);
     q.sorted = query_sorted(&q, order);

@@ -76,6 +76,10 @@ int events_delete_task(sqlite3 *db, const char *task);
 /* NULL if there is none; the caller's. */
 cJSON *model_load(sqlite3 *db, const char *model);
 
+/* ---- references that get_all_ex of several services joins: the caller's ---- */
+cJSON *user_load(sqlite3 *db, const char *user);
+cJSON *company_load(sqlite3 *db, const char *company);
+
 /* ---- workers.c ---- */
 /* What queues.get_all_ex says of each queue's live workers: an object by queue id of
  * arrays of {"name", "ip", "key", "task": {"id", "name"} or null}; the caller's. */
@@ -100,6 +104,7 @@ struct query_collection {
     const char *const *datetimes; /* in doc as ClearML's ISO text */
     const char *hidden_tag;       /* documents with this system tag appear with id or
                                      search_hidden alone */
+    bool hides_named;             /* those that an id names too */
     /* The rest may be left out. A name may end in ".*". */
     const char *const *lists;    /* fields that take the list operators; NULL: id, tags,
                                     system_tags */
@@ -113,6 +118,16 @@ struct query_collection {
 /* Runs call->request as a query; returns an array of projected documents. Sets
  * scroll_id in call->data. NULL after call_fail. */
 cJSON *query_run(struct call *call, const struct query_collection *collection);
+/* The same conditions, but of this request, and any columns: "SELECT columns FROM ...
+ * WHERE ... tail", each row to row(). The columns are of the first table, "t". 0, or -1
+ * after call_fail. */
+typedef void (*query_row_f)(sqlite3_stmt *row, void *arg);
+int query_each(struct call *call, const struct query_collection *collection,
+               const cJSON *request, const char *columns, const char *tail,
+               query_row_f row, void *arg);
+/* How many documents meet the request's conditions; -1 after call_fail. */
+int64_t query_count(struct call *call, const struct query_collection *collection,
+                    const cJSON *request);
 /* Keeps the named paths (and id) of a document; paths with '-' in front are dropped
  * instead. */
 void query_project(cJSON *doc, const cJSON *only_fields);

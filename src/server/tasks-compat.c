@@ -9,6 +9,7 @@
 #include "base/json.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* What older API versions have in other places: parameters below execution up to 2.8,
  * one model each way and docker_cmd up to 2.12, system tags among the tags up to 2.2.
@@ -249,12 +250,49 @@ void task_conform(const struct call *call, cJSON *task)
     give_docker_cmd(task);
     if (call->api_version < API_VERSION(2, 9))
         give_parameters(task);
-    const cJSON *tag, *system = json_get(task, "system_tags");
-    if (call->api_version < API_VERSION(2, 3) && system && system->child) {
-        cJSON *tags = cJSON_DetachItemFromObjectCaseSensitive(task, "tags");
-        tags = tags ? tags : cJSON_CreateArray();
-        cJSON_ArrayForEach(tag, system)
-            cJSON_AddItemToArray(tags, cJSON_Duplicate(tag, true));
-        json_set(task, "tags", tags_clean(tags));
+    tags_give(call, task);
+}
+
+/* ---- tags ---- */
+
+/* ClearML's own table of what was a system tag. */
+static bool was_system_tag(const char *entity, const char *tag)
+{
+    static const char *const names[][2] = {
+        {"model", "active"},   {"model", "archived"},   {"project", "archived"},
+        {"project", "public"}, {"project", "default"},  {"task", "active"},
+        {"task", "archived"},  {"task", "development"}, {"queue", "default"}};
+    const char *name = tag + (tag[0] == '-');
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (!strcmp(names[i][0], entity) && !strcmp(names[i][1], name))
+            return true;
     }
+    return !strcmp(entity, "task") && !strncasecmp(name, "annotat", 7);
+}
+
+void tags_take(const struct call *call, const char *entity, cJSON *request)
+{
+    cJSON *tags = json_get(request, "tags"), *next;
+    const cJSON *system = json_get(request, "system_tags");
+    if (call->api_version >= API_VERSION(2, 3) || !cJSON_IsArray(tags) ||
+        (system && system->child))
+        return;
+    cJSON *parted = json_set(request, "system_tags", cJSON_CreateArray());
+    for (cJSON *tag = tags->child; tag; tag = next) {
+        next = tag->next;
+        if (cJSON_IsString(tag) && was_system_tag(entity, tag->valuestring))
+            cJSON_AddItemToArray(parted, cJSON_DetachItemViaPointer(tags, tag));
+    }
+}
+
+void tags_give(const struct call *call, cJSON *doc)
+{
+    const cJSON *tag, *system = json_get(doc, "system_tags");
+    if (call->api_version >= API_VERSION(2, 3) || !system || !system->child)
+        return;
+    cJSON *tags = cJSON_DetachItemFromObjectCaseSensitive(doc, "tags");
+    tags = tags ? tags : cJSON_CreateArray();
+    cJSON_ArrayForEach(tag, system)
+        cJSON_AddItemToArray(tags, cJSON_Duplicate(tag, true));
+    json_set(doc, "tags", tags_clean(tags));
 }

@@ -30,6 +30,7 @@ void task_add(struct call *call, cJSON *task)
 
 static cJSON *create_fields(struct call *call)
 {
+    tags_take(call, "task", call->request);
     cJSON *fields = task_fields_take(call, call->request, TASK_CREATE, NULL);
     if (!fields)
         return NULL;
@@ -133,6 +134,7 @@ int tasks_edit(struct call *call)
     if (!request_true(call->request, "force", false) && strcmp(task.status, "created"))
         return api_fail(call, API_INVALID_TASK_STATUS, NULL, "expected", "created",
                         "status", task.status, NULL);
+    tags_take(call, "task", call->request);
     auto_json *previous = previous_parts(call, task.id);
     auto_json *fields = task_fields_take(call, call->request, TASK_EDIT, previous);
     if (!fields || task_fields_check(call, fields))
@@ -150,6 +152,7 @@ int tasks_update(struct call *call)
     const char *id = task_requested(call);
     if (!id)
         return -1;
+    tags_take(call, "task", call->request);
     auto_json *fields = task_fields_take(call, call->request, TASK_UPDATE, NULL);
     if (!fields)
         return -1;
@@ -214,9 +217,12 @@ static int check_all(struct call *call, const cJSON *ids)
     const cJSON *id;
     cJSON_ArrayForEach(id, ids)
     {
+        struct task_head task;
         if (!task_exists(call->db, id->valuestring))
             return api_fail(call, API_INVALID_TASK_ID, NULL, "ids", id->valuestring,
                             NULL);
+        if (task_head_load(call, id->valuestring, &task))
+            return -1;
     }
     return ids ? 0 : -1;
 }
@@ -317,8 +323,10 @@ int set_public(struct call *call, const struct doc_type *type, enum api_error mi
     cJSON_ArrayForEach(id, ids)
     {
         auto_json *company = doc_load_field(call->db, type, id->valuestring, "company");
+        auto_json *origin =
+            doc_load_field(call->db, type, id->valuestring, "company_origin");
         bool is = company && !company->valuestring[0];
-        if (!company || is == on)
+        if (!company || is == on || (is && !origin))
             return api_fail(call, missing, NULL, "ids", id->valuestring, NULL);
         auto_json *fields = cJSON_CreateObject();
         json_set_str(fields, "company", on ? "" : call->caller.company);

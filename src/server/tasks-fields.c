@@ -63,7 +63,8 @@ static cJSON *clean_type(struct call *call, const char *name, const cJSON *value
 {
     if (cJSON_IsString(value) && task_type_known(value->valuestring))
         return cJSON_Duplicate(value, true);
-    bad_value(call, name, "Value is not one of the task types");
+    api_fail(call, API_VALIDATION, "value is not one of the task types", "field", name,
+             NULL);
     return NULL;
 }
 
@@ -75,19 +76,25 @@ static cJSON *clean_status(struct call *call, const char *name, const cJSON *val
     return NULL;
 }
 
+int tags_check(struct call *call, const cJSON *tags)
+{
+    const cJSON *tag;
+    cJSON_ArrayForEach(tag, tags)
+    {
+        if (cJSON_IsString(tag) && !strncmp(tag->valuestring, "__$", 3))
+            return api_fail(call, API_FIELDS_VALUE, "unsupported tag prefix", "values",
+                            tag->valuestring, NULL);
+    }
+    return 0;
+}
+
 static cJSON *clean_tags(struct call *call, const char *name, const cJSON *value)
 {
     const cJSON *tag;
     bool sound = cJSON_IsArray(value);
-    cJSON_ArrayForEach(tag, value)
-    {
-        sound &= cJSON_IsString(tag);
-        if (cJSON_IsString(tag) && !strncmp(tag->valuestring, "__$", 3)) {
-            api_fail(call, API_FIELDS_VALUE, "unsupported tag prefix", "values",
-                     tag->valuestring, NULL);
-            return NULL;
-        }
-    }
+    if (sound && tags_check(call, value))
+        return NULL;
+    cJSON_ArrayForEach(tag, value) sound &= cJSON_IsString(tag);
     if (sound)
         return tags_clean(cJSON_Duplicate(value, true));
     bad_value(call, name, "Only lists of strings may be used");

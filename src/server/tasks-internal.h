@@ -8,7 +8,8 @@
 #include "server/services.h"
 
 extern const struct doc_type task_type;
-extern const struct query_collection tasks_collection, tasks_joined;
+/* tasks_all has hidden tasks too. */
+extern const struct query_collection tasks_collection, tasks_joined, tasks_all;
 
 #define DELETED_PREFIX "__DELETED__"
 
@@ -71,12 +72,19 @@ int task_fields_check(struct call *call, const cJSON *fields);
 /* hyperparams and configuration in the form that is stored. 0 or -1. */
 int task_params_clean(struct call *call, cJSON *fields);
 cJSON *task_artifacts_clean(struct call *call, const cJSON *list);
+/* -1 after failing with 400/16 if a tag looks like an operator of queries. */
+int tags_check(struct call *call, const cJSON *tags);
 /* Sorts, drops doubles; gives back what it was given. */
 cJSON *tags_clean(cJSON *tags);
 /* ---- tasks-compat.c: what older API versions have in other places ---- */
 int task_compat_take(struct call *call, const cJSON *request, const cJSON *previous,
                      cJSON *fields);
 void task_conform(const struct call *call, cJSON *task);
+/* Up to 2.2 clients name system tags among the tags: a request's are parted, as the
+ * kind of entity ("task", "project", "model", "queue") says, and a document's put
+ * together. */
+void tags_take(const struct call *call, const char *entity, cJSON *request);
+void tags_give(const struct call *call, cJSON *doc);
 
 /* ---- tasks-edit.c ---- */
 /* Makes it a new draft of the caller's, stores it and answers its id. */
@@ -103,6 +111,9 @@ const cJSON *request_strings(struct call *call, const char *name);
  * by NULL. NULL after failing. */
 const cJSON *request_objects(struct call *call, const char *name, ...)
     __attribute__((sentinel));
+
+/* With include_subprojects: the request's projects and all that are below them. */
+void add_subprojects(struct call *call);
 
 /* ---- handlers, by file ---- */
 int tasks_get_by_id(struct call *call);

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "server/project-children.h"
 #include "server/sql.h"
 #include "server/store.h"
 
@@ -47,12 +48,12 @@ static cJSON *queue_load(sqlite3 *db, const char *id)
     return doc_of(store_prepare(db, "SELECT doc FROM queues WHERE id = ?"), id);
 }
 
-static cJSON *user_load(sqlite3 *db, const char *id)
+cJSON *user_load(sqlite3 *db, const char *id)
 {
     return doc_of(store_prepare(db, "SELECT doc FROM users WHERE id = ?"), id);
 }
 
-static cJSON *company_load(sqlite3 *db, const char *id)
+cJSON *company_load(sqlite3 *db, const char *id)
 {
     cJSON *doc = cJSON_CreateObject();
     json_set_str(doc, "id", id);
@@ -81,6 +82,7 @@ const struct query_collection tasks_joined = {TASKS_COLLECTION, .hidden_tag = "h
 /* get_by_id_ex names its tasks: hidden ones are no exception. */
 static const struct query_collection tasks_by_id = {TASKS_COLLECTION,
                                                     .refs = task_refs};
+const struct query_collection tasks_all = {TASKS_COLLECTION};
 
 /* ClearML prints a list of ids in parentheses. */
 static int invalid_ids(struct call *call, const char *id)
@@ -126,34 +128,25 @@ static void rename_paths(cJSON *list)
     }
 }
 
-/* The request's projects and all that are below them by name. */
-static void add_subprojects(struct call *call)
+void add_subprojects(struct call *call)
 {
     const cJSON *given = json_get(call->request, "project");
     auto_json *one = NULL;
-    if (!given || cJSON_IsNull(given))
+    if (!request_true(call->request, "include_subprojects", false) || !given ||
+        cJSON_IsNull(given))
         return;
     if (!cJSON_IsArray(given)) {
         one = cJSON_CreateArray();
         cJSON_AddItemToArray(one, cJSON_Duplicate(given, true));
         given = one;
     }
-    cJSON *all = cJSON_Duplicate(given, true);
-    auto_reset *stmt =
-        store_prepare(call->db, "SELECT c.id FROM projects p JOIN projects c"
-                                " ON c.name > p.name || '/' AND c.name < p.name || '0'"
-                                " WHERE p.id IN (SELECT value FROM json_each(?))");
-    doc_bind(stmt, 1, given);
-    while (sql_step(stmt))
-        cJSON_AddItemToArray(
-            all, cJSON_CreateString((const char *)sqlite3_column_text(stmt, 0)));
-    json_set(call->request, "project", all);
+    json_set(call->request, "project", project_with_children(call->db, given));
 }
 
 static int get_many(struct call *call, const struct query_collection *collection)
 {
-    if (request_true(call->request, "include_subprojects", false))
-        add_subprojects(call);
+    tags_take(call, "task", call->request);
+    add_subprojects(call);
     rename_paths(json_get(call->request, "only_fields"));
     rename_paths(json_get(call->request, "projection"));
     rename_paths(json_get(call->request, "order_by"));
@@ -182,8 +175,9 @@ int tasks_get_by_id_ex(struct call *call)
 
 int tasks_get_types(struct call *call)
 {
-    const cJSON *projects = json_get(call->request, "projects");
-    bool all = !cJSON_IsArray(projects) || !projects->child;
+    const cJSON *given = json_get(call->request, "projects");
+    bool all = !cJSON_IsArray(given) || !given->child;
+    auto_json *projects = all ? NULL : project_with_children(call->db, given);
     auto_stmt *stmt =
         sql_prepare(call->db, all ? "SELECT DISTINCT type FROM tasks ORDER BY type"
                                   : "SELECT DISTINCT type FROM tasks WHERE project IN "

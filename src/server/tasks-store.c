@@ -261,12 +261,14 @@ int task_head_load(struct call *call, const char *id, struct task_head *out)
         call->db,
         "SELECT id, status, project, parent, type, enqueue_status, queue, last_worker,"
         " last_update, started, instr(system_tags, '\"development\"'),"
-        " instr(system_tags, '\"archived\"') FROM tasks WHERE id = ?");
+        " instr(system_tags, '\"archived\"'), company = '' FROM tasks WHERE id = ?");
     sql_bind(stmt, 1, id);
     memset(out, 0, sizeof *out);
     if (!sql_step(stmt))
         return api_fail(call, API_INVALID_TASK_ID, NULL, "id", id, "company",
                         call->caller.company, NULL);
+    if (sqlite3_column_int(stmt, 12))
+        return api_fail_public(call, "task", id);
     sql_copy(stmt, 0, out->id, sizeof out->id);
     sql_copy(stmt, 1, out->status, sizeof out->status);
     sql_copy(stmt, 2, out->project, sizeof out->project);
@@ -284,12 +286,9 @@ int task_head_load(struct call *call, const char *id, struct task_head *out)
 
 const char *task_requested(struct call *call)
 {
+    struct task_head task;
     const char *id = json_str(call->request, "task", "");
-    if (task_exists(call->db, id))
-        return id;
-    api_fail(call, API_INVALID_TASK_ID, NULL, "id", id, "company", call->caller.company,
-             NULL);
-    return NULL;
+    return task_head_load(call, id, &task) ? NULL : id;
 }
 
 bool task_system_tag(sqlite3 *db, const char *id, const char *tag, bool on)

@@ -333,6 +333,7 @@ static void test_paths_of_parameters(void **state)
                  "'pattern': '^h1$'}}",
                  "small");
     assert_found(api, "{'runtime.n': 5}", "small");
+    assert_found(api, "{'allow_public': false}", "small large");
     assert_found(api, "{'runtime.pipeline_job_hash': 'h1'}", "small");
     assert_found(api, "{'runtime.pipeline_job_hash': 'h2'}", "");
     assert_found(
@@ -357,9 +358,11 @@ static void test_filters(void **state)
                  "{'filters': {'tags': {'op': 'or', 'any': {'include': [null]}, "
                  "'all': {'include': ['a', 'b']}}}}",
                  "none two");
-    assert_found(api, "{'filters': {'tags': {'op': 'nor'}}}", "error 16");
+    assert_found(api, "{'filters': {'tags': {'op': 'nor'}}}", "error 12");
+    assert_found(api, "{'filters': {'tags': {'some': {'include': []}}}}", "error 12");
+    assert_found(api, "{'filters': {'tags': {'any': {'with': []}}}}", "error 12");
     assert_found(api, "{'filters': {'tags': 1}}", "error 12");
-    assert_found(api, "{'filters': {'tags': {'any': {'include': [1]}}}}", "error 16");
+    assert_found(api, "{'filters': {'tags': {'any': {'include': [1]}}}}", "error 12");
 }
 
 static void test_joins(void **state)
