@@ -120,6 +120,7 @@ struct endpoint {
 /* One table per API service, ended by a NULL name, named in dispatch.c. */
 extern const struct endpoint auth_endpoints[], login_endpoints[], debug_endpoints[],
     server_endpoints[], users_endpoints[], projects_endpoints[], queues_endpoints[],
-    tasks_endpoints[], workers_endpoints[], events_endpoints[], models_endpoints[];
+    tasks_endpoints[], workers_endpoints[], events_endpoints[], models_endpoints[],
+    organization_endpoints[], pipelines_endpoints[], reports_endpoints[];
 
 #endif

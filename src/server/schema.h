@@ -3,6 +3,6 @@
 #define REEVE_SERVER_SCHEMA_H
 
 extern const char auth_schema[], queues_schema[], projects_schema[], events_schema[],
-    workers_schema[], tasks_schema[], models_schema[][];
+    workers_schema[], tasks_schema[], models_schema[], organization_schema[];
 
 #endif
