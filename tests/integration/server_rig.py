@@ -30,8 +30,10 @@ class Server:
 
         wait_until(ready, timeout, 0.02, "the server's endpoint")
         self.endpoint = json.loads(endpoint.read_text())
-        self.api = Api(self.endpoint["api"], self.endpoint["access_key"], self.endpoint["secret_key"])
-        self.api.login()
+        # Other threads go on with the old token, which is still good, until there is a new one.
+        api = Api(self.endpoint["api"], self.endpoint["access_key"], self.endpoint["secret_key"])
+        api.login()
+        self.api = api
         return self
 
     def stop(self, kill=False):
@@ -53,7 +55,7 @@ class Server:
         return self.api.send(name, body, **how)
 
     def task(self, name="task", **fields):
-        return self.api("tasks.create", name=name, type="service", **fields)["id"]
+        return self.api("tasks.create", **{"name": name, "type": "service", **fields})["id"]
 
     def queue(self, name):
         for queue in self.api("queues.get_all", search_hidden=True)["queues"]:
