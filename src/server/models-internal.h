@@ -13,6 +13,11 @@ cJSON *models_of_task(sqlite3 *db, const char *task);
 /* The request's model, or NULL after failing with 400/201. */
 cJSON *model_requested(struct call *call, const char *id);
 
+/* In the list of this kind ("input") of a task's models: another id in the place of
+ * this one, or (NULL) none. */
+void model_replace(struct call *call, const char *task, const char *list,
+                   const char *model, const char *other);
+
 /* Shared by tasks and models. */
 int update_tags(struct call *call, const struct doc_type *type);
 int set_public(struct call *call, const struct doc_type *type, enum api_error missing,

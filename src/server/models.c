@@ -180,10 +180,8 @@ static int models_publish_many(struct call *call)
 
 /* ---- delete ---- */
 
-/* In the list of this kind of a task's models: another id in the place of this one, or
- * (NULL) none. */
-static void replace_model(struct call *call, const char *task, const char *list,
-                          const char *model, const char *other)
+void model_replace(struct call *call, const char *task, const char *list,
+                   const char *model, const char *other)
 {
     auto_json *models = doc_load_field(call->db, &task_type, task, "models");
     cJSON *items = json_get(models, list);
@@ -227,7 +225,7 @@ static int release_using(struct call *call, const char *model, const char *mark,
                         number, NULL);
     }
     cJSON_ArrayForEach(task, tasks)
-        replace_model(call, task->valuestring, "input", model, mark);
+        model_replace(call, task->valuestring, "input", model, mark);
     return 0;
 }
 
@@ -238,13 +236,13 @@ static int release_maker(struct call *call, const char *model, const char *task,
     if (!*task || !task_brief(call->db, task, status, NULL, NULL))
         return 0;
     if (strcmp(status, "published")) {
-        replace_model(call, task, "output", model, NULL);
+        model_replace(call, task, "output", model, NULL);
         return 0;
     }
     if (!force)
         return api_fail(call, API_MODEL_TASK_EXISTS,
                         "and published, use force=True to delete", "task", task, NULL);
-    replace_model(call, task, "output", model, mark);
+    model_replace(call, task, "output", model, mark);
     auto_free char *text =
         xasprintf("model deleted on %s", clock_iso_clearml(call->now_ms, iso));
     auto_json *fields = cJSON_CreateObject();

@@ -455,7 +455,10 @@ static int merge(struct call *call)
 static int delete_project(struct call *call)
 {
     auto_json *doc = writable_project(call);
-    return doc ? project_delete_contents(call, doc) : -1;
+    if (!doc ||
+        (!json_bool(call->request, "force", false) && project_check_delete(call, doc)))
+        return -1;
+    return project_delete_contents(call, doc);
 }
 
 static int validate_delete(struct call *call)
@@ -546,10 +549,12 @@ static const struct field move_fields[] = {
 static const struct field merge_fields[] = {
     {"project", FIELD_STRING, true}, {"destination_project", FIELD_STRING, false}, {0}};
 static const struct field ids_fields[] = {{"ids", FIELD_STRINGS, true}, {0}};
-static const struct field delete_fields[] = {{"project", FIELD_STRING, true},
-                                             {"force", FIELD_BOOL, false},
-                                             {"delete_contents", FIELD_BOOL, false},
-                                             {0}};
+static const struct field delete_fields[] = {
+    {"project", FIELD_STRING, true},
+    {"force", FIELD_BOOL, false},
+    {"delete_contents", FIELD_BOOL, false},
+    {"delete_external_artifacts", FIELD_BOOL, false},
+    {0}};
 static const struct field tags_fields[] = {
     {"projects", FIELD_STRINGS, false}, {"include_system", FIELD_BOOL, false}, {0}};
 

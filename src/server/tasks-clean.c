@@ -73,7 +73,7 @@ static cJSON *output_models(struct call *call, const char *task)
     return models;
 }
 
-static void collect_artifact_urls(sqlite3 *db, const char *task, cJSON *urls)
+void task_artifact_urls(sqlite3 *db, const char *task, cJSON *urls)
 {
     auto_json *execution = doc_load_field(db, &task_type, task, "execution");
     const cJSON *a;
@@ -142,7 +142,7 @@ static int cleanup_task(struct call *call, const char *task, bool force, bool de
         cleanup_free(out);
         return -1;
     }
-    collect_artifact_urls(call->db, task, out->artifact_urls);
+    task_artifact_urls(call->db, task, out->artifact_urls);
     if (deleting)
         out->children = orphan_children(call, task);
     const cJSON *m;

@@ -54,6 +54,8 @@ int task_unarchive(struct call *call, const char *task, cJSON *result);
 int task_publish(struct call *call, const char *task, cJSON *result);
 int task_reset(struct call *call, const char *task, cJSON *result);
 int task_delete(struct call *call, const char *task, cJSON *result);
+/* Appends where a task's output artifacts are. */
+void task_artifact_urls(sqlite3 *db, const char *task, cJSON *urls);
 /* Takes a task out of its queue and gives it the status that it had before, or
  * new_status, or (an in_progress task, if aborted) aborted. */
 int task_leave_queue(struct call *call, const struct task_head *task,

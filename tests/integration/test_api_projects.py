@@ -269,3 +269,38 @@ def test_model_metadata(server, root):
     assert "k1" in top and "k2" not in top
     assert server.call("projects.get_model_metadata_values", {
         "projects": [root[1]], "key": "k2"}) == {"total": 1, "values": ["v2"]}
+
+
+def test_delete_sets_free(server, root):
+    task = server.task(project=root[1])
+    assert refused(server, "projects.delete", project=root[1]) == (400, 402)
+    assert server.call("projects.delete", {"project": root[1], "force": True}) == {
+        "deleted": 1, "disassociated_tasks": 1, "deleted_models": 0, "deleted_tasks": 0, "urls": None}
+    assert "project" not in server.call("tasks.get_by_id", {"task": task})["task"]
+
+
+def test_delete_with_contents(server, root):
+    """Nothing in other projects keeps pointing at what is gone."""
+    name, top = root
+    below = project(server, name + "/below")
+    inside, outside = server.task(project=below), server.task("outside")
+    child = server.task("child", parent=inside)
+    made = server.call("models.create", {"name": "made", "uri": "file:///m", "project": top, "task": outside})["id"]
+    other = server.call("models.create", {"name": "other", "uri": "file:///o", "task": inside})["id"]
+    server.call("tasks.edit", {"task": outside, "models": {
+        "input": [{"name": "in", "model": made}], "output": [{"name": "out", "model": made}]}})
+    server.call("tasks.add_or_update_artifacts", {"task": inside, "artifacts": [
+        {"key": "a", "type": "str", "uri": "file:///a"}, {"key": "b", "type": "str", "uri": "file:///b", "mode": "input"}]})
+    server.call("tasks.enqueue", {"task": inside, "queue": server.queue(name)})
+    server.call("events.add", {"type": "log", "task": inside, "msg": "x"})
+    assert server.call("projects.delete", {"project": top, "force": True, "delete_contents": True}) == {
+        "deleted": 2, "disassociated_tasks": 0, "deleted_models": 1, "deleted_tasks": 1,
+        "urls": {"model_urls": ["file:///m"], "artifact_urls": ["file:///a"], "event_urls": []}}
+    assert refused(server, "tasks.get_by_id", task=inside) == (400, 101)
+    assert refused(server, "models.get_by_id", model=made) == (400, 201)
+    task = server.call("tasks.get_by_id", {"task": outside})["task"]
+    assert [m["model"] for m in task["models"]["input"]] == ["__DELETED__"]
+    assert task["models"]["output"] == []
+    assert "parent" not in server.call("tasks.get_by_id", {"task": child})["task"]
+    assert "task" not in server.call("models.get_by_id", {"model": other})["model"]
+    assert server.call("queues.get_by_id", {"queue": server.queue(name)})["queue"]["entries"] == []
