@@ -9,8 +9,11 @@ import pathlib
 
 import pytest
 
+import joined
+import reeve_up
 from faulty_api import Rig
-from reeve_up import Reeve
+
+Reeve = joined.Reeve if joined.CONF else reeve_up.Reeve
 
 # Its tests change a system's units.
 collect_ignore = [] if os.environ.get("REEVE_VM") == "1" and os.path.isdir("/run/systemd/system") else [

@@ -108,7 +108,9 @@ class Proxy:
     def forward(self, path, headers, body):
         url = urllib.parse.urlsplit(self.server.endpoint["api"])
         connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
-        sent = {k: v for k, v in headers.items() if k.lower() not in ("host", "content-length")}
+        # Answers are looked into here, so not compressed, as ClearML's own server would.
+        dropped = ("host", "content-length", "accept-encoding")
+        sent = {k: v for k, v in headers.items() if k.lower() not in dropped}
         if self.authorization and sent.get("Authorization", "").startswith("Bearer"):
             sent["Authorization"] = self.authorization
         connection.request("POST", path, body, sent)

@@ -4,6 +4,7 @@ import json
 import pathlib
 import subprocess
 
+import joined
 from reeve_up import OUT, PLAIN, Api, wait_until
 
 
@@ -15,6 +16,8 @@ class Server:
 
     def start(self, timeout=20):
         self.data.mkdir(parents=True, exist_ok=True)
+        if joined.CONF and not self.args:
+            return self._log_in(joined.endpoint())
         endpoint = self.data / "endpoint.json"
         endpoint.unlink(missing_ok=True)
         with open(self.data / "log", "ab") as log:
@@ -29,9 +32,12 @@ class Server:
             return endpoint.exists()
 
         wait_until(ready, timeout, 0.02, "the server's endpoint")
-        self.endpoint = json.loads(endpoint.read_text())
+        return self._log_in(json.loads(endpoint.read_text()))
+
+    def _log_in(self, endpoint):
+        self.endpoint = endpoint
         # Other threads go on with the old token, which is still good, until there is a new one.
-        api = Api(self.endpoint["api"], self.endpoint["access_key"], self.endpoint["secret_key"])
+        api = Api(endpoint["api"], endpoint["access_key"], endpoint["secret_key"])
         api.login()
         self.api = api
         return self
