@@ -291,6 +291,9 @@ static int query_page(struct query *q, struct page *page)
     if (json_get(request, "scroll_id"))
         return page_scroll(q, page);
     const cJSON *at = json_get(request, "page"), *size = json_get(request, "page_size");
+    if (cJSON_IsNumber(at) && cJSON_IsNull(size))
+        return api_fail(q->call, API_MISSING_FIELDS, "page_size is required", "field",
+                        "page_size", NULL);
     double number = cJSON_IsNumber(at) ? at->valuedouble : 0;
     double count = cJSON_IsNumber(size) ? size->valuedouble : PAGE_MAX;
     if ((at && !cJSON_IsNumber(at) && !cJSON_IsNull(at)) || !(number >= 0))
@@ -543,12 +546,42 @@ static void add_document(sqlite3_stmt *row, void *arg)
     cJSON_AddItemToArray(d->list, doc);
 }
 
+static int unknown_field(struct query *q, const char *path)
+{
+    return api_fail(q->call, API_INVALID_FIELDS, NULL, "fields", path, NULL);
+}
+
+/* Refuses lists of fields that are none, and paths that no document of the type has, as
+ * ClearML's validate_paths and validate_order_by do. */
+static int check_fields(struct query *q, const cJSON *only)
+{
+    static const char *const lists[] = {"order_by", "only_fields"};
+    const cJSON *item;
+    if (!q->c->docs)
+        return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        const char *text = json_str(q->request, lists[i], "");
+        if (*text)
+            return unknown_field(q, text);
+    }
+    cJSON_ArrayForEach(item, only)
+    {
+        const char *rest = "",
+                   *path = item->valuestring + (item->valuestring[0] == '-');
+        const struct doc_field *f = doc_field_find(q->c->docs, path, &rest);
+        if (strcmp(path, "*") && (!f || (*rest && f->kind != DOC_JSON)))
+            return unknown_field(q, path);
+    }
+    return 0;
+}
+
 static cJSON *query_answer(struct query *q, const cJSON *order, struct page *page)
 {
     auto_buf by = BUF_INIT, columns = BUF_INIT, tail = BUF_INIT;
     const cJSON *fields = query_fields(q->request);
     auto_json *only = query_join_fields(q->c, fields);
-    if (query_where(q) || query_order(q, order, &by) || query_page(q, page))
+    if (query_where(q) || query_order(q, order, &by) || query_page(q, page) ||
+        check_fields(q, only))
         return NULL;
     query_columns(q, only, &columns);
     q->joined = true;

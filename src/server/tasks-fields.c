@@ -148,8 +148,9 @@ static cJSON *clean_script(struct call *call, const char *name, const cJSON *val
         json_set_str(out, texts[i], strip ? text : item->valuestring);
     }
     const cJSON *requirements = json_get(value, "requirements");
-    if (cJSON_IsObject(requirements))
-        json_set(out, "requirements", cJSON_Duplicate(requirements, true));
+    json_set(out, "requirements",
+             cJSON_IsObject(requirements) ? cJSON_Duplicate(requirements, true)
+                                          : cJSON_CreateObject());
     return out;
 }
 

@@ -97,6 +97,8 @@ int tasks_get_by_id(struct call *call)
     cJSON *task = task_load(call->db, id);
     if (!task)
         return invalid_ids(call, id);
+    cJSON *metrics = doc_load_field(call->db, &task_type, id, "unique_metrics");
+    json_set(task, "unique_metrics", metrics ? metrics : cJSON_CreateArray());
     task_conform(call, task);
     json_set(call->data, "task", task);
     return 0;

@@ -74,7 +74,9 @@ const char tasks_schema[] =
     " PRIMARY KEY(word, id)) WITHOUT ROWID;";
 
 #define EMPTY_MODELS "{\"input\":[],\"output\":[]}"
-#define EMPTY_SCRIPT "{\"binary\":\"python\",\"repository\":\"\",\"entry_point\":\"\"}"
+#define EMPTY_SCRIPT                                                                   \
+    "{\"binary\":\"python\",\"repository\":\"\",\"entry_point\":\"\","                 \
+    "\"requirements\":{}}"
 #define EMPTY_EXECUTION                                                                \
     "{\"test_split\":0,\"parameters\":{},\"model_desc\":{},\"model_labels\":{},"       \
     "\"artifacts\":[]}"
@@ -91,7 +93,7 @@ static const struct doc_field task_fields[] = {
     {"status_changed", "t", "status_changed", DOC_TIME, 0, NULL},
     {"comment", "t", "comment", DOC_TEXT, 0, NULL},
     {"report", "b", "report", DOC_TEXT, 0, NULL},
-    {"report_assets", "b", "report_assets", DOC_JSON, 0, NULL},
+    {"report_assets", "b", "report_assets", DOC_JSON, 0, "[]"},
     {"created", "t", "created", DOC_TIME, DOC_FILLED, NULL},
     {"started", "t", "started", DOC_TIME, 0, NULL},
     {"completed", "t", "completed", DOC_TIME, 0, NULL},

@@ -204,8 +204,10 @@ static void test_order_and_pages(void **state)
         api->now_ms += 1000;
     }
     assert_found(api, "{'order_by': ['-name'], 'page_size': 3}", "n11 n10 n09");
-    assert_found(api, "{'order_by': '-last_update', 'page': 1, 'page_size': 3}",
+    assert_found(api, "{'order_by': ['-last_update'], 'page': 1, 'page_size': 3}",
                  "n08 n07 n06");
+    assert_found(api, "{'order_by': '-last_update'}", "error 14");
+    assert_found(api, "{'page': 1, 'page_size': null}", "error 11");
     assert_found(api, "{'order_by': ['name'], 'page': 4, 'page_size': 3}", "");
     assert_found(api, "{'page': 3, 'page_size': 4}", "");
     assert_found(api, "{'page': 2, 'page_size': 5}", "n10 n11");
@@ -309,8 +311,11 @@ static void test_projection(void **state)
     assert_string_equal(api_text(api, "tasks.0.script"), "-");
     assert_string_equal(api_text(api, "tasks.0.runtime.progress"), "-");
     assert_string_equal(api_text(api, "tasks.0.name"), "fields");
-    assert_call(api, "tasks.get_all", "{'only_fields': ['id', '', 'a.b.c', 7]}");
+    assert_call(api, "tasks.get_all", "{'only_fields': ['id', '', 7]}");
     assert_int_equal(cJSON_GetArraySize(api_at(api, "tasks.0")), 1);
+    assert_found(api, "{'only_fields': ['id', 'a.b.c']}", "error 14");
+    assert_found(api, "{'only_fields': ['project.name']}", "error 14");
+    assert_found(api, "{'only_fields': 'id'}", "error 14");
 }
 
 static void test_paths_of_parameters(void **state)
