@@ -2,13 +2,14 @@
 #include "config.h"
 
 #include "cli/commands.h"
+#include "cli/table.h"
 
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "config/config.h"
-#include "config/hocon.h"
 #include "config/mask.h"
+#include "config/option-table.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 static const struct arg_spec specs[] = {
     {ARG_VALUE, "check", 0, "FILE",
      "read this file alone: no defaults, no variables but those that it asks for"},
+    {ARG_FLAG, "options", 0, NULL,
+     "all options, variables and flags of clearml-agent, and what reeve does for each"},
     {ARG_FLAG, "origins", 0, NULL, "with each value, where it came from"},
     {ARG_VALUE, "data", 0, "DIR", "the folder of `reeve up`: DIR/clearml.conf"},
     {ARG_VALUE, "config", 0, "FILE", "instead of ~/clearml.conf"},
@@ -103,7 +106,54 @@ static void list_values(cJSON *rows, const char *path, const cJSON *tree,
     }
 }
 
+/* ---- --options ---- */
+
+static cJSON *option_json(const struct option_row *row)
+{
+    static const char *const says[] = {"nothing", "warn", "error"};
+    cJSON *object = cJSON_CreateObject();
+    json_set_str(object, "kind", option_kind_name(row->kind));
+    json_set_str(object, "name", row->name);
+    json_set_str(object, "reeve", option_fate_name(row->fate));
+    json_set_str(object, "at_start", says[row->say]);
+    json_set(object, "default",
+             *row->fallback ? cJSON_Parse(row->fallback) : cJSON_CreateNull());
+    json_set_str(object, "text", row->text);
+    return object;
+}
+
+static int print_options(bool as_json)
+{
+    static const char *const titles[] = {"KIND", "NAME", "REEVE", "WHAT"};
+    size_t n;
+    const struct option_row *rows = option_rows(&n);
+    auto_json *list = cJSON_CreateArray();
+    struct table *t = table_create(titles, ARRAY_SIZE(titles));
+    for (size_t i = 0; i < n; i++) {
+        cJSON_AddItemToArray(list, option_json(&rows[i]));
+        table_add(t, option_kind_name(rows[i].kind));
+        table_add(t, rows[i].name);
+        table_add(t, option_fate_name(rows[i].fate));
+        table_add(t, rows[i].text);
+    }
+    if (as_json)
+        cli_print_json(list);
+    else
+        table_print(t, stdout);
+    table_free(t);
+    return CLI_DONE;
+}
+
 /* ---- */
+
+/* Here, where nothing runs, what is unknown is an error. */
+static void say(void *arg, enum option_level level, const char *text)
+{
+    int *code = arg;
+    if (level != OPTION_LEVEL_WARN)
+        *code = CLI_FAILED;
+    cli_fail(0, "config: %s%s", level == OPTION_LEVEL_WARN ? "warning: " : "", text);
+}
 
 static char *file_dup(const struct args *args)
 {
@@ -114,42 +164,34 @@ static char *file_dup(const struct args *args)
     return path_join_dup(data, "clearml.conf");
 }
 
-static int print(const struct args *args, const cJSON *tree, const cJSON *origins,
-                 const char *where)
+static void print(const struct args *args, const struct config *c, const char *where)
 {
-    auto_json *shown = cJSON_Duplicate(tree, true), *rows = cJSON_CreateArray();
+    auto_json *shown = cJSON_Duplicate(config_tree(c), true);
+    auto_json *rows = cJSON_CreateArray();
     bool from = args_has(args, "origins");
     mask_secrets(shown);
     if (args_has(args, "json") && from)
-        list_values(rows, "", shown, origins);
+        list_values(rows, "", shown, config_origins(c));
     if (args_has(args, "json"))
         cli_print_json(from ? rows : shown);
     else
-        print_config(shown, from ? origins : NULL, where);
-    return CLI_DONE;
-}
-
-static int check(const struct args *args, const char *file)
-{
-    struct reeve_error err = {0};
-    auto_json *origins = NULL, *tree = hocon_parse_file(file, &origins, &err);
-    if (!tree)
-        return cli_fail(CLI_FAILED, "config: %s", err.text);
-    return print(args, tree, origins, file);
+        print_config(shown, from ? config_origins(c) : NULL, where);
 }
 
 static int run(const struct args *args)
 {
     struct reeve_error err = {0};
+    int code = CLI_DONE;
     const char *alone = args_value(args, "check", NULL);
-    if (alone)
-        return check(args, alone);
-    auto_free char *file = file_dup(args);
-    struct config *c = config_load(file, &err);
+    if (args_has(args, "options"))
+        return print_options(args_has(args, "json"));
+    auto_free char *file = alone ? xstrdup(alone) : file_dup(args);
+    struct config *c = alone ? config_from_file(file, &err) : config_load(file, &err);
     if (!c)
         return cli_fail(CLI_FAILED, "config: %s", err.text);
     auto_free char *where = file ? xstrdup(file) : config_file_dup();
-    int code = print(args, config_tree(c), config_origins(c), where);
+    print(args, c, where);
+    option_check(c, say, &code);
     config_destroy(c);
     return code;
 }
@@ -157,7 +199,7 @@ static int run(const struct args *args)
 const struct command cmd_config = {
     .name = "config",
     .summary = "print the configuration, passwords hidden (as clearml-agent config)",
-    .usage = "[--origins] [--check FILE] [--json] [--config FILE]",
+    .usage = "[--origins | --options] [--check FILE] [--json] [--config FILE]",
     .specs = specs,
     .run = run,
 };

@@ -26,8 +26,9 @@ int config_add_defaults(struct layers *l, struct reeve_error *err)
                                    "agent {\n"
                                    "  package_manager { type: pip }\n"
                                    "  translate_ssh: true\n"
-                                   "  vcs_cache { enabled: true }\n"
+                                   "  translate_ssl_replacement_scheme: https\n"
                                    "  abort_callback_max_timeout: 1800\n"
+                                   "  apply_environment: true\n"
                                    "}\n"
                                    "sdk {}\n";
     cJSON *origins = NULL;
@@ -194,6 +195,11 @@ static const struct variable {
     {"agent.cpu_only", {"CLEARML_CPU_ONLY", "TRAINS_CPU_ONLY", "CPU_ONLY"}},
     {"agent.services_docker_restart", {"CLEARML_AGENT_SERVICES_DOCKER_RESTART"}},
     {"agent.default_docker.image", {"CLEARML_DOCKER_IMAGE", "TRAINS_DOCKER_IMAGE"}},
+    {"agent.polling_interval", {"CLEARML_AGENT_QUEUE_POLL_FREQ_SEC"}},
+    {"agent.reeve.waits.report", {"CLEARML_AGENT_STATUS_REPORT_FREQ_SEC"}},
+    {"agent.translate_ssl_replacement_scheme",
+     {"CLEARML_AGENT_SSH_URL_REPLACEMENT_SCHEME"}},
+    {"agent.apply_environment", {"CLEARML_AGENT_ENABLE_ENV_CONFIG_SECTION"}},
     {"sdk.aws.s3.key", {"AWS_ACCESS_KEY_ID"}},
     {"sdk.aws.s3.secret", {"AWS_SECRET_ACCESS_KEY"}},
     {"sdk.aws.s3.region", {"AWS_DEFAULT_REGION"}},
@@ -255,6 +261,34 @@ static void settle_certificate(struct layers *l)
     layers_set(l, "api.verify_certificate", cJSON_CreateString("true"), again);
 }
 
+/* One more container, as ClearML's agent adds it. */
+static void add_azure(struct layers *l)
+{
+    static const char path[] = "sdk.azure.storage.containers";
+    const char *name = getenv("AZURE_STORAGE_ACCOUNT");
+    const char *key = getenv("AZURE_STORAGE_KEY");
+    if ((!name || !*name) && (!key || !*key))
+        return;
+    cJSON *old = json_path(l->tree, "sdk", "azure", "storage", "containers", NULL);
+    cJSON *list = cJSON_IsArray(old) ? cJSON_Duplicate(old, true) : cJSON_CreateArray();
+    cJSON *entry = cJSON_CreateObject();
+    json_set_str(entry, "account_name", name && *name ? name : NULL);
+    json_set_str(entry, "account_key", key && *key ? key : NULL);
+    cJSON_AddItemToArray(list, entry);
+    layers_set(l, path, list, "$AZURE_STORAGE_ACCOUNT");
+}
+
+/* The older name of api.api_server. */
+static void settle_host(struct layers *l)
+{
+    const char *host = json_str(json_get(l->tree, "api"), "host", "");
+    if (*host && !*json_str(json_get(l->tree, "api"), "api_server", "")) {
+        auto_free char *from =
+            xstrdup(json_str(json_get(l->origins, "api"), "host", ""));
+        layers_set(l, "api.api_server", cJSON_CreateString(host), from);
+    }
+}
+
 void config_add_environment(struct layers *l)
 {
     for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
@@ -265,6 +299,8 @@ void config_add_environment(struct layers *l)
         auto_free char *value = stripped_dup(getenv(name));
         layers_set(l, variables[i].path, cJSON_CreateString(value), from);
     }
+    add_azure(l);
+    settle_host(l);
     settle_token(l);
     settle_certificate(l);
 }

@@ -169,6 +169,13 @@ struct config *config_from_text(const char *text, struct reeve_error *err)
     return l.tree ? config_take(&l) : NULL;
 }
 
+struct config *config_from_file(const char *file, struct reeve_error *err)
+{
+    auto_layers l = {NULL, NULL};
+    l.tree = hocon_parse_file(file, &l.origins, err);
+    return l.tree ? config_take(&l) : NULL;
+}
+
 void config_destroy(struct config *c)
 {
     if (!c)

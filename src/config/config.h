@@ -38,6 +38,8 @@ struct config *config_load(const char *file, struct reeve_error *err);
 /* A text and nothing else: no files, no environment. For tests and for generated
  * settings. */
 struct config *config_from_text(const char *text, struct reeve_error *err);
+/* One file and nothing else but the variables that it asks for. */
+struct config *config_from_file(const char *file, struct reeve_error *err);
 void config_destroy(struct config *c);
 /* The file that config_load(NULL) reads, the last one if there are two; it may be
  * missing. */

@@ -353,8 +353,8 @@ static struct node *read_list(struct reader *r)
             r->line += *r->p == '\n';
     }
     if (!at_char(r, ']')) {
-        fail(r, r->p == r->end ? line : r->line,
-             r->p == r->end ? "'[' has no ']'" : "',' or ']' expected");
+        bool open = r->p == r->end || at_char(r, '}');
+        fail(r, open ? line : r->line, open ? "'[' has no ']'" : "',' or ']' expected");
         return NULL;
     }
     r->p++;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/record.h"
+#include "config/option-table.h"
 #include "config/programs.h"
 #include "master/adopt.h"
 #include "master/control.h"
@@ -94,11 +95,26 @@ static char *cgroup_root_dup(const struct master *m)
     return xasprintf("reeve-%08x", crc32c(0, m->state_root, strlen(m->state_root)));
 }
 
+/* What clearml.conf asks for and is not done is said; a task that would run otherwise
+ * than it asks for does not run at all. */
+static void say_option(void *arg, enum option_level level, const char *text)
+{
+    struct reeve_error *first = arg;
+    if (level != OPTION_LEVEL_ERROR)
+        log_warn("%s", text);
+    else if (!first->text[0])
+        reeve_error_set(first, 0, "%s", text);
+}
+
 static int load_settings(struct master *m, struct reeve_error *err)
 {
+    struct reeve_error refused = {0};
     m->config = config_load(m->options->config_file, err);
     if (!m->config)
         return -1;
+    option_check(m->config, say_option, &refused);
+    if (refused.text[0])
+        return reeve_error_set(err, 0, "%s", refused.text);
     load_waits(m);
     m->api_url = xstrdup(config_str(m->config, "api.api_server", ""));
     m->web_url = xstrdup(config_str(m->config, "api.web_server", ""));
@@ -109,7 +125,9 @@ static int load_settings(struct master *m, struct reeve_error *err)
                                "clearml.conf or CLEARML_API_HOST, or use `reeve up`");
     int level = m->options->log_level;
     if (level < 0)
-        level = log_level_parse(config_str(m->config, "agent.log_level", "info"));
+        level = log_level_parse(config_str(
+            m->config, "agent.log_level",
+            config_bool(m->config, "agent.debug", false) ? "debug" : "info"));
     log_set_level(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level);
     m->capacity = (unsigned)m->options->services;
     m->worker = worker_id_dup(m);

@@ -49,7 +49,16 @@ static void copy_member(cJSON *to, const cJSON *from, const char *name)
         json_set(to, name, cJSON_Duplicate(v, true));
 }
 
-static cJSON *script_to_json(const cJSON *task)
+/* agent.ignore_requested_python_version: no Python of the task's choice. */
+static void forget_python(cJSON *script)
+{
+    const char *binary = json_str(script, "binary", "");
+    const char *slash = strrchr(binary, '/');
+    if (strncmp(slash ? slash + 1 : binary, "python", 6) == 0)
+        json_set_str(script, "binary", "");
+}
+
+static cJSON *script_to_json(const cJSON *task, const struct config *config)
 {
     static const char *const fields[] = {"repository",  "branch",      "tag",
                                          "version_num", "entry_point", "working_dir",
@@ -57,6 +66,8 @@ static cJSON *script_to_json(const cJSON *task)
     cJSON *script = cJSON_CreateObject();
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
         copy_member(script, json_get(task, "script"), fields[i]);
+    if (config_bool(config, "agent.ignore_requested_python_version", false))
+        forget_python(script);
     return script;
 }
 
@@ -77,6 +88,21 @@ static void resolve_policy(struct run *run, const cJSON *task, cJSON *spec,
     json_set(spec, "policy", policy_to_json(&run->policy));
 }
 
+/* agent.enable_task_env: hyperparameters of the section Environment are variables. */
+static void add_task_env(cJSON *spec, const cJSON *task, const struct config *config)
+{
+    const cJSON *entry, *section = json_path(task, "hyperparams", "Environment", NULL);
+    if (!section || !config_bool(config, "agent.enable_task_env", false))
+        return;
+    cJSON *env = json_member(spec, "env");
+    cJSON_ArrayForEach(entry, section)
+    {
+        const char *name = json_str(entry, "name", entry->string);
+        if (*name && !strchr(name, '='))
+            json_set_str(env, name, json_str(entry, "value", ""));
+    }
+}
+
 char *spec_make_dup(struct run *run, const cJSON *task, const char *project_name,
                     struct reeve_error *quota_err)
 {
@@ -94,9 +120,10 @@ char *spec_make_dup(struct run *run, const cJSON *task, const char *project_name
     json_set_str(spec, "project_id", run->project);
     json_set_str(spec, "queue", run->queue);
     json_set_str(spec, "queue_name", run->queue_name);
-    json_set(spec, "script", script_to_json(task));
+    json_set(spec, "script", script_to_json(task, run->master->config));
     copy_member(spec, task, "container");
     resolve_policy(run, task, spec, quota_err);
+    add_task_env(spec, task, run->master->config);
     return json_format(spec);
 }
 
@@ -142,6 +169,26 @@ static void set_env(cJSON *env, const char *name, const char *value)
     json_set_str(env, trains, value);
 }
 
+/* agent.apply_environment: the section `environment` of clearml.conf, as Python's str()
+ * writes its values. */
+static void add_configured_env(cJSON *env, const struct config *config)
+{
+    const cJSON *item;
+    if (!config_bool(config, "agent.apply_environment", false))
+        return;
+    cJSON_ArrayForEach(item, config_json(config, "environment"))
+    {
+        auto_free char *tree =
+            cJSON_IsObject(item) || cJSON_IsArray(item) ? json_format(item) : NULL;
+        const char *text = tree                 ? tree
+                           : cJSON_IsBool(item) ? cJSON_IsTrue(item) ? "True" : "False"
+                           : item->valuestring  ? item->valuestring
+                                                : "";
+        if (*item->string && !strchr(item->string, '='))
+            json_set_str(env, item->string, text);
+    }
+}
+
 /* The environment in which an unmodified Task.init() attaches to this task
  * (wire.md 7.5). The task's own -e words come last: they may override all but the
  * identity. */
@@ -150,6 +197,7 @@ static cJSON *payload_env(struct run *run, const cJSON *own)
     struct master *m = run->master;
     char worker[256];
     cJSON *env = cJSON_CreateObject();
+    add_configured_env(env, m->config);
     set_env(env, "LOG_LEVEL", "INFO");
     set_env(env, "LOG_TASK_TO_BACKEND", "0");
     json_set_str(env, "CUDA_DEVICE_ORDER", "PCI_BUS_ID");
@@ -209,6 +257,16 @@ static char *sdk_config_dup(const struct master *m)
     return json_format(conf);
 }
 
+/* agent.python_binary, else the version that agent.default_python names. */
+static char *python_dup(const struct config *config)
+{
+    const char *version = config_str(config, "agent.default_python", "3");
+    const char *binary = config_str(config, "agent.python_binary", NULL);
+    if (binary)
+        return xstrdup(binary);
+    return xasprintf("%s%s", strspn(version, "0123456789") ? "python" : "", version);
+}
+
 static void add_git(cJSON *spec, const struct config *config)
 {
     const char *user = config_str(config, "agent.git_user", NULL);
@@ -242,8 +300,8 @@ int spec_open(struct run *run, struct reeve_error *err)
     json_set(spec, "unset", payload_unset());
     json_set_str(spec, "sdk_config", sdk);
     json_set_int(spec, "umask", m->options->umask);
-    json_set_str(spec, "python",
-                 config_str(m->config, "agent.python_binary", "python3"));
+    auto_free char *python = python_dup(m->config);
+    json_set_str(spec, "python", python);
     add_git(spec, m->config);
     auto_free char *text = json_format(spec);
     int fd = fd_sealed("reeve-spec", text, strlen(text));

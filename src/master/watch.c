@@ -48,8 +48,8 @@ static void rearm(struct watch *w)
 }
 
 /* The SDK asks for time to run its abort callback (runtime._abort_callback_timeout);
- * the agent waits for that, at most 1,800 s, or until the callback says it is through.
- */
+ * the agent waits for that, at most agent.abort_callback_max_timeout, or until the
+ * callback says it is through. */
 static bool callback_pending(struct run *run, const cJSON *task)
 {
     const cJSON *runtime = json_get(task, "runtime");
@@ -64,8 +64,10 @@ static bool callback_pending(struct run *run, const cJSON *task)
                  strcmp(completed->valuestring, "0") != 0);
     if (!(seconds > 0) || done)
         return false;
-    if (seconds > 1800)
-        seconds = 1800;
+    double most =
+        config_num(run->master->config, "agent.abort_callback_max_timeout", 1800);
+    if (seconds > most)
+        seconds = most;
     if (!run->abort_seen_ms) {
         run->abort_seen_ms = clock_boot_ms();
         log_info("task=%s abort: its own callback has %.0f s", run->id, seconds);

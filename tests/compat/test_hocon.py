@@ -48,8 +48,7 @@ def compare(cases, answers, folder):
 
 
 def official(cases):
-    python = versions.venv(versions.VENVS / f"agent-{versions.AGENT}", [f"clearml-agent=={versions.AGENT}"])
-    done = subprocess.run([python, HERE / "hocon_official.py"], input=json.dumps(cases), capture_output=True, text=True,
+    done = subprocess.run([versions.agent_python(), HERE / "hocon_official.py"], input=json.dumps(cases), capture_output=True, text=True,
                           timeout=3000 * SLOW)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -34,6 +34,11 @@ def python_of(version):
     return venv(folder, requirements(version))
 
 
+def agent_python():
+    """The interpreter of an environment that has clearml-agent."""
+    return venv(VENVS / f"agent-{AGENT}", [f"clearml-agent=={AGENT}"])
+
+
 def venv(folder, packages):
     """The interpreter of an environment with these packages; made once, whoever asks first."""
     folder.parent.mkdir(parents=True, exist_ok=True)
