@@ -95,8 +95,7 @@ def test_git_with_uncommitted_diff(reeve, repo, tmp_path):
 def test_own_cgroup_and_worker(reeve):
     task = reeve.shell("cat /proc/self/cgroup; sleep 60", "--memory", "128m", "--name", "watched")
     row = reeve.wait_phase(task, "running")
-    wait_until(lambda: task in reeve.logs(task), what="the log")
-    assert f"/run/{task}/payload" in reeve.logs(task)
+    wait_until(lambda: f"/run/{task}/payload" in reeve.logs(task), what="the log")
     for folder in row["cgroup"]:
         assert str(row["pid"]) in pathlib.Path(folder, "cgroup.procs").read_text().split()
     # It is registered first, and says its task in its first report.
