@@ -152,17 +152,22 @@ static int cleanup_task(struct call *call, const char *task, bool force, bool de
     return 0;
 }
 
-/* Takes what the cleanup holds. */
-static void cleanup_answer(struct call *call, struct cleanup *c, cJSON *result)
+/* Takes what the cleanup holds. A reset's answer has no word of what others lost. */
+static void cleanup_answer(struct call *call, struct cleanup *c, bool deleting,
+                           cJSON *result)
 {
-    json_set_int(result, "updated_children", c->children);
-    json_set_int(result, "updated_models", c->updated_models);
+    bool wanted = request_true(call->request, "return_file_urls", false);
+    if (deleting) {
+        json_set_int(result, "updated_children", c->children);
+        json_set_int(result, "updated_models", c->updated_models);
+    }
     json_set_int(result, "deleted_models", c->deleted_models);
-    if (!request_true(call->request, "return_file_urls", false)) {
+    cJSON *urls =
+        !deleting || wanted ? json_set(result, "urls", cJSON_CreateObject()) : NULL;
+    if (!wanted) {
         cleanup_free(c);
         return;
     }
-    cJSON *urls = json_set(result, "urls", cJSON_CreateObject());
     json_set(urls, "model_urls", c->model_urls);
     json_set(urls, "artifact_urls", c->artifact_urls);
     json_set(urls, "event_urls", cJSON_CreateArray());
@@ -236,8 +241,9 @@ int task_reset(struct call *call, const char *id, cJSON *result)
     json_remove(fields, "models");
     json_remove(fields, "output");
     json_remove(fields, "execution.artifacts");
-    cleanup_answer(call, &cleanup, result);
-    json_set_bool(result, "dequeued", removed > 0);
+    json_remove(fields, "last_iteration");
+    cleanup_answer(call, &cleanup, false, result);
+    json_set_bool(result, "dequeued", removed > 0 && !strcmp(task.status, "queued"));
     return 0;
 }
 
@@ -262,7 +268,7 @@ static int delete_one(struct call *call, const char *id, bool force, cJSON *resu
     if (cleanup_task(call, id, force, true, &cleanup))
         return -1;
     doc_delete(call->db, &task_type, id);
-    cleanup_answer(call, &cleanup, result);
+    cleanup_answer(call, &cleanup, true, result);
     return 0;
 }
 

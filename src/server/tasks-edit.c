@@ -140,6 +140,7 @@ int tasks_edit(struct call *call)
     if (!fields || task_fields_check(call, fields))
         return -1;
     if (!fields->child) {
+        json_set(call->data, "fields", cJSON_CreateObject());
         json_set_int(call->data, "updated", 0);
         return 0;
     }
@@ -157,6 +158,7 @@ int tasks_update(struct call *call)
     if (!fields)
         return -1;
     if (!fields->child) {
+        json_set(call->data, "fields", cJSON_CreateObject());
         json_set_int(call->data, "updated", 0);
         return 0;
     }
@@ -205,8 +207,7 @@ int tasks_set_requirements(struct call *call)
     task_stamp(call, fields, true);
     json_set_int(call->data, "updated",
                  doc_set(call->db, &task_type, id, fields, NULL));
-    cJSON *answer = json_set(call->data, "fields", cJSON_CreateObject());
-    json_set(answer, "script.requirements", cJSON_Duplicate(requirements, true));
+    json_set(call->data, "fields", cJSON_CreateObject());
     return 0;
 }
 

@@ -148,9 +148,14 @@ static cJSON *clean_script(struct call *call, const char *name, const cJSON *val
         json_set_str(out, texts[i], strip ? text : item->valuestring);
     }
     const cJSON *requirements = json_get(value, "requirements");
-    json_set(out, "requirements",
-             cJSON_IsObject(requirements) ? cJSON_Duplicate(requirements, true)
-                                          : cJSON_CreateObject());
+    if (!requirements || cJSON_IsNull(requirements))
+        return out;
+    if (!cJSON_IsObject(requirements)) {
+        bad_value(call, name, "Only dictionaries may be used in a DictField");
+        cJSON_Delete(out);
+        return NULL;
+    }
+    json_set(out, "requirements", cJSON_Duplicate(requirements, true));
     return out;
 }
 
@@ -172,6 +177,8 @@ static cJSON *clean_artifact(struct call *call, const cJSON *item)
     cJSON *copy = cJSON_Duplicate(item, true);
     if (!json_get(copy, "mode"))
         json_set_str(copy, "mode", "output");
+    if (!cJSON_IsArray(json_get(copy, "display_data")))
+        json_set(copy, "display_data", cJSON_CreateArray());
     return copy;
 }
 
@@ -267,8 +274,6 @@ static cJSON *clean_models(struct call *call, const char *name, const cJSON *val
 static cJSON *clean_parent(struct call *call, const char *name, const cJSON *value)
 {
     const char *id = cJSON_GetStringValue(value);
-    if (id && !*id)
-        return cJSON_CreateNull();
     if (id && task_exists(call->db, id))
         return cJSON_CreateString(id);
     api_fail(call, API_FIELDS_VALUE, "expecting Task id", "id", id ? id : "", "field",
@@ -279,8 +284,6 @@ static cJSON *clean_parent(struct call *call, const char *name, const cJSON *val
 static cJSON *clean_project(struct call *call, const char *name, const cJSON *value)
 {
     const char *id = cJSON_GetStringValue(value);
-    if (id && !*id)
-        return cJSON_CreateNull();
     if (id && project_exists(call->db, id))
         return cJSON_CreateString(id);
     api_fail(call, API_FIELDS_VALUE, "expecting Project id", "id", id ? id : "",
@@ -351,6 +354,8 @@ static void fill_defaults(cJSON *fields)
         if (!json_get(script, texts[i][0]))
             json_set_str(script, texts[i][0], texts[i][1]);
     }
+    if (script && !cJSON_IsObject(json_get(script, "requirements")))
+        json_set(script, "requirements", cJSON_CreateObject());
     static const char *const lists[] = {"input", "output"};
     for (size_t i = 0; models && i < ARRAY_SIZE(lists); i++) {
         if (!json_get(models, lists[i]))

@@ -338,7 +338,10 @@ int tasks_edit_hyper_params(struct call *call)
     const cJSON *items = request_objects(call, "hyperparams", "section", "name", NULL);
     if (!items)
         return -1;
-    if (strcmp(replace, "none") && strcmp(replace, "section") && strcmp(replace, "all"))
+    bool named = !json_get(call->request, "replace_hyperparams") ||
+                 json_str(call->request, "replace_hyperparams", NULL);
+    if (!named || (strcmp(replace, "none") && strcmp(replace, "section") &&
+                   strcmp(replace, "all")))
         return api_fail(call, API_VALIDATION, "unknown replace_hyperparams", NULL);
     bool properties = properties_only(items);
     if (task_for_update(call, task, properties,

@@ -153,6 +153,7 @@ int task_leave_queue(struct call *call, const struct task_head *task,
     if (queued)
         queue_remove_task(call, task->id);
     if (!queued && !running) {
+        json_set(result, "fields", cJSON_CreateObject());
         json_set_int(result, "updated", 0);
         return 0;
     }
@@ -178,6 +179,7 @@ int task_dequeue(struct call *call, const char *id, cJSON *result)
     json_set_int(result, "dequeued", 1);
     if (!task_exists(call->db, id)) {
         queue_remove_task(call, id);
+        json_set(result, "fields", cJSON_CreateObject());
         json_set_int(result, "updated", 0);
         return 0;
     }
