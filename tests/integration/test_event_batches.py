@@ -26,7 +26,7 @@ class Writer(threading.Thread):
     """Sends one task's lines as reeve's master does: a named batch, again until it is answered."""
 
     def __init__(self, server, task, done):
-        super().__init__()
+        super().__init__(daemon=True)
         self.server, self.task, self.done = server, task, done
         self.acknowledged = 0
         self.again = 0
@@ -85,7 +85,7 @@ def test_every_line_once_and_in_order(server):
         end = time.monotonic() + 60
         while writers[0].acknowledged < goal and time.monotonic() < end:
             time.sleep(0.005 * (kill + 1))
-        assert writers[0].acknowledged >= goal
+        assert writers[0].acknowledged >= goal, [w.failure for w in writers]
         server.stop(kill=True)
         server.start()
     done.set()
