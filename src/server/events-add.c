@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "base/digest.h"
 #include "base/utf8.h"
-#include "server/services.h"
+#include "server/models-internal.h"
 #include "server/store.h"
 
 #include <math.h>
@@ -28,9 +28,10 @@ struct batch_series {
     char *x_axis_label;
 };
 
+/* A task or a model. */
 struct batch_task {
     char *id;
-    bool valid, used, allow_locked, has_iter;
+    bool model, valid, used, allow_locked, has_iter;
     int64_t iter;
     cJSON *metrics; /* dotted fields for task_note_events */
 };
@@ -135,14 +136,22 @@ static const char *error_text(char *text, size_t size, const char *what,
     return text;
 }
 
-static const char *task_of(const cJSON *line)
-{
-    return json_str(line, "task", NULL);
-}
-
 static bool is_model_event(const cJSON *line)
 {
-    return json_bool(line, "model_event", false);
+    return request_true(line, "model_event", false);
+}
+
+/* The id of the task; or the model's, which may be in either member. */
+static const char *task_of(const cJSON *line)
+{
+    const cJSON *model = is_model_event(line) ? json_get(line, "model") : NULL;
+    return json_str(line, model && !cJSON_IsNull(model) ? "model" : "task", NULL);
+}
+
+static bool model_accepts(sqlite3 *db, const char *id, bool allow_locked)
+{
+    bool ready;
+    return model_brief(db, id, NULL, &ready) && (allow_locked || !ready);
 }
 
 static bool task_accepts(sqlite3 *db, const char *id, bool allow_locked)
@@ -159,16 +168,24 @@ static bool task_accepts(sqlite3 *db, const char *id, bool allow_locked)
 static int batch_note_task(struct batch *b, const cJSON *line)
 {
     const char *id = task_of(line);
-    if (!id || !*id || is_model_event(line))
+    if (!id || !*id)
         return 0;
-    bool allow_locked = json_bool(line, "allow_locked", false);
+    bool model = is_model_event(line);
+    bool allow_locked = request_true(line, "allow_locked", false);
     struct batch_task *task = table_find(&b->tasks, id);
     if (!task) {
         task = xcalloc(1, sizeof *task);
         task->id = xstrdup(id);
         task->allow_locked = allow_locked;
-        task->valid = task_accepts(b->call->db, id, allow_locked);
+        task->model = model;
+        task->valid = model ? model_accepts(b->call->db, id, allow_locked)
+                            : task_accepts(b->call->db, id, allow_locked);
         table_add(&b->tasks, task);
+    } else if (task->model != model) {
+        call_fail(b->call, 400, 12,
+                  "Validation error (Inconsistent model_event setting in the passed "
+                  "events)");
+        return call_fail_arg(b->call, "tasks", id);
     } else if (task->allow_locked != allow_locked) {
         return call_fail(b->call, 400, 12,
                          "Validation error (Inconsistent allow_locked setting in the "
@@ -190,11 +207,11 @@ static bool is_one_of(const char *name, const char *const *names)
 
 static bool has_column(const char *name, enum event_type type, bool numeric_value)
 {
-    static const char *const all[] = {"type",   "task",        "timestamp",    "ts",
-                                      "worker", "model_event", "allow_locked", NULL};
+    static const char *const all[] = {
+        "type",         "task",         "timestamp", "ts",      "worker", "model_event",
+        "allow_locked", "x_axis_label", "metric",    "variant", NULL};
     static const char *const logs[] = {"msg", "level", NULL};
-    static const char *const others[] = {"iter", "metric",       "variant",
-                                         "key",  "x_axis_label", NULL};
+    static const char *const others[] = {"iter", "key", NULL};
     if (is_one_of(name, all))
         return true;
     if (type == EVENT_LOG)
@@ -208,11 +225,14 @@ static char *extra_dup(const cJSON *line, enum event_type type, bool numeric_val
 {
     auto_json *extra = cJSON_CreateObject();
     const cJSON *values = json_get(line, "values");
+    bool model = is_model_event(line);
     for (const cJSON *m = line->child; m; m = m->next) {
         if (!m->string || has_column(m->string, type, numeric_value))
             continue;
         /* Vectors come as "values" and are asked for as "value". */
         if (values && !strcmp(m->string, "value"))
+            continue;
+        if (model && !strcmp(m->string, "model"))
             continue;
         const char *name = m == values ? "value" : m->string;
         if (!cJSON_AddItemReferenceToObject(extra, name, (cJSON *)m))
@@ -287,6 +307,7 @@ static const char *read_numbers(struct batch *b, const cJSON *line, struct event
 static const char *read_event(struct batch *b, const cJSON *line, struct event *event)
 {
     event->task = task_of(line);
+    event->model = is_model_event(line);
     event->worker = text_of(line, "worker");
     if (!event->worker)
         event->worker = b->call->worker;
@@ -401,14 +422,13 @@ static const char *add_line(struct batch *b, const cJSON *line, char *text, size
     if (is_model_event(line) && type == EVENT_LOG)
         return "Task log events are not supported for models";
     const char *id = task_of(line);
-    if (is_model_event(line))
-        return error_text(text, size, "Invalid model id",
-                          json_str(line, "model", id ? id : ""));
     if (!id)
         return "Event must have a 'task' field";
     struct batch_task *task = table_find(&b->tasks, id);
     if (!task || !task->valid)
-        return error_text(text, size, "Invalid task id", id);
+        return error_text(text, size,
+                          is_model_event(line) ? "Invalid model id" : "Invalid task id",
+                          id);
     return add_typed(b, line, (enum event_type)type, task);
 }
 
@@ -484,6 +504,26 @@ static void series_note(struct batch *b, const struct batch_series *s)
     sqlite3_reset(stmt);
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    const cJSON *const *x = a, *const *y = b;
+    return strcmp((*x)->string, (*y)->string);
+}
+
+/* Members in the order of their names, as MongoDB adds what is set at once. */
+static void sort_members(cJSON *object)
+{
+    size_t n = (size_t)cJSON_GetArraySize(object), i = 0;
+    auto_free cJSON **members = xcalloc(n + 1, sizeof *members);
+    while (object->child)
+        members[i++] = cJSON_DetachItemViaPointer(object, object->child);
+    qsort(members, n, sizeof *members, compare_names);
+    for (i = 0; i < n; i++) {
+        auto_free char *name = xstrdup(members[i]->string);
+        cJSON_AddItemToObject(object, name, members[i]);
+    }
+}
+
 static void batch_note(struct batch *b)
 {
     for (size_t i = 0; i < b->series.cap; i++) {
@@ -497,9 +537,13 @@ static void batch_note(struct batch *b)
             continue;
         if (!task->metrics)
             task->metrics = cJSON_CreateObject();
+        sort_members(task->metrics);
         if (task->has_iter)
             json_set_int(task->metrics, "last_iteration", task->iter);
-        task_note_events(b->call->db, task->id, task->metrics, b->call->now_ms);
+        if (task->model)
+            model_note_events(b->call, task->id, task->metrics);
+        else
+            task_note_events(b->call->db, task->id, task->metrics, b->call->now_ms);
     }
 }
 

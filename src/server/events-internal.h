@@ -8,6 +8,7 @@
 #define REEVE_SERVER_EVENTS_INTERNAL_H
 
 #include "base/buf.h"
+#include "server/api-error.h"
 #include "server/call.h"
 
 #include <cjson/cJSON.h>
@@ -43,6 +44,7 @@ struct event {
     double value;
     const char *x_axis_label;
     const char *extra; /* the members that have no column, as a JSON object; or NULL */
+    bool model;        /* task is a model's id */
 };
 
 /* 0, or -1 if it could not be written. */
@@ -55,10 +57,16 @@ int64_t event_series_open(sqlite3 *db, const struct event *event);
 
 /* Both expect the columns of EVENT_LOG_COLUMNS or EVENT_COLUMNS from column 0 on, and
  * append one JSON object. */
-#define EVENT_LOG_COLUMNS "l.task, l.timestamp, l.level, l.worker, l.msg, l.extra"
+#define EVENT_LOG_COLUMNS                                                              \
+    "l.task, l.timestamp, l.level, l.worker, l.msg, l.extra, l.metric, l.variant"
+#define EVENT_LOG_COLUMN_COUNT 8
 #define EVENT_COLUMNS                                                                  \
     "s.task, s.type, s.metric, s.variant, e.iter, e.key, e.timestamp, e.value, "       \
-    "e.worker, e.extra"
+    "e.worker, e.extra, s.model"
+/* No answer grows much beyond this, however long the events are. */
+#define EVENT_ANSWER_MAX ((size_t)32 << 20)
+/* ClearML never returns more events than this at once. */
+#define EVENT_BATCH_MAX 10000
 void event_log_add_json(struct buf *out, sqlite3_stmt *stmt);
 void event_add_json(struct buf *out, sqlite3_stmt *stmt);
 
@@ -69,35 +77,85 @@ int event_answer(struct call *call, struct buf *out);
 
 /* ---- what several requests have in common ---- */
 
+/* Fails the call with 400/error, "<text>: ids=(a, b)". ids: array of strings, or one.
+ * Returns -1. */
+int event_fail_ids(struct call *call, enum api_error error, const cJSON *ids);
 /* 0 if the task exists, else the call's failure, 400/101. */
 int event_require_task(struct call *call, const char *task);
-/* The same, and that its events may be changed: not published, or allow_locked. */
-int event_require_unlocked(struct call *call, const char *task);
-/* The same as event_require_task for each of request["tasks"], which must be a list of
- * 1 to 1,000 strings. */
-int event_require_tasks(struct call *call, const cJSON **tasks);
-/* True if the series is wanted by metrics, ClearML's list of {metric, variants}; NULL
- * or an empty list wants all. */
-bool event_metric_wanted(const cJSON *metrics, const char *metric, const char *variant);
+/* The same for what a request is about: a model (400/201) where it says model_events.
+ */
+int event_require_source(struct call *call, const char *id);
+/* The same for each of request["tasks"], a list of 1 to max strings. */
+int event_require_sources(struct call *call, int max, const cJSON **ids);
+/* That a task's or model's events may be changed: not published, or allow_locked. */
+int event_require_unlocked(struct call *call, const char *id, bool model);
+/* The task's name or, where the request says model_events, the model's. */
+void event_source_name(struct call *call, const char *id, char name[512]);
+/* request["metrics"], checked to be ClearML's list of {metric, variants}: 0 or -1. */
+int event_metrics_requested(struct call *call, const cJSON **metrics);
+/* True if an item's "variants" are strings, or there are none. */
+bool event_variants_sound(const cJSON *item);
+/* request["iters"], 1 to EVENT_BATCH_MAX. */
+int64_t event_iters_requested(const struct call *call);
 /* request[name] in the bounds; a failed call if it is out of them: -1. */
 int event_bounded(struct call *call, const char *name, int64_t fallback, int64_t min,
                   int64_t max, int64_t *out);
 /* Type named by request["event_type"]; required or not. -1 after call_fail. */
 int event_type_requested(struct call *call, bool required);
 
-/* The numbers of a task's series of a type (EVENT_TYPES: all) that metrics wants, as
- * the text of a JSON array for json_each(), in the order of their names; the caller's.
- */
-char *event_series_wanted(sqlite3 *db, const char *task, int type,
-                          const cJSON *metrics);
+/* SQL: the table w of a list of {metric, variants} in parameter n, and the condition
+ * that a metric and a variant are in it. */
+#define EVENT_WANTED(n)                                                                \
+    "WITH w (metric, variants) AS (SELECT json_extract(value, '$.metric'),"            \
+    " json_extract(value, '$.variants') FROM json_each(?" #n ")) "
+#define EVENT_IS_WANTED(metric, variant)                                               \
+    "(" metric " IN (SELECT metric FROM w WHERE"                                       \
+    " ifnull(json_array_length(variants), 0) = 0) OR (" metric ", " variant ") IN"     \
+    " (SELECT w.metric, v.value FROM w, json_each(w.variants) v))"
+
+struct event_series {
+    int64_t id;
+    char *metric, *variant, *x_axis_label; /* the last may be NULL */
+};
+struct event_series_list {
+    struct event_series *items;
+    size_t count;
+};
+/* The series of a task or model, of one type (EVENT_TYPES: all), that metrics wants
+ * (NULL or an empty list: all), in the order of their names. */
+struct event_series_list event_series_load(sqlite3 *db, const char *task, int type,
+                                           const cJSON *metrics);
+void event_series_free(struct event_series_list *list);
+#define auto_series __attribute__((cleanup(event_series_free))) struct event_series_list
+
+/* ---- events of several series in the order of their iterations ---- */
+
+/* An event; or an iteration, with id 0. */
+struct event_pick {
+    int64_t iter, id;
+    size_t series; /* its place in the list */
+};
+/* The first events (or, with distinct, iterations) behind `from`, at most so many, for
+ * the caller to free; *n is how many. Reads of each series no more than can be among
+ * them. */
+struct event_pick *event_pick(sqlite3 *db, const struct event_series_list *list,
+                              bool distinct, bool down, struct event_pick from,
+                              size_t limit, size_t *n);
+/* The row of one event with EVENT_COLUMNS, to be reset; NULL if it is gone. */
+sqlite3_stmt *event_row(sqlite3 *db, int64_t id);
+/* The event of this series and iteration that shows: of several keys the last. NULL if
+ * there is none; to be reset. */
+sqlite3_stmt *event_row_at(sqlite3 *db, int64_t series, int64_t iter);
 
 /* Where a client is in a list that it pages through: behind the event with these two
  * sort values. The scroll id carries it, so that the server keeps nothing. */
 struct event_scroll {
     int64_t first, second;
     int64_t total; /* -1 before it was counted */
+    int64_t batch;
     int phase;
     bool given;
+    cJSON *request; /* what the first page asked for; may be NULL */
 };
 /* Fills scroll from request["scroll_id"], if there is one. kind: what list it must be
  * of. 0, or the call's failure (400/1104). */
@@ -105,6 +163,13 @@ int event_scroll_read(struct call *call, const char *kind, struct event_scroll *
 /* Appends the scroll id as a JSON string. */
 void event_scroll_write(struct buf *out, const char *kind,
                         const struct event_scroll *scroll);
+void event_scroll_free(struct event_scroll *scroll);
+#define auto_scroll __attribute__((cleanup(event_scroll_free))) struct event_scroll
+/* 400/1104; returns -1. */
+int event_fail_scroll(struct call *call, const char *id);
+
+/* Appends a comma unless out ends in the bracket that opens its list. */
+void event_add_comma(struct buf *out);
 
 /* ---- handlers, one file a subject ---- */
 int events_add(struct call *call);
@@ -122,6 +187,9 @@ int events_debug_images(struct call *call);
 int events_debug_images_flat(struct call *call);
 int events_plots(struct call *call);
 int events_get_debug_image_sample(struct call *call);
+int events_next_debug_image_sample(struct call *call);
+int events_get_plot_sample(struct call *call);
+int events_next_plot_sample(struct call *call);
 
 int events_scalar_histogram(struct call *call);
 int events_multi_scalar_histogram(struct call *call);

@@ -6,16 +6,11 @@
 #include "base/clock.h"
 #include "base/json-text.h"
 #include "base/json.h"
-#include "server/services.h"
 #include "server/store.h"
+#include "server/tasks-internal.h"
 
 #include <ctype.h>
 #include <string.h>
-
-/* ClearML never returns more events than this at once. */
-#define BATCH_MAX 10000
-/* Nor does an answer grow much beyond this, however long the events are. */
-#define ANSWER_MAX ((size_t)32 << 20)
 
 /* Events as JSON, one after the other, so that they can be given in either order. */
 struct page {
@@ -41,7 +36,7 @@ static void page_add(struct page *p, sqlite3_stmt *stmt)
     event_log_add_json(&p->text, stmt);
     p->ends[p->count++] = p->text.len;
     p->last_time = sqlite3_column_int64(stmt, 1);
-    p->last_id = sqlite3_column_int64(stmt, 6);
+    p->last_id = sqlite3_column_int64(stmt, EVENT_LOG_COLUMN_COUNT);
 }
 
 static void page_write(const struct page *p, bool reverse, struct buf *out)
@@ -57,14 +52,22 @@ static void page_write(const struct page *p, bool reverse, struct buf *out)
     buf_add_char(out, ']');
 }
 
-static int64_t count_log(sqlite3 *db, const char *task)
+#define LOG_IS_WANTED EVENT_IS_WANTED("ifnull(l.metric, '')", "ifnull(l.variant, '')")
+
+/* wanted: the text of ClearML's list of {metric, variants}, or NULL for all lines. */
+static int64_t count_log(sqlite3 *db, const char *task, const char *wanted)
 {
+    if (wanted)
+        return store_int(db,
+                         EVENT_WANTED(2) "SELECT count(*) FROM log_events l WHERE"
+                                         " task = ?1 AND " LOG_IS_WANTED,
+                         0, "tt", task, wanted);
     return store_int(db, "SELECT count(*) FROM log_events WHERE task = ?", 0, "t",
                      task);
 }
 
 static sqlite3_stmt *select_log(sqlite3 *db, const char *task, bool earlier,
-                                int64_t time, int64_t id)
+                                int64_t time, int64_t id, const char *wanted)
 {
     static const char down[] =
         "SELECT " EVENT_LOG_COLUMNS ", l.id FROM log_events l WHERE task = ?"
@@ -72,6 +75,19 @@ static sqlite3_stmt *select_log(sqlite3 *db, const char *task, bool earlier,
     static const char up[] =
         "SELECT " EVENT_LOG_COLUMNS ", l.id FROM log_events l WHERE task = ?"
         " AND (timestamp, id) > (?, ?) ORDER BY timestamp, id";
+    static const char wanted_down[] =
+        EVENT_WANTED(4) "SELECT " EVENT_LOG_COLUMNS
+                        ", l.id FROM log_events l WHERE task = ?1"
+                        " AND (timestamp, id) < (?2, ?3) AND " LOG_IS_WANTED
+                        " ORDER BY timestamp DESC, id DESC";
+    static const char wanted_up[] =
+        EVENT_WANTED(4) "SELECT " EVENT_LOG_COLUMNS
+                        ", l.id FROM log_events l WHERE task = ?1"
+                        " AND (timestamp, id) > (?2, ?3) AND " LOG_IS_WANTED
+                        " ORDER BY timestamp, id";
+    if (wanted)
+        return store_query(db, earlier ? wanted_down : wanted_up, "tiit", task, time,
+                           id, wanted);
     return store_query(db, earlier ? down : up, "tii", task, time, id);
 }
 
@@ -80,9 +96,9 @@ static sqlite3_stmt *select_log(sqlite3 *db, const char *task, bool earlier,
 static void read_page(struct page *p, sqlite3_stmt *stmt, size_t batch)
 {
     while (store_row(stmt)) {
-        bool full = p->count >= batch || p->text.len >= ANSWER_MAX;
+        bool full = p->count >= batch || p->text.len >= EVENT_ANSWER_MAX;
         if (full && (sqlite3_column_int64(stmt, 1) != p->last_time ||
-                     p->count >= batch + BATCH_MAX))
+                     p->count >= batch + EVENT_BATCH_MAX))
             break;
         page_add(p, stmt);
     }
@@ -92,29 +108,31 @@ static void read_page(struct page *p, sqlite3_stmt *stmt, size_t batch)
 static int64_t batch_size(struct call *call, int64_t fallback)
 {
     int64_t n = json_int(call->request, "batch_size", fallback);
-    return n < 1 ? 1 : n > BATCH_MAX ? BATCH_MAX : n;
+    return n < 1 ? 1 : n > EVENT_BATCH_MAX ? EVENT_BATCH_MAX : n;
 }
 
 int events_get_task_log(struct call *call)
 {
     const char *task = json_str(call->request, "task", "");
-    if (event_require_task(call, task) < 0)
+    const cJSON *metrics;
+    if (event_require_task(call, task) < 0 ||
+        event_metrics_requested(call, &metrics) < 0)
         return -1;
-    bool earlier = json_bool(call->request, "navigate_earlier", true);
+    auto_free char *wanted = metrics && metrics->child ? json_format(metrics) : NULL;
+    bool earlier = request_true(call->request, "navigate_earlier", true);
     /* 0 is "from the end", as an absent one. */
     int64_t from = json_int(call->request, "from_timestamp", 0);
     int64_t time = from ? from : earlier ? INT64_MAX : INT64_MIN;
+    int64_t behind = earlier ? INT64_MIN : INT64_MAX;
     auto_page page = {0};
-    read_page(
-        &page,
-        select_log(call->db, task, earlier, time, earlier ? INT64_MIN : INT64_MAX),
-        (size_t)batch_size(call, 5000));
+    read_page(&page, select_log(call->db, task, earlier, time, behind, wanted),
+              (size_t)batch_size(call, 5000));
     const char *order = json_str(call->request, "order", earlier ? "desc" : "asc");
     auto_buf out = BUF_INIT;
     buf_add_str(&out, "{\"events\":");
     page_write(&page, !strcmp(order, earlier ? "asc" : "desc"), &out);
     buf_printf(&out, ",\"returned\":%zu,\"total\":%lld}", page.count,
-               (long long)count_log(call->db, task));
+               (long long)count_log(call->db, task, wanted));
     return event_answer(call, &out);
 }
 
@@ -122,7 +140,7 @@ int events_get_task_log(struct call *call)
 int events_get_task_log_scroll(struct call *call)
 {
     const char *task = json_str(call->request, "task", "");
-    struct event_scroll scroll = {.total = -1};
+    auto_scroll scroll = {.total = -1};
     if (event_require_task(call, task) < 0 ||
         event_scroll_read(call, "log", &scroll) < 0)
         return -1;
@@ -132,10 +150,11 @@ int events_get_task_log_scroll(struct call *call)
                                                       : strcmp(from, "head") != 0;
     if (!scroll.given)
         scroll.first = scroll.second = down ? INT64_MAX : INT64_MIN;
-    sqlite3_stmt *stmt = select_log(call->db, task, down, scroll.first, scroll.second);
+    sqlite3_stmt *stmt =
+        select_log(call->db, task, down, scroll.first, scroll.second, NULL);
     auto_page page = {0};
     size_t batch = (size_t)batch_size(call, 500);
-    while (page.count < batch && page.text.len < ANSWER_MAX && store_row(stmt))
+    while (page.count < batch && page.text.len < EVENT_ANSWER_MAX && store_row(stmt))
         page_add(&page, stmt);
     sqlite3_reset(stmt);
     if (page.count) {
@@ -146,7 +165,7 @@ int events_get_task_log_scroll(struct call *call)
     buf_add_str(&out, "{\"events\":");
     page_write(&page, !strcmp(order, down ? "asc" : "desc"), &out);
     buf_printf(&out, ",\"returned\":%zu,\"total\":%lld,\"scroll_id\":", page.count,
-               (long long)count_log(call->db, task));
+               (long long)count_log(call->db, task, NULL));
     event_scroll_write(&out, "log", &scroll);
     buf_add_char(&out, '}');
     return event_answer(call, &out);
@@ -220,7 +239,7 @@ int events_download_task_log(struct call *call)
         return call_fail(call, 400, 16,
                          "Invalid value for fields (invalid line format)");
     buf_clear(&out);
-    sqlite3_stmt *stmt = select_log(call->db, task, false, INT64_MIN, INT64_MIN);
+    sqlite3_stmt *stmt = select_log(call->db, task, false, INT64_MIN, INT64_MIN, NULL);
     while (out.len < DOWNLOAD_MAX && store_row(stmt)) {
         if (json) {
             json_line(&out, stmt);
@@ -237,31 +256,40 @@ int events_download_task_log(struct call *call)
 
 /* ---- removal ---- */
 
-int event_require_unlocked(struct call *call, const char *task)
+/* A list of strings, as JSON text for the caller; NULL if it is absent or empty. -1
+ * after failing the call. */
+static int names_requested(struct call *call, const char *name, char **out)
 {
-    char status[16];
-    if (!task_brief(call->db, task, status, NULL, NULL))
-        return event_require_task(call, task);
-    if (json_bool(call->request, "allow_locked", false) ||
-        (strcmp(status, "published") && strcmp(status, "publishing")))
+    const cJSON *list = json_get(call->request, name);
+    *out = NULL;
+    if (!list || cJSON_IsNull(list) || (cJSON_IsArray(list) && !list->child))
         return 0;
-    call_fail(call, 400, 101, "Cannot update events for a published task");
-    call_fail_arg(call, "company", call->caller.company);
-    return call_fail_arg(call, "id", task);
+    list = request_strings(call, name);
+    if (!list)
+        return -1;
+    *out = json_format(list);
+    return 0;
 }
 
 int events_clear_task_log(struct call *call)
 {
     const char *task = json_str(call->request, "task", "");
-    if (event_require_unlocked(call, task) < 0)
+    auto_free char *include = NULL;
+    auto_free char *exclude = NULL;
+    if (event_require_unlocked(call, task, false) < 0 ||
+        names_requested(call, "include_metrics", &include) < 0 ||
+        names_requested(call, "exclude_metrics", &exclude) < 0)
         return -1;
     int64_t seconds = json_int(call->request, "threshold_sec", 0);
     int64_t before = INT64_MAX;
     if (seconds > 0)
         before = seconds < call->now_ms / 1000 ? call->now_ms - seconds * 1000 : 0;
     int deleted = store_change(
-        call->db, "DELETE FROM log_events WHERE task = ? AND timestamp < ?", "ti", task,
-        before);
+        call->db,
+        "DELETE FROM log_events WHERE task = ?1 AND timestamp < ?2 AND (?3 IS NULL OR"
+        " ifnull(metric, '') IN (SELECT value FROM json_each(?3))) AND (?4 IS NULL OR"
+        " ifnull(metric, '') NOT IN (SELECT value FROM json_each(?4)))",
+        "titt", task, before, include, exclude);
     json_set_int(call->data, "deleted", deleted < 0 ? 0 : deleted);
     return 0;
 }

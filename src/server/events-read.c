@@ -5,21 +5,11 @@
 #include "base/alloc.h"
 #include "base/json-text.h"
 #include "base/json.h"
-#include "server/services.h"
+#include "server/sql.h"
+#include "server/tasks-internal.h"
 #include "server/store.h"
 
 #include <string.h>
-
-/* ClearML never returns more events than this at once; nor does an answer grow much
- * beyond so many bytes. */
-#define BATCH_MAX 10000
-#define ANSWER_MAX ((size_t)32 << 20)
-
-static void add_comma(struct buf *out)
-{
-    if (out->len && out->data[out->len - 1] != '[')
-        buf_add_char(out, ',');
-}
 
 /* ---- get_task_events: all events of a type, by iteration, page by page ---- */
 
@@ -30,10 +20,11 @@ struct pager {
     bool down;
     int64_t batch, returned;
     struct event_scroll scroll;
+    struct event_series_list series;
     struct buf out;
 };
 
-enum { PHASE_SERIES, PHASE_LOG, PHASE_START };
+enum { PHASE_SERIES, PHASE_LOG };
 
 static void pager_restart(struct pager *p, int phase)
 {
@@ -43,35 +34,26 @@ static void pager_restart(struct pager *p, int phase)
 
 static bool pager_full(const struct pager *p)
 {
-    return p->returned >= p->batch || p->out.len >= ANSWER_MAX;
+    return p->returned >= p->batch || p->out.len >= EVENT_ANSWER_MAX;
 }
 
-static void page_series(struct pager *p, const char *series)
+static void page_series(struct pager *p)
 {
-    /* The page is picked from the index alone; only its rows are read and sorted. */
-    static const char up[] =
-        "SELECT " EVENT_COLUMNS ", e.id FROM series_events e JOIN event_series s"
-        " ON s.id = e.series WHERE e.id IN (SELECT id FROM series_events WHERE series "
-        "IN"
-        " (SELECT value FROM json_each(?1)) AND (iter, id) > (?2, ?3)"
-        " ORDER BY iter, id LIMIT ?4) ORDER BY e.iter, e.id";
-    static const char down[] =
-        "SELECT " EVENT_COLUMNS ", e.id FROM series_events e JOIN event_series s"
-        " ON s.id = e.series WHERE e.id IN (SELECT id FROM series_events WHERE series "
-        "IN"
-        " (SELECT value FROM json_each(?1)) AND (iter, id) < (?2, ?3)"
-        " ORDER BY iter DESC, id DESC LIMIT ?4) ORDER BY e.iter DESC, e.id DESC";
-    sqlite3_stmt *stmt =
-        store_query(p->call->db, p->down ? down : up, "tiii", series, p->scroll.first,
-                    p->scroll.second, p->batch - p->returned);
-    while (!pager_full(p) && store_row(stmt)) {
-        add_comma(&p->out);
+    size_t n;
+    struct event_pick from = {.iter = p->scroll.first, .id = p->scroll.second};
+    auto_free struct event_pick *picks =
+        event_pick(p->call->db, &p->series, false, p->down, from,
+                   (size_t)(p->batch - p->returned), &n);
+    for (size_t i = 0; i < n && !pager_full(p); i++) {
+        auto_reset *stmt = event_row(p->call->db, picks[i].id);
+        if (!stmt)
+            continue;
+        event_add_comma(&p->out);
         event_add_json(&p->out, stmt);
-        p->scroll.first = sqlite3_column_int64(stmt, 4);
-        p->scroll.second = sqlite3_column_int64(stmt, 10);
+        p->scroll.first = picks[i].iter;
+        p->scroll.second = picks[i].id;
         p->returned++;
     }
-    sqlite3_reset(stmt);
 }
 
 static void page_log(struct pager *p)
@@ -82,120 +64,248 @@ static void page_log(struct pager *p)
     static const char down[] =
         "SELECT " EVENT_LOG_COLUMNS ", l.id FROM log_events l WHERE task = ?"
         " AND (timestamp, id) < (?, ?) ORDER BY timestamp DESC, id DESC";
-    sqlite3_stmt *stmt = store_query(p->call->db, p->down ? down : up, "tii", p->task,
-                                     p->scroll.first, p->scroll.second);
+    auto_reset *stmt = store_query(p->call->db, p->down ? down : up, "tii", p->task,
+                                   p->scroll.first, p->scroll.second);
     while (!pager_full(p) && store_row(stmt)) {
-        add_comma(&p->out);
+        event_add_comma(&p->out);
         event_log_add_json(&p->out, stmt);
         p->scroll.first = sqlite3_column_int64(stmt, 1);
-        p->scroll.second = sqlite3_column_int64(stmt, 6);
+        p->scroll.second = sqlite3_column_int64(stmt, EVENT_LOG_COLUMN_COUNT);
         p->returned++;
     }
-    sqlite3_reset(stmt);
 }
 
-static int64_t count_events(struct pager *p, const char *series)
+static int64_t count_series(sqlite3 *db, const struct event_series_list *list)
 {
-    int64_t n = store_int(p->call->db,
-                          "SELECT count(*) FROM series_events WHERE series IN"
-                          " (SELECT value FROM json_each(?))",
-                          0, "t", series);
-    if (p->type == EVENT_LOG || p->type == EVENT_TYPES)
+    int64_t n = 0;
+    for (size_t i = 0; i < list->count; i++)
+        n += store_int(db, "SELECT count(*) FROM series_events WHERE series = ?", 0,
+                       "i", list->items[i].id);
+    return n;
+}
+
+static bool has_log(const struct pager *p)
+{
+    return p->type == EVENT_LOG || p->type == EVENT_TYPES;
+}
+
+static int64_t count_events(const struct pager *p)
+{
+    int64_t n = count_series(p->call->db, &p->series);
+    if (has_log(p))
         n += store_int(p->call->db, "SELECT count(*) FROM log_events WHERE task = ?", 0,
                        "t", p->task);
     return n;
 }
 
-static void pager_run(struct pager *p, const char *series)
+static void pager_run(struct pager *p)
 {
     if (!p->scroll.given)
         pager_restart(p, p->type == EVENT_LOG ? PHASE_LOG : PHASE_SERIES);
     if (p->scroll.phase == PHASE_SERIES) {
-        page_series(p, series);
+        page_series(p);
         /* Log events have no iteration: they come last, whatever the order. */
-        if (!pager_full(p) && p->type == EVENT_TYPES)
+        if (!pager_full(p) && has_log(p))
             pager_restart(p, PHASE_LOG);
     }
     if (p->scroll.phase == PHASE_LOG)
         page_log(p);
 }
 
+/* A scroll goes on with what its first page asked for. */
+static void keep_request(struct call *call, struct event_scroll *scroll)
+{
+    static const char *const kept[] = {"metrics", "event_type", "order"};
+    if (scroll->request) {
+        for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+            const cJSON *value = json_get(scroll->request, kept[i]);
+            json_remove(call->request, kept[i]);
+            if (value)
+                json_set(call->request, kept[i], cJSON_Duplicate(value, true));
+        }
+        return;
+    }
+    scroll->request = cJSON_CreateObject();
+    for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+        const cJSON *value = json_get(call->request, kept[i]);
+        if (value)
+            json_set(scroll->request, kept[i], cJSON_Duplicate(value, true));
+    }
+}
+
+static int pager_read(struct pager *p)
+{
+    struct call *call = p->call;
+    const cJSON *metrics;
+    if (event_require_source(call, p->task) < 0 ||
+        event_scroll_read(call, "events", &p->scroll) < 0)
+        return -1;
+    keep_request(call, &p->scroll);
+    p->type = event_type_requested(call, false);
+    if (p->type < 0 || event_metrics_requested(call, &metrics) < 0)
+        return -1;
+    p->down = !strcmp(json_str(call->request, "order", "asc"), "desc");
+    p->batch = json_int(call->request, "batch_size", 500);
+    p->batch = p->batch < 1                 ? 1
+               : p->batch > EVENT_BATCH_MAX ? EVENT_BATCH_MAX
+                                            : p->batch;
+    p->series = event_series_load(call->db, p->task, p->type, metrics);
+    return 0;
+}
+
+static void pager_free(struct pager *p)
+{
+    event_series_free(&p->series);
+    event_scroll_free(&p->scroll);
+    buf_free(&p->out);
+}
+#define auto_pager __attribute__((cleanup(pager_free))) struct pager
+
+static void add_total(struct buf *out, int64_t total)
+{
+    if (total < 0)
+        buf_add_str(out, ",\"total\":null");
+    else
+        buf_printf(out, ",\"total\":%lld", (long long)total);
+}
+
 int events_get_task_events(struct call *call)
 {
-    struct pager p = {.call = call,
-                      .task = json_str(call->request, "task", ""),
-                      .down = !strcmp(json_str(call->request, "order", "asc"), "desc"),
-                      .batch = json_int(call->request, "batch_size", 500),
-                      .scroll = {.total = -1}};
-    p.batch = p.batch < 1 ? 1 : p.batch > BATCH_MAX ? BATCH_MAX : p.batch;
-    p.type = event_type_requested(call, false);
-    if (p.type < 0 || event_require_task(call, p.task) < 0 ||
-        event_scroll_read(call, "events", &p.scroll) < 0)
+    auto_pager p = {.call = call,
+                    .task = json_str(call->request, "task", ""),
+                    .scroll = {.total = -1}};
+    if (pager_read(&p) < 0)
         return -1;
-    auto_free char *series = event_series_wanted(call->db, p.task, p.type,
-                                                 json_get(call->request, "metrics"));
     buf_add_str(&p.out, "{\"events\":[");
-    pager_run(&p, series);
-    if (p.scroll.total < 0)
-        p.scroll.total = count_events(&p, series);
-    buf_printf(&p.out, "],\"returned\":%lld,\"total\":%lld,\"scroll_id\":",
-               (long long)p.returned, (long long)p.scroll.total);
+    pager_run(&p);
+    if (p.scroll.total < 0 && request_true(call->request, "count_total", true))
+        p.scroll.total = count_events(&p);
+    buf_printf(&p.out, "],\"returned\":%lld", (long long)p.returned);
+    add_total(&p.out, p.scroll.total);
+    buf_add_str(&p.out, ",\"scroll_id\":");
     event_scroll_write(&p.out, "events", &p.scroll);
     buf_add_char(&p.out, '}');
-    event_answer(call, &p.out);
-    buf_free(&p.out);
-    return 0;
+    return event_answer(call, &p.out);
+}
+
+/* ---- get_scalar_metric_data: a metric's events, newest iteration first ---- */
+
+#define METRIC_DATA_BATCH 500
+
+int events_scalar_metric_data(struct call *call)
+{
+    auto_pager p = {.call = call,
+                    .task = json_str(call->request, "task", ""),
+                    .type = EVENT_SCALAR,
+                    .down = true,
+                    .batch = METRIC_DATA_BATCH,
+                    .scroll = {.total = -1}};
+    if (event_require_source(call, p.task) < 0 ||
+        event_scroll_read(call, "data", &p.scroll) < 0)
+        return -1;
+    auto_json *metrics = cJSON_CreateArray();
+    cJSON *metric = cJSON_CreateObject();
+    json_set_str(metric, "metric", json_str(call->request, "metric", ""));
+    cJSON_AddItemToArray(metrics, metric);
+    p.series = event_series_load(call->db, p.task, p.type, metrics);
+    buf_add_str(&p.out, "{\"events\":[");
+    pager_run(&p);
+    if (p.scroll.total < 0)
+        p.scroll.total = count_events(&p);
+    buf_printf(&p.out, "],\"returned\":%lld", (long long)p.returned);
+    add_total(&p.out, p.scroll.total);
+    buf_add_str(&p.out, ",\"scroll_id\":");
+    if (request_true(call->request, "no_scroll", false))
+        buf_add_str(&p.out, "null");
+    else
+        event_scroll_write(&p.out, "data", &p.scroll);
+    buf_add_char(&p.out, '}');
+    return event_answer(call, &p.out);
 }
 
 /* ---- the last iterations of each series ---- */
 
-/* Appends the events of the last iters iterations of a series, newest first. Returns
- * how many. */
-static int64_t add_last(sqlite3 *db, struct buf *out, int64_t series, int64_t iters)
+/* A page of plots or images: what does not fit is in the next one. */
+struct last_page {
+    struct call *call;
+    enum event_type type;
+    struct event_scroll scroll; /* first: series, second: events of it that are done */
+    struct buf out;
+    int64_t returned;
+};
+
+#define LAST_PAGE_EVENTS EVENT_BATCH_MAX
+/* More than other answers: clients ask for all of a task's plots at once. */
+#define LAST_PAGE_BYTES ((size_t)128 << 20)
+
+static bool last_page_full(const struct last_page *p)
 {
-    sqlite3_stmt *stmt =
-        store_query(db,
-                    "SELECT " EVENT_COLUMNS " FROM series_events e JOIN event_series s"
-                    " ON s.id = e.series WHERE e.series = ? ORDER BY e.iter DESC, "
-                    "e.key DESC LIMIT ?",
-                    "ii", series, iters);
-    int64_t n = 0;
-    for (; out->len < ANSWER_MAX && store_row(stmt); n++) {
-        add_comma(out);
-        event_add_json(out, stmt);
-    }
-    sqlite3_reset(stmt);
-    return n;
+    return p->returned >= LAST_PAGE_EVENTS || p->out.len >= LAST_PAGE_BYTES;
 }
 
-static int64_t iters_requested(struct call *call)
+/* Appends what is left of the last iterations of a series, newest first. */
+static void add_last(struct last_page *p, int64_t series)
 {
-    int64_t iters = json_int(call->request, "iters", 1);
-    return iters < 1 ? 1 : iters > BATCH_MAX ? BATCH_MAX : iters;
+    auto_reset *stmt =
+        store_query(p->call->db,
+                    "SELECT " EVENT_COLUMNS " FROM series_events e JOIN event_series s"
+                    " ON s.id = e.series WHERE e.series = ? ORDER BY e.iter DESC,"
+                    " e.key DESC LIMIT ? OFFSET ?",
+                    "iii", series, event_iters_requested(p->call) - p->scroll.second,
+                    p->scroll.second);
+    while (!last_page_full(p) && store_row(stmt)) {
+        event_add_comma(&p->out);
+        event_add_json(&p->out, stmt);
+        p->returned++;
+        p->scroll.second++;
+    }
+}
+
+/* True if everything is told. */
+static bool add_all_last(struct last_page *p, const struct event_series_list *list)
+{
+    while (p->scroll.first < (int64_t)list->count) {
+        add_last(p, list->items[p->scroll.first].id);
+        if (last_page_full(p))
+            return false;
+        p->scroll.first++;
+        p->scroll.second = 0;
+    }
+    return true;
+}
+
+static void last_page_free(struct last_page *p)
+{
+    event_scroll_free(&p->scroll);
+    buf_free(&p->out);
 }
 
 /* Series of a task one after the other, as name has them: "plots" or "images". */
 static int answer_last(struct call *call, enum event_type type, const char *name)
 {
+    __attribute__((cleanup(last_page_free))) struct last_page p = {.call = call,
+                                                                   .type = type};
     const char *task = json_str(call->request, "task", "");
-    if (event_require_task(call, task) < 0)
+    const cJSON *metrics;
+    if (event_require_source(call, task) < 0 ||
+        event_metrics_requested(call, &metrics) < 0 ||
+        event_scroll_read(call, name, &p.scroll) < 0)
         return -1;
-    auto_free char *wanted =
-        event_series_wanted(call->db, task, type, json_get(call->request, "metrics"));
-    auto_json *series = json_parse(wanted, strlen(wanted), NULL);
-    auto_buf out = BUF_INIT;
-    buf_add_str(&out, "{\"task\":");
-    json_text_string(&out, task, strlen(task));
-    buf_printf(&out, ",\"%s\":[", name);
-    /* Everything is in the first page: a scroll finds nothing more. */
-    const char *scroll = json_str(call->request, "scroll_id", "");
-    int64_t returned = 0;
-    for (const cJSON *s = *scroll ? NULL : series->child; s; s = s->next)
-        returned +=
-            add_last(call->db, &out, (int64_t)s->valuedouble, iters_requested(call));
-    buf_printf(&out, "],\"returned\":%lld,\"total\":%lld,\"scroll_id\":\"end\"}",
-               (long long)returned, (long long)returned);
-    return event_answer(call, &out);
+    if (p.scroll.first < 0 || p.scroll.second < 0 || p.scroll.second > EVENT_BATCH_MAX)
+        return event_fail_scroll(call, json_str(call->request, "scroll_id", ""));
+    auto_series list = event_series_load(call->db, task, type, metrics);
+    buf_add_str(&p.out, "{\"task\":");
+    json_text_string(&p.out, task, strlen(task));
+    buf_printf(&p.out, ",\"%s\":[", name);
+    bool done = add_all_last(&p, &list);
+    buf_printf(&p.out, "],\"returned\":%lld,\"total\":%lld,\"scroll_id\":",
+               (long long)p.returned, (long long)p.returned);
+    if (done)
+        buf_add_str(&p.out, "null");
+    else
+        event_scroll_write(&p.out, name, &p.scroll);
+    buf_add_char(&p.out, '}');
+    return event_answer(call, &p.out);
 }
 
 int events_get_task_plots(struct call *call)
@@ -210,310 +320,123 @@ int events_debug_images_flat(struct call *call)
 
 /* ---- get_multi_task_plots: {metric: {variant: {task: {iter: {name, plots}}}}} ---- */
 
-static int64_t add_task_plots(sqlite3 *db, cJSON *by_iter, int64_t series,
-                              const char *task_name, int64_t iters)
+#define MULTI_PLOTS_PAGE 1000
+#define MULTI_TASKS_MAX 1000
+
+struct multi_plots {
+    struct call *call;
+    cJSON *plots;
+    const char *task, *name;
+    size_t bytes;
+    int64_t returned;
+    struct event_scroll scroll; /* first: task, second: metric (phase: iteration) */
+};
+
+/* Each series' event of one iteration. */
+static void add_plots_at(struct multi_plots *m, const struct event_series_list *list,
+                         int64_t iter)
 {
-    sqlite3_stmt *stmt = store_query(
-        db,
-        "SELECT " EVENT_COLUMNS " FROM series_events e JOIN event_series s"
-        " ON s.id = e.series WHERE e.series = ? ORDER BY e.iter DESC LIMIT ?",
-        "ii", series, iters);
-    int64_t n = 0;
-    for (; store_row(stmt); n++) {
+    auto_buf number = BUF_INIT;
+    json_text_int(&number, iter);
+    for (size_t i = 0; i < list->count; i++) {
+        auto_reset *stmt = event_row_at(m->call->db, list->items[i].id, iter);
+        if (!stmt)
+            continue;
         auto_buf text = BUF_INIT;
         event_add_json(&text, stmt);
-        auto_buf iter = BUF_INIT;
-        json_text_int(&iter, sqlite3_column_int64(stmt, 4));
-        cJSON *entry = json_member(by_iter, buf_str(&iter));
-        if (!json_get(entry, "plots")) {
-            json_set_str(entry, "name", task_name);
-            json_set(entry, "plots", cJSON_CreateArray());
+        m->bytes += text.len;
+        m->returned++;
+        cJSON *metric = json_member(m->plots, list->items[i].metric);
+        cJSON *task = json_member(json_member(metric, list->items[i].variant), m->task);
+        cJSON *entry = json_member(task, buf_str(&number));
+        cJSON *plots = json_get(entry, "plots");
+        if (!plots) {
+            json_set_str(entry, "name", m->name);
+            plots = json_set(entry, "plots", cJSON_CreateArray());
         }
-        cJSON_AddItemToArray(json_get(entry, "plots"), cJSON_CreateRaw(buf_str(&text)));
+        cJSON_AddItemToArray(plots, cJSON_CreateRaw(buf_str(&text)));
     }
-    sqlite3_reset(stmt);
-    return n;
 }
 
-static int64_t add_plots_of(struct call *call, cJSON *plots, const char *task)
+/* The last iterations of these series taken together. */
+static void add_last_plots(struct multi_plots *m, const struct event_series_list *list)
 {
-    char name[512] = "";
-    task_brief(call->db, task, NULL, NULL, name);
-    auto_free char *wanted = event_series_wanted(call->db, task, EVENT_PLOT,
-                                                 json_get(call->request, "metrics"));
-    sqlite3_stmt *stmt =
-        store_query(call->db,
-                    "SELECT id, metric, variant FROM event_series WHERE id IN"
-                    " (SELECT value FROM json_each(?)) ORDER BY metric, variant",
-                    "t", wanted);
-    int64_t total = 0;
-    while (store_row(stmt)) {
-        cJSON *metric = json_member(plots, (const char *)sqlite3_column_text(stmt, 1));
-        cJSON *variant =
-            json_member(metric, (const char *)sqlite3_column_text(stmt, 2));
-        total +=
-            add_task_plots(call->db, json_member(variant, task),
-                           sqlite3_column_int64(stmt, 0), name, iters_requested(call));
+    size_t n;
+    auto_free struct event_pick *iters = event_pick(
+        m->call->db, list, true, true, (struct event_pick){.iter = INT64_MAX},
+        (size_t)event_iters_requested(m->call), &n);
+    for (size_t i = 0; i < n; i++)
+        add_plots_at(m, list, iters[i].iter);
+}
+
+static bool multi_full(const struct multi_plots *m)
+{
+    return m->returned >= MULTI_PLOTS_PAGE || m->bytes >= EVENT_ANSWER_MAX;
+}
+
+/* The series from `at` on that are one metric's or, with whole, all of them. */
+static struct event_series_list group_at(const struct event_series_list *list,
+                                         size_t at, bool whole)
+{
+    size_t n = whole ? list->count - at : 1;
+    while (at + n < list->count &&
+           !strcmp(list->items[at].metric, list->items[at + n].metric))
+        n++;
+    return (struct event_series_list){list->items + at, n};
+}
+
+/* One task's metrics from the scroll's place on; false if the page is full before the
+ * end. */
+static bool add_task_plots(struct multi_plots *m, const cJSON *metrics)
+{
+    bool by_metric = request_true(m->call->request, "last_iters_per_task_metric", true);
+    auto_series list = event_series_load(m->call->db, m->task, EVENT_PLOT, metrics);
+    while (m->scroll.second < (int64_t)list.count) {
+        if (multi_full(m))
+            return false;
+        struct event_series_list group =
+            group_at(&list, (size_t)m->scroll.second, !by_metric);
+        add_last_plots(m, &group);
+        m->scroll.second += (int64_t)group.count;
     }
-    sqlite3_reset(stmt);
-    return total;
+    return true;
+}
+
+static bool add_tasks_plots(struct multi_plots *m, const cJSON *tasks,
+                            const cJSON *metrics)
+{
+    char name[512];
+    const cJSON *task = cJSON_GetArrayItem(tasks, (int)m->scroll.first);
+    for (; task; task = task->next) {
+        event_source_name(m->call, task->valuestring, name);
+        m->task = task->valuestring;
+        m->name = name;
+        if (!add_task_plots(m, metrics))
+            return false;
+        m->scroll.first++;
+        m->scroll.second = 0;
+    }
+    return true;
 }
 
 int events_get_multi_task_plots(struct call *call)
 {
-    const cJSON *tasks;
-    if (event_require_tasks(call, &tasks) < 0)
+    const cJSON *tasks, *metrics;
+    struct multi_plots m = {.call = call};
+    if (event_require_sources(call, MULTI_TASKS_MAX, &tasks) < 0 ||
+        event_metrics_requested(call, &metrics) < 0 ||
+        event_scroll_read(call, "multi", &m.scroll) < 0)
         return -1;
-    cJSON *plots = cJSON_CreateObject();
-    int64_t total = 0;
-    for (const cJSON *t = tasks->child; t; t = t->next)
-        total += add_plots_of(call, plots, t->valuestring);
-    json_set(call->data, "plots", plots);
-    json_set_int(call->data, "returned", cJSON_GetArraySize(plots));
-    json_set_int(call->data, "total", total);
-    json_set_str(call->data, "scroll_id", "end");
+    if (m.scroll.first < 0 || m.scroll.second < 0 || m.scroll.first > MULTI_TASKS_MAX)
+        return event_fail_scroll(call, json_str(call->request, "scroll_id", ""));
+    m.plots = json_set(call->data, "plots", cJSON_CreateObject());
+    bool done = add_tasks_plots(&m, tasks, metrics);
+    json_set_int(call->data, "returned", cJSON_GetArraySize(m.plots));
+    json_set_int(call->data, "total", m.returned);
+    auto_buf scroll = BUF_INIT;
+    event_scroll_write(&scroll, "multi", &m.scroll);
+    json_set(call->data, "scroll_id",
+             done ? cJSON_CreateNull() : cJSON_CreateRaw(buf_str(&scroll)));
+    event_scroll_free(&m.scroll);
     return 0;
-}
-
-/* ---- debug_images and plots by iteration, back and forth ---- */
-
-/* An image's file is overwritten after a while, its name used again: of the series'
- * last name, the iteration before the last is the newest that shows something else.
- * Returns the lowest iteration that is still true. */
-static int64_t first_true_iter(sqlite3 *db, int64_t series)
-{
-    return store_int(
-        db,
-        "SELECT iter + 1 FROM series_events WHERE series = ?1 AND"
-        " json_extract(extra, '$.url') = (SELECT json_extract(extra, '$.url')"
-        " FROM series_events WHERE series = ?1 ORDER BY iter DESC LIMIT 1)"
-        " AND iter < (SELECT max(iter) FROM series_events WHERE series = ?1)"
-        " ORDER BY iter DESC LIMIT 1",
-        INT64_MIN, "i", series);
-}
-
-struct iterations {
-    struct call *call;
-    enum event_type type;
-    int64_t count;
-    bool earlier;
-    int64_t min, max; /* what the client has; min > max: nothing yet */
-    cJSON *series;    /* numbers */
-    struct buf *out;
-};
-
-static bool add_iteration(struct iterations *it, int64_t iter)
-{
-    size_t before = it->out->len;
-    add_comma(it->out);
-    buf_add_str(it->out, "{\"iter\":");
-    json_text_int(it->out, iter);
-    buf_add_str(it->out, ",\"events\":[");
-    bool any = false;
-    for (const cJSON *s = it->series->child; s; s = s->next) {
-        int64_t id = (int64_t)s->valuedouble;
-        if (it->type == EVENT_IMAGE && iter < first_true_iter(it->call->db, id))
-            continue;
-        sqlite3_stmt *stmt = store_query(
-            it->call->db,
-            "SELECT " EVENT_COLUMNS " FROM series_events e JOIN event_series s"
-            " ON s.id = e.series WHERE e.series = ? AND e.iter = ?"
-            " ORDER BY e.key DESC LIMIT 1",
-            "ii", id, iter);
-        if (store_row(stmt)) {
-            add_comma(it->out);
-            event_add_json(it->out, stmt);
-            any = true;
-        }
-        sqlite3_reset(stmt);
-    }
-    buf_add_str(it->out, "]}");
-    if (!any)
-        it->out->len = before;
-    return any;
-}
-
-/* The iterations to show, newest first, as a JSON array; the caller's. */
-static cJSON *pick_iterations(struct iterations *it)
-{
-    static const char earlier[] =
-        "SELECT DISTINCT iter FROM series_events WHERE series IN"
-        " (SELECT value FROM json_each(?1)) AND iter < ?2 ORDER BY iter DESC LIMIT ?3";
-    static const char later[] =
-        "SELECT iter FROM (SELECT DISTINCT iter FROM series_events WHERE series IN"
-        " (SELECT value FROM json_each(?1)) AND iter > ?2 ORDER BY iter LIMIT ?3)"
-        " ORDER BY iter DESC";
-    bool none = it->min > it->max;
-    bool back = it->earlier || none;
-    auto_free char *series = json_format(it->series);
-    sqlite3_stmt *stmt =
-        store_query(it->call->db, back ? earlier : later, "tii", series,
-                    none   ? INT64_MAX
-                    : back ? it->min
-                           : it->max,
-                    it->count);
-    cJSON *iters = cJSON_CreateArray();
-    while (store_row(stmt))
-        cJSON_AddItemToArray(iters,
-                             cJSON_CreateNumber((double)sqlite3_column_int64(stmt, 0)));
-    sqlite3_reset(stmt);
-    return iters;
-}
-
-static void add_iterations(struct iterations *it)
-{
-    auto_json *iters = pick_iterations(it);
-    bool first = true;
-    for (const cJSON *i = iters->child; i && it->out->len < ANSWER_MAX; i = i->next) {
-        int64_t iter = (int64_t)i->valuedouble;
-        if (!add_iteration(it, iter))
-            continue;
-        if (first)
-            it->max = iter;
-        it->min = iter;
-        first = false;
-    }
-}
-
-/* {task: {metric: variants}} of the request as the list that event_series_wanted takes;
- * a request for the task without a metric wants all. The caller's. */
-static cJSON *metrics_of_task(const cJSON *metrics, const char *task)
-{
-    cJSON *list = cJSON_CreateArray();
-    for (const cJSON *m = metrics->child; m; m = m->next) {
-        if (strcmp(json_str(m, "task", ""), task) != 0)
-            continue;
-        if (!json_str(m, "metric", NULL)) {
-            cJSON_Delete(list);
-            return cJSON_CreateArray();
-        }
-        cJSON_AddItemToArray(list, cJSON_Duplicate(m, 1));
-    }
-    return list;
-}
-
-static void add_task_iterations(struct call *call, enum event_type type,
-                                const cJSON *metrics, const char *task, cJSON *state,
-                                struct buf *out)
-{
-    struct iterations it = {.call = call,
-                            .type = type,
-                            .count = iters_requested(call),
-                            .earlier =
-                                json_bool(call->request, "navigate_earlier", true),
-                            .min = 1,
-                            .max = 0,
-                            .out = out};
-    const cJSON *seen = json_get(state, task);
-    if (cJSON_GetArraySize(seen) == 2 && !json_bool(call->request, "refresh", false)) {
-        it.min = (int64_t)cJSON_GetNumberValue(cJSON_GetArrayItem(seen, 0));
-        it.max = (int64_t)cJSON_GetNumberValue(cJSON_GetArrayItem(seen, 1));
-    }
-    auto_json *wanted = metrics_of_task(metrics, task);
-    auto_free char *series = event_series_wanted(call->db, task, type, wanted);
-    auto_json *numbers = json_parse(series, strlen(series), NULL);
-    it.series = numbers;
-    add_comma(out);
-    buf_add_str(out, "{\"task\":");
-    json_text_string(out, task, strlen(task));
-    buf_add_str(out, ",\"iterations\":[");
-    add_iterations(&it);
-    buf_add_str(out, "]}");
-    if (it.min <= it.max) {
-        const double pair[] = {(double)it.min, (double)it.max};
-        json_set(state, task, cJSON_CreateDoubleArray(pair, 2));
-    }
-}
-
-/* The tasks of the request, each once, all of them there; NULL after call_fail. */
-static cJSON *tasks_of_metrics(struct call *call, const cJSON *metrics)
-{
-    auto_json *tasks = cJSON_CreateObject();
-    for (const cJSON *m = metrics->child; m; m = m->next) {
-        const char *task = json_str(m, "task", NULL);
-        if (!task) {
-            call_fail(call, 400, 12, "Validation error (metrics: task is missing)");
-            return NULL;
-        }
-        if (json_get(tasks, task))
-            continue;
-        if (event_require_task(call, task) < 0)
-            return NULL;
-        json_set_bool(tasks, task, true);
-    }
-    return steal(&tasks);
-}
-
-static int answer_iterations(struct call *call, enum event_type type)
-{
-    const cJSON *metrics = json_get(call->request, "metrics");
-    if (!cJSON_IsArray(metrics) || !metrics->child)
-        return call_fail(call, 400, 12, "Validation error (metrics: at least one)");
-    auto_json *tasks = tasks_of_metrics(call, metrics);
-    if (!tasks)
-        return -1;
-    const char *id = json_str(call->request, "scroll_id", "");
-    auto_json *state = *id ? json_parse(id, strlen(id), NULL) : cJSON_CreateObject();
-    if (!cJSON_IsObject(state)) {
-        call_fail(call, 400, 1104, "Invalid scroll id");
-        return call_fail_arg(call, "scroll_id", id);
-    }
-    auto_buf out = BUF_INIT;
-    buf_add_str(&out, "{\"metrics\":[");
-    for (const cJSON *t = tasks->child; t; t = t->next)
-        add_task_iterations(call, type, metrics, t->string, state, &out);
-    auto_free char *next = json_format(state);
-    buf_add_str(&out, "],\"scroll_id\":");
-    json_text_string(&out, next, strlen(next));
-    buf_add_char(&out, '}');
-    return event_answer(call, &out);
-}
-
-int events_debug_images(struct call *call)
-{
-    return answer_iterations(call, EVENT_IMAGE);
-}
-
-int events_plots(struct call *call)
-{
-    return answer_iterations(call, EVENT_PLOT);
-}
-
-/* ---- one image ---- */
-
-int events_get_debug_image_sample(struct call *call)
-{
-    const char *task = json_str(call->request, "task", "");
-    if (event_require_task(call, task) < 0)
-        return -1;
-    int64_t series = store_int(
-        call->db,
-        "SELECT id FROM event_series WHERE task = ? AND type = ? AND metric = ?"
-        " AND variant = ?",
-        -1, "titt", task, (int64_t)EVENT_IMAGE, json_str(call->request, "metric", ""),
-        json_str(call->request, "variant", ""));
-    int64_t lowest = first_true_iter(call->db, series);
-    int64_t at = json_int(call->request, "iteration", INT64_MAX);
-    sqlite3_stmt *stmt = store_query(
-        call->db,
-        "SELECT " EVENT_COLUMNS ", (SELECT min(iter) FROM series_events WHERE"
-        " series = ?1 AND iter >= ?2), (SELECT max(iter) FROM series_events WHERE"
-        " series = ?1) FROM series_events e JOIN event_series s ON s.id = e.series"
-        " WHERE e.series = ?1 AND e.iter >= ?2 AND e.iter <= ?3"
-        " ORDER BY e.iter DESC, e.key DESC LIMIT 1",
-        "iii", series, lowest, at);
-    auto_buf out = BUF_INIT;
-    if (store_row(stmt)) {
-        buf_add_str(&out, "{\"event\":");
-        event_add_json(&out, stmt);
-        buf_printf(&out, ",\"min_iteration\":%lld,\"max_iteration\":%lld",
-                   (long long)sqlite3_column_int64(stmt, 10),
-                   (long long)sqlite3_column_int64(stmt, 11));
-        buf_add_str(&out, ",\"scroll_id\":null}");
-    } else {
-        buf_add_str(&out, "{\"event\":null,\"min_iteration\":null,"
-                          "\"max_iteration\":null,\"scroll_id\":null}");
-    }
-    sqlite3_reset(stmt);
-    return event_answer(call, &out);
 }

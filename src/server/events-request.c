@@ -5,64 +5,142 @@
 #include "base/alloc.h"
 #include "base/json-text.h"
 #include "base/json.h"
-#include "server/services.h"
+#include "server/models-internal.h"
 #include "server/store.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static int fail_task(struct call *call, const char *task)
+int event_fail_ids(struct call *call, enum api_error error, const cJSON *ids)
 {
-    call_fail(call, 400, 101, "Invalid task id");
-    call_fail_arg(call, "id", task);
-    return call_fail_arg(call, "company", call->caller.company);
+    auto_buf text = BUF_INIT;
+    const cJSON *list = cJSON_IsArray(ids) ? ids->child : ids;
+    for (const cJSON *id = list; id; id = cJSON_IsArray(ids) ? id->next : NULL)
+        buf_printf(&text, "%s%s", text.len ? ", " : "", id->valuestring);
+    api_fail(call, error, NULL, NULL);
+    auto_free char *before = call->message;
+    call->message = xasprintf("%s: ids=(%s)", before, buf_str(&text));
+    call->error_data = cJSON_CreateObject();
+    cJSON *copy = json_set(call->error_data, "ids", cJSON_CreateArray());
+    for (const cJSON *id = list; id; id = cJSON_IsArray(ids) ? id->next : NULL)
+        cJSON_AddItemToArray(copy, cJSON_CreateString(id->valuestring));
+    return -1;
+}
+
+static bool wants_models(const struct call *call)
+{
+    return request_true(call->request, "model_events", false);
+}
+
+static int fail_id(struct call *call, bool model, const char *id)
+{
+    auto_json *text = cJSON_CreateString(id);
+    return event_fail_ids(call, model ? API_INVALID_MODEL_ID : API_INVALID_TASK_ID,
+                          text);
 }
 
 int event_require_task(struct call *call, const char *task)
 {
-    return task_exists(call->db, task) ? 0 : fail_task(call, task);
+    return task_exists(call->db, task) ? 0 : fail_id(call, false, task);
 }
 
-#define TASKS_MAX 1000
+static bool source_exists(struct call *call, const char *id)
+{
+    return wants_models(call) ? model_exists(call->db, id) : task_exists(call->db, id);
+}
 
-int event_require_tasks(struct call *call, const cJSON **tasks)
+int event_require_source(struct call *call, const char *id)
+{
+    return source_exists(call, id) ? 0 : fail_id(call, wants_models(call), id);
+}
+
+int event_require_sources(struct call *call, int max, const cJSON **ids)
 {
     const cJSON *list = json_get(call->request, "tasks");
     int n = cJSON_GetArraySize(list);
-    if (!cJSON_IsArray(list) || n < 1 || n > TASKS_MAX)
-        return call_fail(call, 400, 12, "Validation error (tasks: 1 to %d task ids)",
-                         TASKS_MAX);
-    for (const cJSON *t = list->child; t; t = t->next) {
-        if (!cJSON_IsString(t))
+    if (!cJSON_IsArray(list) || n < 1 || n > max)
+        return call_fail(call, 400, 12, "Validation error (tasks: 1 to %d ids)", max);
+    for (const cJSON *id = list->child; id; id = id->next)
+        if (!cJSON_IsString(id))
             return call_fail(call, 400, 12, "Validation error (tasks: not a string)");
-        if (event_require_task(call, t->valuestring) < 0)
-            return -1;
-    }
-    *tasks = list;
+    for (const cJSON *id = list->child; id; id = id->next)
+        if (!source_exists(call, id->valuestring))
+            return event_fail_ids(
+                call, wants_models(call) ? API_INVALID_MODEL_ID : API_INVALID_TASK_ID,
+                list);
+    *ids = list;
     return 0;
 }
 
-static bool variant_wanted(const cJSON *variants, const char *variant)
+void event_source_name(struct call *call, const char *id, char name[512])
 {
-    if (!cJSON_IsArray(variants) || !variants->child)
-        return true;
-    for (const cJSON *v = variants->child; v; v = v->next)
-        if (cJSON_IsString(v) && !strcmp(v->valuestring, variant))
-            return true;
-    return false;
+    name[0] = '\0';
+    if (wants_models(call))
+        model_brief(call->db, id, name, NULL);
+    else
+        task_brief(call->db, id, NULL, NULL, name);
 }
 
-bool event_metric_wanted(const cJSON *metrics, const char *metric, const char *variant)
+static int fail_locked(struct call *call, const char *text, int subcode, const char *id)
 {
-    if (!cJSON_IsArray(metrics) || !metrics->child)
+    call_fail(call, 400, subcode, "%s", text);
+    call_fail_arg(call, "company", call->caller.company);
+    return call_fail_arg(call, "id", id);
+}
+
+int event_require_unlocked(struct call *call, const char *id, bool model)
+{
+    char status[16];
+    bool ready, locked = !request_true(call->request, "allow_locked", false);
+    if (model && !model_brief(call->db, id, NULL, &ready))
+        return fail_id(call, true, id);
+    if (model)
+        return ready && locked
+                   ? fail_locked(call, "Cannot update events for a published model",
+                                 API_INVALID_MODEL_ID, id)
+                   : 0;
+    if (!task_brief(call->db, id, status, NULL, NULL))
+        return api_fail(call, API_INVALID_TASK_ID, NULL, "id", id, "company",
+                        call->caller.company, NULL);
+    if (!locked || (strcmp(status, "published") && strcmp(status, "publishing")))
+        return 0;
+    return fail_locked(call, "Cannot update events for a published task",
+                       API_INVALID_TASK_ID, id);
+}
+
+bool event_variants_sound(const cJSON *item)
+{
+    const cJSON *variants = json_get(item, "variants"), *v;
+    if (!variants || cJSON_IsNull(variants))
         return true;
-    for (const cJSON *m = metrics->child; m; m = m->next) {
-        const char *name = json_str(m, "metric", NULL);
-        if (name && !strcmp(name, metric) &&
-            variant_wanted(json_get(m, "variants"), variant))
-            return true;
+    cJSON_ArrayForEach(v, variants)
+    {
+        if (!cJSON_IsString(v))
+            return false;
     }
-    return false;
+    return cJSON_IsArray(variants);
+}
+
+int event_metrics_requested(struct call *call, const cJSON **metrics)
+{
+    const cJSON *list = json_get(call->request, "metrics"), *item;
+    *metrics = NULL;
+    if (!list || cJSON_IsNull(list))
+        return 0;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!json_str(item, "metric", NULL) || !event_variants_sound(item))
+            return call_fail(call, 400, 12,
+                             "Validation error (metrics: a metric and its variants)");
+    }
+    *metrics = list;
+    return 0;
+}
+
+int64_t event_iters_requested(const struct call *call)
+{
+    int64_t iters = json_int(call->request, "iters", 1);
+    return iters < 1 ? 1 : iters > EVENT_BATCH_MAX ? EVENT_BATCH_MAX : iters;
 }
 
 int event_bounded(struct call *call, const char *name, int64_t fallback, int64_t min,
@@ -88,28 +166,6 @@ int event_type_requested(struct call *call, bool required)
     return type;
 }
 
-char *event_series_wanted(sqlite3 *db, const char *task, int type, const cJSON *metrics)
-{
-    auto_buf ids = BUF_INIT;
-    buf_add_char(&ids, '[');
-    sqlite3_stmt *stmt =
-        store_query(db,
-                    "SELECT id, metric, variant FROM event_series WHERE task = ?1 AND"
-                    " (type = ?2 OR ?2 = 5) ORDER BY metric, variant",
-                    "ti", task, (int64_t)type);
-    while (store_row(stmt)) {
-        if (!event_metric_wanted(metrics, (const char *)sqlite3_column_text(stmt, 1),
-                                 (const char *)sqlite3_column_text(stmt, 2)))
-            continue;
-        if (ids.len > 1)
-            buf_add_char(&ids, ',');
-        json_text_int(&ids, sqlite3_column_int64(stmt, 0));
-    }
-    sqlite3_reset(stmt);
-    buf_add_char(&ids, ']');
-    return buf_take(&ids);
-}
-
 /* ---- scroll ids: JSON, opaque to clients ---- */
 
 int event_scroll_read(struct call *call, const char *kind, struct event_scroll *scroll)
@@ -121,14 +177,15 @@ int event_scroll_read(struct call *call, const char *kind, struct event_scroll *
     const cJSON *at = json_get(state, "at");
     if (!cJSON_IsString(cJSON_GetArrayItem(at, 0)) ||
         !cJSON_IsString(cJSON_GetArrayItem(at, 1)) ||
-        strcmp(json_str(state, "of", ""), kind)) {
-        call_fail(call, 400, 1104, "Invalid scroll id");
-        return call_fail_arg(call, "scroll_id", id);
-    }
+        strcmp(json_str(state, "of", ""), kind))
+        return event_fail_scroll(call, id);
     scroll->first = strtoll(cJSON_GetArrayItem(at, 0)->valuestring, NULL, 10);
     scroll->second = strtoll(cJSON_GetArrayItem(at, 1)->valuestring, NULL, 10);
     scroll->total = json_int(state, "total", -1);
+    scroll->batch = json_int(state, "batch", 0);
     scroll->phase = (int)json_int(state, "phase", 0);
+    scroll->request =
+        cJSON_DetachItemFromObjectCaseSensitive((cJSON *)state, "request");
     scroll->given = true;
     return 0;
 }
@@ -139,8 +196,31 @@ void event_scroll_write(struct buf *out, const char *kind,
     auto_buf id = BUF_INIT;
     /* As text, since doubles don't hold every 64 bit number. */
     buf_printf(&id,
-               "{\"of\":\"%s\",\"at\":[\"%lld\",\"%lld\"],\"phase\":%d,\"total\":%lld}",
+               "{\"of\":\"%s\",\"at\":[\"%lld\",\"%lld\"],\"phase\":%d,"
+               "\"total\":%lld,\"batch\":%lld",
                kind, (long long)scroll->first, (long long)scroll->second, scroll->phase,
-               (long long)scroll->total);
+               (long long)scroll->total, (long long)scroll->batch);
+    if (scroll->request) {
+        auto_free char *request = json_format(scroll->request);
+        buf_printf(&id, ",\"request\":%s", request);
+    }
+    buf_add_char(&id, '}');
     json_text_string(out, id.data, id.len);
+}
+
+void event_scroll_free(struct event_scroll *scroll)
+{
+    cJSON_Delete(scroll->request);
+}
+
+int event_fail_scroll(struct call *call, const char *id)
+{
+    call_fail(call, 400, 1104, "Invalid scroll id");
+    return call_fail_arg(call, "scroll_id", id);
+}
+
+void event_add_comma(struct buf *out)
+{
+    if (out->len && out->data[out->len - 1] != '[')
+        buf_add_char(out, ',');
 }

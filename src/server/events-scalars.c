@@ -6,9 +6,12 @@
 #include "base/clock.h"
 #include "base/json-text.h"
 #include "base/json.h"
-#include "server/services.h"
+#include "server/names.h"
+#include "server/sql.h"
 #include "server/store.h"
+#include "server/tasks-internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- histograms: averages over intervals of iterations or of time ---- */
@@ -21,23 +24,44 @@ struct histogram {
     int64_t samples;
 };
 
-static int histogram_read(struct call *call, struct histogram *h)
+static int axis_requested(struct call *call, enum axis *axis)
 {
     const char *key = json_str(call->request, "key", "iter");
-    h->call = call;
     if (!strcmp(key, "iter"))
-        h->axis = AXIS_ITER;
+        *axis = AXIS_ITER;
     else if (!strcmp(key, "timestamp"))
-        h->axis = AXIS_TIMESTAMP;
+        *axis = AXIS_TIMESTAMP;
     else if (!strcmp(key, "iso_time"))
-        h->axis = AXIS_ISO;
+        *axis = AXIS_ISO;
     else
         return call_fail(call, 400, 12, "Validation error (key: %s)", key);
+    return 0;
+}
+
+static int histogram_read(struct call *call, struct histogram *h)
+{
+    h->call = call;
+    if (axis_requested(call, &h->axis) < 0)
+        return -1;
     return event_bounded(call, "samples", 2000, 1, 6000, &h->samples);
 }
 
-/* Interval of the x axis such that a series has at most so many points. */
-static int64_t interval_of(const struct histogram *h, int64_t series)
+/* The x axis of one series is cut into intervals, so that it has at most so many
+ * points. */
+struct interval {
+    size_t series; /* its place in the list */
+    int64_t length, points;
+};
+
+/* Unsigned: the whole range of 64 bits is allowed for iterations. */
+static void interval_fit(struct interval *i, uint64_t range, uint64_t samples)
+{
+    uint64_t length = range / samples + 1;
+    i->length = length < INT64_MAX ? (int64_t)length : INT64_MAX;
+    i->points = (int64_t)(range / (uint64_t)i->length) + 1;
+}
+
+static struct interval interval_of(const struct histogram *h, int64_t series)
 {
     static const char by_iter[] =
         "SELECT count(*), min(iter), max(iter) FROM series_events WHERE series = ?"
@@ -45,18 +69,69 @@ static int64_t interval_of(const struct histogram *h, int64_t series)
     static const char by_time[] =
         "SELECT count(*), min(timestamp), max(timestamp) FROM series_events"
         " WHERE series = ? AND iter > ?";
-    sqlite3_stmt *stmt =
+    auto_reset *stmt =
         store_query(h->call->db, h->axis == AXIS_ITER ? by_iter : by_time, "ii", series,
                     (int64_t)EVENT_SINGLE_ITER);
-    int64_t interval = 1;
-    if (store_row(stmt) && sqlite3_column_int64(stmt, 0) >= h->samples) {
-        /* Unsigned: the whole range of 64 bits is allowed for iterations. */
-        uint64_t range = (uint64_t)sqlite3_column_int64(stmt, 2) -
-                         (uint64_t)sqlite3_column_int64(stmt, 1);
-        interval = (int64_t)(range / (uint64_t)h->samples) + 1;
+    struct interval i = {.length = 1};
+    if (!store_row(stmt))
+        return i;
+    i.points = sqlite3_column_int64(stmt, 0);
+    if (i.points >= h->samples)
+        interval_fit(&i,
+                     (uint64_t)sqlite3_column_int64(stmt, 2) -
+                         (uint64_t)sqlite3_column_int64(stmt, 1),
+                     (uint64_t)h->samples);
+    return i;
+}
+
+static int compare_intervals(const void *a, const void *b)
+{
+    const struct interval *x = a, *y = b;
+    if (x->length != y->length)
+        return x->length < y->length ? -1 : 1;
+    return (x->series > y->series) - (x->series < y->series);
+}
+
+/* ClearML reads series whose intervals differ by less than a tenth together, at most so
+ * many, with the longest of their intervals. */
+#define GROUP_SERIES_MAX 50
+#define GROUP_POINTS_MAX 6000
+
+static bool group_has_room(const struct interval *first, size_t n, int64_t points,
+                           const struct interval *next)
+{
+    return next->length - first->length <= first->length / 10 &&
+           points + next->points <= GROUP_POINTS_MAX && n < GROUP_SERIES_MAX;
+}
+
+static void intervals_group(struct interval *list, size_t count)
+{
+    if (count)
+        qsort(list, count, sizeof *list, compare_intervals);
+    for (size_t i = 0, n; i < count; i += n) {
+        int64_t points = list[i].points;
+        for (n = 1; i + n < count && group_has_room(&list[i], n, points, &list[i + n]);
+             n++)
+            points += list[i + n].points;
+        for (size_t k = 0; k < n; k++)
+            list[i + k].length = list[i + n - 1].length;
     }
-    sqlite3_reset(stmt);
-    return interval;
+}
+
+/* The interval of each series of a list, as it; the caller's. */
+static int64_t *intervals_dup(const struct histogram *h,
+                              const struct event_series_list *list)
+{
+    auto_free struct interval *intervals = xcalloc(list->count + 1, sizeof *intervals);
+    int64_t *lengths = xcalloc(list->count + 1, sizeof *lengths);
+    for (size_t i = 0; i < list->count; i++) {
+        intervals[i] = interval_of(h, list->items[i].id);
+        intervals[i].series = i;
+    }
+    intervals_group(intervals, list->count);
+    for (size_t i = 0; i < list->count; i++)
+        lengths[intervals[i].series] = intervals[i].length;
+    return lengths;
 }
 
 struct points {
@@ -73,25 +148,30 @@ static int64_t floor_to(int64_t value, int64_t interval)
     return value >= INT64_MIN + rest ? value - rest : INT64_MIN;
 }
 
+static void add_iso(struct buf *out, int64_t ms)
+{
+    char iso[CLOCK_ISO_SIZE];
+    clock_iso(ms, iso);
+    json_text_string(out, iso, strlen(iso));
+}
+
 static void points_flush(struct points *p, enum axis axis)
 {
     if (!p->count)
         return;
     if (p->x.len > 1)
         buf_add_char(&p->x, ','), buf_add_char(&p->y, ',');
-    if (axis == AXIS_ISO) {
-        char iso[CLOCK_ISO_SIZE];
-        clock_iso(p->bucket, iso);
-        json_text_string(&p->x, iso, strlen(iso));
-    } else {
+    if (axis == AXIS_ISO)
+        add_iso(&p->x, p->bucket);
+    else
         json_text_int(&p->x, p->bucket);
-    }
     json_text_number(&p->y, p->sum / (double)p->count);
     p->count = 0;
     p->sum = 0;
 }
 
-static void points_read(const struct histogram *h, int64_t series, struct points *p)
+static void points_read(const struct histogram *h, int64_t series, int64_t interval,
+                        struct points *p)
 {
     static const char by_iter[] =
         "SELECT iter, value FROM series_events WHERE series = ? AND iter > ?"
@@ -99,8 +179,7 @@ static void points_read(const struct histogram *h, int64_t series, struct points
     static const char by_time[] =
         "SELECT timestamp, value FROM series_events WHERE series = ? AND iter > ?"
         " AND value IS NOT NULL ORDER BY timestamp";
-    int64_t interval = interval_of(h, series);
-    sqlite3_stmt *stmt =
+    auto_reset *stmt =
         store_query(h->call->db, h->axis == AXIS_ITER ? by_iter : by_time, "ii", series,
                     (int64_t)EVENT_SINGLE_ITER);
     while (store_row(stmt)) {
@@ -112,424 +191,358 @@ static void points_read(const struct histogram *h, int64_t series, struct points
         p->count++;
     }
     points_flush(p, h->axis);
-    sqlite3_reset(stmt);
 }
 
-/* {"name", "x", "y"} of a series; NULL if it has no points. The caller's. */
-static cJSON *series_points(const struct histogram *h, int64_t series, const char *name,
-                            const char *x_axis_label)
+/* Appends {"name", "x", "y"} of a series; false, and nothing, if it has no points. */
+static bool add_points(const struct histogram *h, const struct event_series *series,
+                       int64_t interval, const char *name, struct buf *out)
 {
     struct points p = {.x = BUF_INIT, .y = BUF_INIT};
     buf_add_char(&p.x, '[');
     buf_add_char(&p.y, '[');
-    points_read(h, series, &p);
-    cJSON *object = NULL;
-    if (p.x.len > 1) {
-        buf_add_char(&p.x, ']');
-        buf_add_char(&p.y, ']');
-        object = cJSON_CreateObject();
-        json_set_str(object, "name", name);
-        json_set(object, "x", cJSON_CreateRaw(buf_str(&p.x)));
-        json_set(object, "y", cJSON_CreateRaw(buf_str(&p.y)));
-        if (x_axis_label)
-            json_set_str(object, "x_axis_label", x_axis_label);
+    points_read(h, series->id, interval, &p);
+    bool any = p.x.len > 1;
+    if (any) {
+        buf_add_str(out, "{\"name\":");
+        json_text_string(out, name, strlen(name));
+        buf_add_str(out, ",\"x\":");
+        buf_add(out, p.x.data, p.x.len);
+        buf_add_str(out, "],\"y\":");
+        buf_add(out, p.y.data, p.y.len);
+        buf_add_char(out, ']');
     }
+    if (any && series->x_axis_label) {
+        buf_add_str(out, ",\"x_axis_label\":");
+        json_text_string(out, series->x_axis_label, strlen(series->x_axis_label));
+    }
+    if (any)
+        buf_add_char(out, '}');
     buf_free(&p.x);
     buf_free(&p.y);
-    return object;
+    return any;
 }
 
-/* Calls out for each wanted scalar series of the task. */
-static void each_series(struct call *call, const char *task, enum event_type type,
-                        void (*out)(sqlite3_stmt *stmt, void *arg), void *arg)
-{
-    auto_free char *wanted =
-        event_series_wanted(call->db, task, type, json_get(call->request, "metrics"));
-    sqlite3_stmt *stmt = store_query(
-        call->db,
-        "SELECT id, metric, variant, x_axis_label FROM event_series WHERE id"
-        " IN (SELECT value FROM json_each(?)) ORDER BY metric, variant",
-        "t", wanted);
-    while (store_row(stmt))
-        out(stmt, arg);
-    sqlite3_reset(stmt);
-}
+/* A series of one of the tasks. */
+struct histogram_item {
+    const struct event_series *series;
+    int64_t interval;
+    size_t task;
+};
+
+struct histogram_task {
+    const char *id;
+    char name[512];
+    struct event_series_list list;
+};
 
 struct histogram_out {
     struct histogram h;
-    const char *task, *task_name; /* of several tasks; else NULL */
-    cJSON *metrics;
+    const cJSON *wanted;
+    struct histogram_task *tasks;
+    size_t task_count, count;
+    struct histogram_item *items; /* by metric, variant and task */
+    bool many;                    /* one more level: by task */
+    struct buf out;
 };
 
-static void add_histogram(sqlite3_stmt *stmt, void *arg)
+/* No answer grows much beyond this: what is behind is left out. */
+#define HISTOGRAM_ANSWER_MAX ((size_t)128 << 20)
+
+static int compare_items(const void *a, const void *b)
 {
-    struct histogram_out *o = arg;
-    const char *metric = (const char *)sqlite3_column_text(stmt, 1);
-    const char *variant = (const char *)sqlite3_column_text(stmt, 2);
-    cJSON *points = series_points(&o->h, sqlite3_column_int64(stmt, 0),
-                                  o->task_name ? o->task_name : variant,
-                                  (const char *)sqlite3_column_text(stmt, 3));
-    if (!points)
-        return;
-    cJSON *of_metric = json_member(o->metrics, metric);
-    if (o->task)
-        cJSON_AddItemToObject(json_member(of_metric, variant), o->task, points);
-    else
-        cJSON_AddItemToObject(of_metric, variant, points);
+    const struct histogram_item *x = a, *y = b;
+    int order = strcmp(x->series->metric, y->series->metric);
+    if (!order)
+        order = strcmp(x->series->variant, y->series->variant);
+    return order ? order : (x->task > y->task) - (x->task < y->task);
+}
+
+static void histogram_load(struct histogram_out *o)
+{
+    for (size_t t = 0; t < o->task_count; t++) {
+        struct histogram_task *task = &o->tasks[t];
+        task->list =
+            event_series_load(o->h.call->db, task->id, EVENT_SCALAR, o->wanted);
+        o->items =
+            xreallocarray(o->items, o->count + task->list.count + 1, sizeof *o->items);
+        auto_free int64_t *intervals = intervals_dup(&o->h, &task->list);
+        for (size_t i = 0; i < task->list.count; i++)
+            o->items[o->count++] =
+                (struct histogram_item){&task->list.items[i], intervals[i], t};
+    }
+    qsort(o->items, o->count, sizeof *o->items, compare_items);
+}
+
+static void add_name(struct buf *out, const char *name)
+{
+    if (out->data[out->len - 1] != '{')
+        buf_add_char(out, ',');
+    json_text_string(out, name, strlen(name));
+    buf_add_char(out, ':');
+}
+
+/* The items from i on that are one variant's; returns how many. */
+static size_t add_variant_points(struct histogram_out *o, size_t i)
+{
+    const struct event_series *series = o->items[i].series;
+    size_t before = o->out.len, n = 0;
+    bool any = false;
+    add_name(&o->out, series->variant);
+    if (o->many)
+        buf_add_char(&o->out, '{');
+    for (; i + n < o->count; n++) {
+        const struct histogram_item *item = &o->items[i + n];
+        if (strcmp(item->series->metric, series->metric) ||
+            strcmp(item->series->variant, series->variant))
+            break;
+        const struct histogram_task *task = &o->tasks[item->task];
+        size_t back = o->out.len;
+        if (o->many)
+            add_name(&o->out, task->id);
+        if (add_points(&o->h, item->series, item->interval,
+                       o->many ? task->name : series->variant, &o->out))
+            any = true;
+        else
+            o->out.len = back;
+    }
+    if (o->many)
+        buf_add_char(&o->out, '}');
+    if (!any)
+        o->out.len = before;
+    return n;
+}
+
+static void add_histograms(struct histogram_out *o)
+{
+    buf_add_char(&o->out, '{');
+    for (size_t i = 0; i < o->count && o->out.len < HISTOGRAM_ANSWER_MAX;) {
+        const char *metric = o->items[i].series->metric;
+        size_t before = o->out.len;
+        add_name(&o->out, metric);
+        buf_add_char(&o->out, '{');
+        size_t start = o->out.len;
+        while (i < o->count && !strcmp(o->items[i].series->metric, metric))
+            i += add_variant_points(o, i);
+        if (o->out.len == start)
+            o->out.len = before;
+        else
+            buf_add_char(&o->out, '}');
+    }
+    buf_add_char(&o->out, '}');
+}
+
+static void histogram_free(struct histogram_out *o)
+{
+    for (size_t t = 0; t < o->task_count; t++)
+        event_series_free(&o->tasks[t].list);
+    free(o->tasks);
+    free(o->items);
+    buf_free(&o->out);
+}
+#define auto_histogram __attribute__((cleanup(histogram_free))) struct histogram_out
+
+static void take_tasks(struct histogram_out *o, const cJSON *ids)
+{
+    const cJSON *first = cJSON_IsArray(ids) ? ids->child : ids;
+    size_t n = cJSON_IsArray(ids) ? (size_t)cJSON_GetArraySize(ids) : 1;
+    o->tasks = xcalloc(n, sizeof *o->tasks);
+    for (const cJSON *id = first; o->task_count < n; id = id->next) {
+        struct histogram_task *task = &o->tasks[o->task_count++];
+        task->id = id->valuestring;
+        event_source_name(o->h.call, task->id, task->name);
+    }
 }
 
 int events_scalar_histogram(struct call *call)
 {
-    struct histogram_out o = {.metrics = call->data};
+    auto_histogram o = {0};
     const char *task = json_str(call->request, "task", "");
-    if (histogram_read(call, &o.h) < 0 || event_require_task(call, task) < 0)
+    if (histogram_read(call, &o.h) < 0 || event_require_source(call, task) < 0 ||
+        event_metrics_requested(call, &o.wanted) < 0)
         return -1;
-    each_series(call, task, EVENT_SCALAR, add_histogram, &o);
-    return 0;
+    take_tasks(&o, json_get(call->request, "task"));
+    histogram_load(&o);
+    add_histograms(&o);
+    return event_answer(call, &o.out);
+}
+
+/* ClearML's bound on tasks in one picture. */
+#define HISTOGRAM_TASKS_MAX 100
+
+/* Old clients name the tasks in one text, with commas. */
+static void split_tasks(struct call *call)
+{
+    const char *text = json_str(call->request, "tasks", NULL);
+    if (!text)
+        return;
+    cJSON *list = cJSON_CreateArray();
+    while (*text) {
+        size_t n = strcspn(text, ",");
+        auto_free char *task = xstrndup(text, n);
+        auto_free char *id = names_strip_dup(task);
+        cJSON_AddItemToArray(list, cJSON_CreateString(id));
+        text += n + (text[n] == ',');
+    }
+    json_set(call->request, "tasks", list);
 }
 
 int events_multi_scalar_histogram(struct call *call)
 {
-    struct histogram_out o = {0};
+    auto_histogram o = {.many = true};
     const cJSON *tasks;
-    if (histogram_read(call, &o.h) < 0 || event_require_tasks(call, &tasks) < 0)
+    split_tasks(call);
+    if (histogram_read(call, &o.h) < 0 ||
+        event_require_sources(call, HISTOGRAM_TASKS_MAX, &tasks) < 0 ||
+        event_metrics_requested(call, &o.wanted) < 0)
         return -1;
-    if (cJSON_GetArraySize(tasks) > 100)
-        return call_fail(call, 400, 12, "Validation error (tasks: at most 100)");
-    o.metrics = json_set(call->data, "metrics", cJSON_CreateObject());
-    for (const cJSON *t = tasks->child; t; t = t->next) {
-        char name[512] = "";
-        task_brief(call->db, t->valuestring, NULL, NULL, name);
-        o.task = t->valuestring;
-        o.task_name = name;
-        each_series(call, o.task, EVENT_SCALAR, add_histogram, &o);
-    }
-    return 0;
+    take_tasks(&o, tasks);
+    histogram_load(&o);
+    buf_add_str(&o.out, "{\"metrics\":");
+    add_histograms(&o);
+    buf_add_char(&o.out, '}');
+    return event_answer(call, &o.out);
 }
 
 /* ---- raw values ---- */
 
-/* Every event of a metric, newest iteration first, at most 10,000. */
-int events_scalar_metric_data(struct call *call)
-{
-    const char *task = json_str(call->request, "task", "");
-    if (event_require_task(call, task) < 0)
-        return -1;
-    auto_json *metrics = cJSON_CreateArray();
-    cJSON *metric = cJSON_CreateObject();
-    json_set_str(metric, "metric", json_str(call->request, "metric", ""));
-    cJSON_AddItemToArray(metrics, metric);
-    auto_free char *series = event_series_wanted(call->db, task, EVENT_SCALAR, metrics);
-    const char *scroll = json_str(call->request, "scroll_id", "");
-    sqlite3_stmt *stmt = store_query(
-        call->db,
-        "SELECT " EVENT_COLUMNS " FROM series_events e JOIN event_series s"
-        " ON s.id = e.series WHERE e.series IN (SELECT value FROM json_each(?))"
-        " ORDER BY e.iter DESC, e.id DESC LIMIT ?",
-        "ti", series, (int64_t)(*scroll ? 0 : 10000));
-    auto_buf out = BUF_INIT;
-    buf_add_str(&out, "{\"events\":[");
-    int64_t n = 0;
-    for (; store_row(stmt); n++) {
-        if (n)
-            buf_add_char(&out, ',');
-        event_add_json(&out, stmt);
-    }
-    sqlite3_reset(stmt);
-    buf_printf(&out, "],\"returned\":%lld,\"total\":%lld,\"scroll_id\":\"end\"}",
-               (long long)n, (long long)n);
-    return event_answer(call, &out);
-}
+#define RAW_BATCH_MAX 200000
+
+/* A variant's values as they are put together. */
+struct raw_variant {
+    struct buf x, y;
+};
 
 struct raw_out {
     struct call *call;
     enum axis axis;
-    int64_t left, returned;
-    cJSON *variants;
+    const cJSON *metric;
+    struct event_scroll scroll;
+    struct event_series_list list;
+    struct raw_variant *variants; /* as list */
+    int64_t returned;
 };
 
-static void add_raw(sqlite3_stmt *series, void *arg)
+static void raw_free(struct raw_out *o)
 {
-    struct raw_out *o = arg;
-    sqlite3_stmt *stmt = store_query(
-        o->call->db,
-        "SELECT iter, timestamp, value FROM series_events WHERE series = ? AND value IS"
-        " NOT NULL ORDER BY iter LIMIT ?",
-        "ii", sqlite3_column_int64(series, 0), o->left);
-    auto_buf x = BUF_INIT;
-    auto_buf y = BUF_INIT;
-    int64_t n = 0;
-    for (; store_row(stmt); n++) {
-        buf_add_char(&x, n ? ',' : '[');
-        buf_add_char(&y, n ? ',' : '[');
-        json_text_int(&x, sqlite3_column_int64(stmt, o->axis == AXIS_ITER ? 0 : 1));
-        json_text_number(&y, sqlite3_column_double(stmt, 2));
+    for (size_t i = 0; o->variants && i < o->list.count; i++) {
+        buf_free(&o->variants[i].x);
+        buf_free(&o->variants[i].y);
     }
-    sqlite3_reset(stmt);
-    if (!n)
-        return;
-    buf_add_char(&x, ']');
-    buf_add_char(&y, ']');
-    cJSON *variant =
-        json_member(o->variants, (const char *)sqlite3_column_text(series, 2));
-    json_set(variant, o->axis == AXIS_ITER ? "iter" : "timestamp",
-             cJSON_CreateRaw(buf_str(&x)));
-    json_set(variant, "y", cJSON_CreateRaw(buf_str(&y)));
-    o->returned += n;
-    o->left -= n;
+    free(o->variants);
+    event_series_free(&o->list);
+    event_scroll_free(&o->scroll);
+}
+
+static int raw_requested(struct raw_out *o, const char *task)
+{
+    struct call *call = o->call;
+    int64_t batch = json_int(call->request, "batch_size", 0);
+    if (batch < 0)
+        return call_fail(call, 400, 12,
+                         "Validation error (batch_size should be non negative number)");
+    if (event_require_source(call, task) < 0 ||
+        event_scroll_read(call, "raw", &o->scroll) < 0)
+        return -1;
+    if (batch == 0)
+        batch = o->scroll.batch > 0 ? o->scroll.batch : EVENT_BATCH_MAX;
+    o->scroll.batch = batch < RAW_BATCH_MAX ? batch : RAW_BATCH_MAX;
+    if (!o->scroll.given)
+        o->scroll.first = o->scroll.second = INT64_MIN;
+    const cJSON *metrics;
+    cJSON *list = cJSON_CreateArray();
+    cJSON_AddItemToArray(list, cJSON_Duplicate(json_get(call->request, "metric"), 1));
+    json_set(call->request, "metrics", list);
+    if (event_metrics_requested(call, &metrics) < 0)
+        return -1;
+    o->list = event_series_load(call->db, task, EVENT_SCALAR, metrics);
+    o->variants = xcalloc(o->list.count + 1, sizeof *o->variants);
+    return 0;
+}
+
+static void raw_add(struct raw_out *o, struct raw_variant *v, sqlite3_stmt *stmt)
+{
+    buf_add_char(&v->x, v->x.len ? ',' : '[');
+    buf_add_char(&v->y, v->y.len ? ',' : '[');
+    int64_t time = sqlite3_column_int64(stmt, 1);
+    if (o->axis == AXIS_ISO)
+        add_iso(&v->x, time);
+    else
+        json_text_int(&v->x,
+                      o->axis == AXIS_ITER ? sqlite3_column_int64(stmt, 0) : time);
+    if (sqlite3_column_type(stmt, 2) == SQLITE_NULL)
+        buf_add_str(&v->y, "null");
+    else
+        json_text_number(&v->y, sqlite3_column_double(stmt, 2));
+    o->returned++;
+}
+
+static void raw_read(struct raw_out *o)
+{
+    size_t n;
+    struct event_pick from = {.iter = o->scroll.first, .id = o->scroll.second};
+    auto_free struct event_pick *picks = event_pick(o->call->db, &o->list, false, false,
+                                                    from, (size_t)o->scroll.batch, &n);
+    for (size_t i = 0; i < n; i++) {
+        auto_reset *stmt =
+            store_query(o->call->db,
+                        "SELECT iter, timestamp, value FROM series_events WHERE id = ?",
+                        "i", picks[i].id);
+        if (store_row(stmt))
+            raw_add(o, &o->variants[picks[i].series], stmt);
+        o->scroll.first = picks[i].iter;
+        o->scroll.second = picks[i].id;
+    }
+}
+
+static cJSON *take_list(struct buf *text)
+{
+    buf_add_char(text, ']');
+    return cJSON_CreateRaw(buf_str(text));
+}
+
+static int64_t raw_count(const struct raw_out *o)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < o->list.count; i++)
+        n += store_int(o->call->db,
+                       "SELECT count(*) FROM series_events WHERE series = ?", 0, "i",
+                       o->list.items[i].id);
+    return n;
+}
+
+static void raw_answer(struct raw_out *o)
+{
+    static const char *const names[] = {"iter", "timestamp", "iso_time"};
+    cJSON *data = o->call->data;
+    cJSON *variants = json_set(data, "variants", cJSON_CreateObject());
+    for (size_t i = 0; i < o->list.count; i++) {
+        struct raw_variant *v = &o->variants[i];
+        if (!v->x.len)
+            continue;
+        cJSON *variant = json_member(variants, o->list.items[i].variant);
+        json_set(variant, "y", take_list(&v->y));
+        json_set(variant, names[o->axis], take_list(&v->x));
+    }
+    json_set_int(data, "returned", o->returned);
+    if (request_true(o->call->request, "count_total", false) && o->scroll.total < 0)
+        o->scroll.total = raw_count(o);
+    if (o->scroll.total >= 0)
+        json_set_int(data, "total", o->scroll.total);
+    else
+        json_set(data, "total", cJSON_CreateNull());
+    auto_buf scroll = BUF_INIT;
+    event_scroll_write(&scroll, "raw", &o->scroll);
+    json_set(data, "scroll_id", cJSON_CreateRaw(buf_str(&scroll)));
 }
 
 int events_scalar_raw(struct call *call)
 {
-    const char *task = json_str(call->request, "task", "");
-    struct raw_out o = {.call = call, .axis = AXIS_ITER};
-    if (event_require_task(call, task) < 0 ||
-        event_bounded(call, "batch_size", 10000, 0, INT64_MAX, &o.left) < 0)
+    __attribute__((cleanup(raw_free))) struct raw_out o = {.call = call,
+                                                           .scroll = {.total = -1}};
+    if (axis_requested(call, &o.axis) < 0 ||
+        raw_requested(&o, json_str(call->request, "task", "")) < 0)
         return -1;
-    if (o.left > 200000)
-        o.left = 200000;
-    if (strcmp(json_str(call->request, "key", "iter"), "iter") != 0)
-        o.axis = AXIS_TIMESTAMP;
-    const cJSON *metric = json_get(call->request, "metric");
-    cJSON *metrics = cJSON_CreateArray();
-    cJSON_AddItemToArray(metrics, cJSON_Duplicate(metric, 1));
-    json_set(call->request, "metrics", metrics);
-    o.variants = json_set(call->data, "variants", cJSON_CreateObject());
-    if (!*json_str(call->request, "scroll_id", ""))
-        each_series(call, task, EVENT_SCALAR, add_raw, &o);
-    json_set_int(call->data, "returned", o.returned);
-    json_set_int(call->data, "total", o.returned);
-    json_set_str(call->data, "scroll_id", "end");
-    return 0;
-}
-
-/* ---- values that are reported once ---- */
-
-struct single_out {
-    struct call *call;
-    cJSON *values;
-};
-
-static void add_single(sqlite3_stmt *series, void *arg)
-{
-    struct single_out *o = arg;
-    sqlite3_stmt *stmt = store_query(
-        o->call->db,
-        "SELECT timestamp, value FROM series_events WHERE series = ? AND iter = ?"
-        " ORDER BY key LIMIT 1",
-        "ii", sqlite3_column_int64(series, 0), (int64_t)EVENT_SINGLE_ITER);
-    if (store_row(stmt)) {
-        cJSON *value = cJSON_CreateObject();
-        json_set_str(value, "metric", (const char *)sqlite3_column_text(series, 1));
-        json_set_str(value, "variant", (const char *)sqlite3_column_text(series, 2));
-        if (sqlite3_column_type(stmt, 1) != SQLITE_NULL)
-            json_set_num(value, "value", sqlite3_column_double(stmt, 1));
-        else
-            json_set(value, "value", cJSON_CreateNull());
-        json_set_int(value, "timestamp", sqlite3_column_int64(stmt, 0));
-        cJSON_AddItemToArray(o->values, value);
-    }
-    sqlite3_reset(stmt);
-}
-
-int events_single_values(struct call *call)
-{
-    const cJSON *tasks;
-    if (event_require_tasks(call, &tasks) < 0)
-        return -1;
-    cJSON *list = json_set(call->data, "tasks", cJSON_CreateArray());
-    for (const cJSON *t = tasks->child; t; t = t->next) {
-        struct single_out o = {call, cJSON_CreateArray()};
-        each_series(call, t->valuestring, EVENT_SCALAR, add_single, &o);
-        if (!o.values->child) {
-            cJSON_Delete(o.values);
-            continue;
-        }
-        char name[512] = "";
-        task_brief(call->db, t->valuestring, NULL, NULL, name);
-        cJSON *entry = cJSON_CreateObject();
-        json_set_str(entry, "task", t->valuestring);
-        json_set_str(entry, "task_name", name);
-        json_set(entry, "values", o.values);
-        cJSON_AddItemToArray(list, entry);
-    }
-    return 0;
-}
-
-/* ---- names and last values ---- */
-
-struct latest_out {
-    struct call *call;
-    cJSON *metrics;
-    int64_t last_timestamp;
-};
-
-static void add_latest(sqlite3_stmt *series, void *arg)
-{
-    struct latest_out *o = arg;
-    const char *metric = (const char *)sqlite3_column_text(series, 1);
-    cJSON *last = cJSON_GetArrayItem(o->metrics, cJSON_GetArraySize(o->metrics) - 1);
-    sqlite3_stmt *stmt = store_query(
-        o->call->db,
-        "SELECT value, timestamp FROM series_events WHERE series = ? AND value > 0"
-        " ORDER BY iter DESC LIMIT 1",
-        "i", sqlite3_column_int64(series, 0));
-    if (store_row(stmt)) {
-        if (!last || strcmp(json_str(last, "name", ""), metric) != 0) {
-            last = cJSON_CreateObject();
-            json_set_str(last, "name", metric);
-            json_set(last, "variants", cJSON_CreateArray());
-            cJSON_AddItemToArray(o->metrics, last);
-        }
-        cJSON *variant = cJSON_CreateObject();
-        json_set_str(variant, "name", (const char *)sqlite3_column_text(series, 2));
-        json_set_num(variant, "last_value", sqlite3_column_double(stmt, 0));
-        json_set_num(variant, "last_10_value", sqlite3_column_double(stmt, 0));
-        cJSON_AddItemToArray(json_get(last, "variants"), variant);
-        if (sqlite3_column_int64(stmt, 1) > o->last_timestamp)
-            o->last_timestamp = sqlite3_column_int64(stmt, 1);
-    }
-    sqlite3_reset(stmt);
-}
-
-int events_latest_scalars(struct call *call)
-{
-    const char *task = json_str(call->request, "task", "");
-    char status[16] = "", name[512] = "";
-    if (!task_brief(call->db, task, status, NULL, name))
-        return event_require_task(call, task);
-    struct latest_out o = {
-        .call = call, .metrics = json_set(call->data, "metrics", cJSON_CreateArray())};
-    each_series(call, task, EVENT_SCALAR, add_latest, &o);
-    int64_t iter = store_int(call->db,
-                             "SELECT max(iter) FROM series_events WHERE series IN"
-                             " (SELECT id FROM event_series WHERE task = ?)",
-                             0, "t", task);
-    json_set_int(call->data, "last_iter", iter == EVENT_NO_ITER ? 0 : iter);
-    json_set_str(call->data, "name", name);
-    json_set_str(call->data, "status", status);
-    json_set_int(call->data, "last_timestamp", o.last_timestamp);
-    return 0;
-}
-
-static void add_variant(sqlite3_stmt *series, void *arg)
-{
-    cJSON *metrics = arg;
-    const char *metric = (const char *)sqlite3_column_text(series, 1);
-    cJSON *variants = json_get(metrics, metric);
-    if (!variants) {
-        variants = cJSON_CreateArray();
-        cJSON_AddItemToObject(metrics, metric, variants);
-    }
-    cJSON_AddItemToArray(
-        variants, cJSON_CreateString((const char *)sqlite3_column_text(series, 2)));
-}
-
-static int answer_variants(struct call *call, enum event_type type)
-{
-    const char *task = json_str(call->request, "task", "");
-    if (event_require_task(call, task) < 0)
-        return -1;
-    each_series(call, task, type, add_variant,
-                json_set(call->data, "metrics", cJSON_CreateObject()));
-    return 0;
-}
-
-int events_scalar_metrics_and_variants(struct call *call)
-{
-    return answer_variants(call, EVENT_SCALAR);
-}
-
-int events_vector_metrics_and_variants(struct call *call)
-{
-    return answer_variants(call, EVENT_VECTOR);
-}
-
-int events_get_task_metrics(struct call *call)
-{
-    const cJSON *tasks;
-    int type = event_type_requested(call, true);
-    if (type < 0 || event_require_tasks(call, &tasks) < 0)
-        return -1;
-    cJSON *list = json_set(call->data, "metrics", cJSON_CreateArray());
-    for (const cJSON *t = tasks->child; t; t = t->next) {
-        cJSON *names = cJSON_CreateArray();
-        sqlite3_stmt *stmt = store_query(
-            call->db,
-            "SELECT DISTINCT metric FROM event_series s WHERE task = ?1 AND (type = ?2 "
-            "OR"
-            " ?2 = 5) AND EXISTS (SELECT 1 FROM series_events e WHERE e.series = s.id"
-            " AND e.iter > ?3) ORDER BY metric",
-            "tii", t->valuestring, (int64_t)type, (int64_t)EVENT_SINGLE_ITER);
-        while (store_row(stmt))
-            cJSON_AddItemToArray(
-                names, cJSON_CreateString((const char *)sqlite3_column_text(stmt, 0)));
-        sqlite3_reset(stmt);
-        cJSON *entry = cJSON_CreateObject();
-        json_set_str(entry, "task", t->valuestring);
-        json_set(entry, "metrics", names);
-        cJSON_AddItemToArray(list, entry);
-    }
-    return 0;
-}
-
-int events_get_multi_task_metrics(struct call *call)
-{
-    const cJSON *tasks;
-    int type = event_type_requested(call, false);
-    if (type < 0 || event_require_tasks(call, &tasks) < 0)
-        return -1;
-    auto_free char *ids = json_format(tasks);
-    sqlite3_stmt *stmt =
-        store_query(call->db,
-                    "SELECT DISTINCT metric, variant FROM event_series WHERE task IN"
-                    " (SELECT value FROM json_each(?1)) AND (type = ?2 OR ?2 = 5)"
-                    " ORDER BY metric, variant",
-                    "ti", ids, (int64_t)type);
-    cJSON *list = json_set(call->data, "metrics", cJSON_CreateArray());
-    cJSON *last = NULL;
-    while (store_row(stmt)) {
-        const char *metric = (const char *)sqlite3_column_text(stmt, 0);
-        if (!last || strcmp(json_str(last, "metric", ""), metric) != 0) {
-            last = cJSON_CreateObject();
-            json_set_str(last, "metric", metric);
-            json_set(last, "variants", cJSON_CreateArray());
-            cJSON_AddItemToArray(list, last);
-        }
-        cJSON_AddItemToArray(
-            json_get(last, "variants"),
-            cJSON_CreateString((const char *)sqlite3_column_text(stmt, 1)));
-    }
-    sqlite3_reset(stmt);
-    return 0;
-}
-
-/* ---- vectors ---- */
-
-int events_vector_histogram(struct call *call)
-{
-    const char *task = json_str(call->request, "task", "");
-    const char *metric = json_str(call->request, "metric", "");
-    const char *variant = json_str(call->request, "variant", "");
-    if (event_require_task(call, task) < 0)
-        return -1;
-    sqlite3_stmt *stmt = store_query(
-        call->db,
-        "SELECT e.iter, json_extract(e.extra, '$.value') FROM series_events e JOIN"
-        " event_series s ON s.id = e.series WHERE s.task = ? AND s.type = ? AND"
-        " s.metric = ? AND s.variant = ? ORDER BY e.iter LIMIT 10000",
-        "titt", task, (int64_t)EVENT_VECTOR, metric, variant);
-    cJSON *iterations = cJSON_CreateArray(), *vectors = cJSON_CreateArray();
-    while (store_row(stmt)) {
-        const char *vector = (const char *)sqlite3_column_text(stmt, 1);
-        cJSON_AddItemToArray(iterations,
-                             cJSON_CreateNumber((double)sqlite3_column_int64(stmt, 0)));
-        cJSON_AddItemToArray(vectors, cJSON_CreateRaw(vector ? vector : "[]"));
-    }
-    sqlite3_reset(stmt);
-    json_set_str(call->data, "metric", metric);
-    json_set_str(call->data, "variant", variant);
-    json_set(call->data, "vectors", vectors);
-    json_set(call->data, "iterations", iterations);
+    raw_read(&o);
+    raw_answer(&o);
     return 0;
 }

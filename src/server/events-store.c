@@ -32,6 +32,14 @@ const char events_schema[] =
     " WITHOUT ROWID;"
     "CREATE INDEX event_batches_by_age ON event_batches (added);";
 
+/* Models have events too, and log lines may have a metric, which few do. */
+const char event_models_schema[] =
+    "ALTER TABLE event_series ADD COLUMN model INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE log_events ADD COLUMN metric TEXT;"
+    "ALTER TABLE log_events ADD COLUMN variant TEXT;"
+    "CREATE INDEX log_events_by_metric ON log_events (task, metric)"
+    " WHERE metric IS NOT NULL;";
+
 static const char *const type_names[EVENT_TYPES] = {
     [EVENT_LOG] = "log",
     [EVENT_SCALAR] = "training_stats_scalar",
@@ -79,14 +87,16 @@ static int finish(sqlite3_stmt *stmt)
 int event_insert_log(sqlite3 *db, const struct event *event)
 {
     sqlite3_stmt *stmt = store_prepare(
-        db, "INSERT INTO log_events (task, timestamp, level, worker, extra, msg)"
-            " VALUES (?, ?, ?, ?, ?, ?)");
+        db, "INSERT INTO log_events (task, timestamp, level, worker, extra, msg,"
+            " metric, variant) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
     bind_text(stmt, 1, event->task);
     sqlite3_bind_int64(stmt, 2, event->timestamp);
     bind_text(stmt, 3, event->level);
     bind_text(stmt, 4, event->worker);
     bind_text(stmt, 5, event->extra);
     bind_text(stmt, 6, event->msg);
+    bind_text(stmt, 7, *event->metric ? event->metric : NULL);
+    bind_text(stmt, 8, *event->variant ? event->variant : NULL);
     return finish(stmt);
 }
 
@@ -125,10 +135,10 @@ int64_t event_series_open(sqlite3 *db, const struct event *event)
                             " AND type = ?",
                             0, "ti", event->task, (int64_t)event->type) < LISTED_MAX;
     if (store_change(db,
-                     "INSERT INTO event_series (task, type, metric, variant, listed)"
-                     " VALUES (?, ?, ?, ?, ?)",
-                     "titti", event->task, (int64_t)event->type, event->metric,
-                     event->variant, (int64_t)listed) < 0)
+                     "INSERT INTO event_series (task, type, metric, variant, listed,"
+                     " model) VALUES (?, ?, ?, ?, ?, ?)",
+                     "tittii", event->task, (int64_t)event->type, event->metric,
+                     event->variant, (int64_t)listed, (int64_t)event->model) < 0)
         return -1;
     return sqlite3_last_insert_rowid(db);
 }
@@ -192,6 +202,9 @@ void event_log_add_json(struct buf *out, sqlite3_stmt *stmt)
     add_optional(out, "level", stmt, 2);
     add_optional(out, "worker", stmt, 3);
     add_member(out, "msg", stmt, 4);
+    add_member(out, "metric", stmt, 6);
+    add_member(out, "variant", stmt, 7);
+    buf_add_str(out, ",\"model_event\":false");
     add_extra(out, stmt, 5);
 }
 
@@ -215,7 +228,8 @@ void event_add_json(struct buf *out, sqlite3_stmt *stmt)
         json_text_number(out, sqlite3_column_double(stmt, 7));
     }
     add_optional(out, "worker", stmt, 8);
-    buf_add_str(out, ",\"model_event\":false");
+    buf_printf(out, ",\"model_event\":%s",
+               sqlite3_column_int(stmt, 10) ? "true" : "false");
     add_extra(out, stmt, 9);
 }
 

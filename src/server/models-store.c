@@ -3,6 +3,7 @@
 
 #include "server/models-internal.h"
 
+#include "base/alloc.h"
 #include "base/json.h"
 #include "server/schema.h"
 #include "server/sql.h"
@@ -91,6 +92,32 @@ bool model_exists(sqlite3 *db, const char *model)
     auto_reset *stmt = store_prepare(db, "SELECT 1 FROM models WHERE id = ?");
     sql_bind(stmt, 1, model);
     return sql_step(stmt);
+}
+
+bool model_brief(sqlite3 *db, const char *model, char name[512], bool *ready)
+{
+    auto_reset *stmt = store_prepare(db, "SELECT name, ready FROM models WHERE id = ?");
+    sql_bind(stmt, 1, model);
+    if (!sql_step(stmt))
+        return false;
+    if (name)
+        sql_copy(stmt, 0, name, 512);
+    if (ready)
+        *ready = sqlite3_column_int(stmt, 1) != 0;
+    return true;
+}
+
+void model_note_events(struct call *call, const char *model, const cJSON *fields)
+{
+    auto_json *changed = cJSON_Duplicate(fields, true);
+    task_stamp(call, changed, true);
+    if (json_get(changed, "last_iteration"))
+        json_set_int(changed, "last_iteration",
+                     store_int(call->db,
+                               "SELECT max(last_iteration, ?2) FROM models"
+                               " WHERE id = ?1",
+                               0, "ti", model, json_int(fields, "last_iteration", 0)));
+    doc_set(call->db, &model_type, model, changed, NULL);
 }
 
 cJSON *model_load(sqlite3 *db, const char *model)

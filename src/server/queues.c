@@ -290,7 +290,7 @@ static int get_all_ex(struct call *call)
     cJSON *docs = find_queues(call), *doc;
     if (!docs)
         return -1;
-    auto_json *workers = workers_by_queue(call->db, call->now_ms);
+    auto_json *workers = workers_by_queue(call->db, call->caller.company, call->now_ms);
     cJSON_ArrayForEach(doc, docs)
     {
         join_tasks(call, json_get(doc, "entries"));

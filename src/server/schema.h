@@ -3,6 +3,7 @@
 #define REEVE_SERVER_SCHEMA_H
 
 extern const char auth_schema[], queues_schema[], projects_schema[], events_schema[],
-    workers_schema[], tasks_schema[], models_schema[], organization_schema[];
+    workers_schema[], tasks_schema[], models_schema[], organization_schema[],
+    event_models_schema[];
 
 #endif

@@ -71,8 +71,13 @@ void project_find_or_create(struct call *call, const char *name, char out[65]);
 int project_requested(struct call *call, char out[65]);
 
 /* ---- events.c ---- */
+/* Those of a task or a model; returns how many. */
 int events_delete_task(sqlite3 *db, const char *task);
 /* ---- models.c ---- */
+/* Name and readiness of a model, each where it is wanted; false if there is none. */
+bool model_brief(sqlite3 *db, const char *model, char name[512], bool *ready);
+/* What new events change, as task_note_events does. */
+void model_note_events(struct call *call, const char *model, const cJSON *fields);
 /* NULL if there is none; the caller's. */
 cJSON *model_load(sqlite3 *db, const char *model);
 
@@ -83,7 +88,7 @@ cJSON *company_load(sqlite3 *db, const char *company);
 /* ---- workers.c ---- */
 /* What queues.get_all_ex says of each queue's live workers: an object by queue id of
  * arrays of {"name", "ip", "key", "task": {"id", "name"} or null}; the caller's. */
-cJSON *workers_by_queue(sqlite3 *db, int64_t now_ms);
+cJSON *workers_by_queue(sqlite3 *db, const char *company, int64_t now_ms);
 
 /* ---- query.c: the grammar that every get_all and get_all_ex shares (wire.md 3) ----
  */

@@ -112,7 +112,7 @@ static void note_watched(struct call *call, const cJSON *fields)
     const char *queue = json_str(fields, "execution.queue", "");
     if (!*queue || !request_true(call->request, "verify_watched_queue", false))
         return;
-    auto_json *workers = workers_by_queue(call->db, call->now_ms);
+    auto_json *workers = workers_by_queue(call->db, call->caller.company, call->now_ms);
     const cJSON *list = json_get(workers, queue);
     json_set_bool(call->data, "queue_watched", list && list->child);
 }

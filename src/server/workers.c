@@ -362,11 +362,17 @@ static void add_list(cJSON *out, const char *name, sqlite3_stmt *stmt, int colum
     json_set(out, name, cJSON_CreateRaw(text(stmt, column)));
 }
 
+/* As ClearML names it in its cache. */
+static char *worker_key_dup(const char *company, const char *user, const char *id)
+{
+    return xasprintf("worker_%s_%s_%s", company, user, id);
+}
+
 static cJSON *worker_json(struct call *call, sqlite3_stmt *stmt, cJSON *cache)
 {
     cJSON *w = cJSON_CreateObject();
     const char *id = text(stmt, W_ID), *user = text(stmt, W_USER);
-    auto_free char *key = xasprintf("worker_%s_%s_%s", call->caller.company, user, id);
+    auto_free char *key = worker_key_dup(call->caller.company, user, id);
     json_set_str(w, "id", id);
     json_set_str(w, "key", key);
     json_set_str(w, "ip", text(stmt, W_IP));
@@ -410,19 +416,18 @@ static int workers_get_count(struct call *call)
     return 0;
 }
 
-cJSON *workers_by_queue(sqlite3 *db, int64_t now_ms)
+cJSON *workers_by_queue(sqlite3 *db, const char *company, int64_t now_ms)
 {
-    cJSON *by_queue = cJSON_CreateObject();
+    cJSON *by_queue = cJSON_CreateObject(), *list = NULL;
     sqlite3_stmt *stmt =
         store_query(db,
                     "SELECT q.value, w.id, w.ip, w.user, w.task FROM workers w,"
-                    " json_each(w.queues) q WHERE w.expires > ? ORDER BY w.id",
+                    " json_each(w.queues) q WHERE w.expires > ? ORDER BY q.value, w.id",
                     "i", now_ms);
     while (store_row(stmt)) {
-        cJSON *list = json_get(by_queue, text(stmt, 0));
-        if (!list)
+        if (!list || strcmp(list->string, text(stmt, 0)) != 0)
             list = json_set(by_queue, text(stmt, 0), cJSON_CreateArray());
-        auto_free char *key = xasprintf("worker_%s_%s", text(stmt, 3), text(stmt, 1));
+        auto_free char *key = worker_key_dup(company, text(stmt, 3), text(stmt, 1));
         cJSON *worker = cJSON_CreateObject();
         json_set_str(worker, "name", text(stmt, 1));
         json_set_str(worker, "ip", text(stmt, 2));

@@ -116,7 +116,7 @@ static void test_queues_are_joined(void **state)
     const cJSON *worker = first(d, "workers");
     assert_string_equal(json_str(json_get(worker, "queue"), "name", ""), "services");
     assert_int_equal(json_int(json_get(worker, "queue"), "num_tasks", -1), 0);
-    auto_json *by_queue = workers_by_queue(d->db, d->now_ms);
+    auto_json *by_queue = workers_by_queue(d->db, "company", d->now_ms);
     assert_int_equal(cJSON_GetArraySize(json_get(by_queue, queue)), 1);
 }
 
