@@ -26,7 +26,7 @@ struct api_call {
     char *body;
     size_t body_len;
     char *headers[4];
-    bool json_lines, held;
+    bool json_lines, held, repeatable;
     enum api_retry retry;
     int64_t timeout_ms;
     int64_t deadline; /* clock_boot_ms; 0: none */

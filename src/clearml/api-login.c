@@ -194,6 +194,7 @@ static void login_send(struct api *api)
                                  .url = url,
                                  .headers = headers,
                                  .urgent = true,
+                                 .repeatable = true,
                                  .timeout_ms = LOGIN_TIMEOUT_MS};
     api->login = http_send(api->http, &params, login_done, api, &err);
     api_wipe(&authorization);

@@ -297,7 +297,7 @@ static void call_done(void *arg, const struct http_answer *a)
     }
     envelope_free(&e);
     bool answered = e.kind != ENVELOPE_FOREIGN || a->status == 429;
-    if (!a->crowded)
+    if (!a->crowded && !a->stale)
         api_set_reachable(api, answered, e.message);
 }
 
@@ -347,6 +347,7 @@ static void call_send(struct api_call *call)
                                  .headers = headers,
                                  .body = call->body,
                                  .body_len = call->body_len,
+                                 .repeatable = call->repeatable,
                                  .timeout_ms = timeout};
     call->session = api->session;
     call->state = CALL_SENT;
@@ -459,6 +460,17 @@ static const char *set_lines(struct api_call *call, const cJSON *body)
     return NULL;
 }
 
+/* Reads, and what its caller repeats anyway. The one get_ that takes something away is
+ * queues.get_next_task. */
+static bool is_repeatable(const struct api_call *call, const char *endpoint)
+{
+    const char *action = strchr(endpoint, '.');
+    if (call->retry == API_RETRY_SAFE)
+        return true;
+    return action && strcmp(action, ".get_next_task") != 0 &&
+           (!strncmp(action, ".get_", 5) || !strcmp(action, ".peek_task"));
+}
+
 /* Returns what is wrong, NULL if nothing is. */
 static const char *set_body(struct api_call *call, const cJSON *body)
 {
@@ -511,6 +523,7 @@ struct api_call *api_send(struct api *api, const char *version, const char *endp
     call->timer.data = call->expiry.data = call;
     TAILQ_INSERT_TAIL(&api->calls, call, link);
     const char *wrong = set_options(call, options);
+    call->repeatable = is_repeatable(call, endpoint);
     if (!wrong)
         wrong = set_path(call, version, endpoint);
     if (!wrong)

@@ -30,6 +30,8 @@ static void say(struct envelope *out, const char *text)
 static const char *status_hint(int status)
 {
     switch (status) {
+    case 401:
+        return " (something before the server wants a user and a password)";
     case 407:
         return " (the proxy wants a user and a password: "
                "http://user:password@proxy:port "

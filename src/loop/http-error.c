@@ -47,7 +47,8 @@ static const char *advice(const struct http_failure *f)
                    : NULL;
     case CURLE_RECV_ERROR:
     case CURLE_COULDNT_CONNECT:
-        if (strstr(f->words, "response 407"))
+        /* tinyproxy says 401 to a wrong password. */
+        if (strstr(f->words, "response 407") || strstr(f->words, "response 401"))
             return "the proxy wants a user and a password: "
                    "http://user:password@proxy:port in the proxy's variable";
         if (strstr(f->words, "CONNECT"))

@@ -31,6 +31,9 @@ enum {
     /* Shorter than the keep-alive times of usual servers and proxies (nginx: 65 s), so
      * that a request rarely meets a connection that is just being closed. */
     IDLE_CONNECTION_S = 30,
+    /* Of what must not be written twice, and would fail if it met one: a connection
+     * that was in use just now. */
+    IDLE_ONCE_S = 2,
     MAX_HEADER_BYTES = 256 * 1024,
     MAX_URL = 64 * 1024
 };
@@ -52,6 +55,7 @@ struct http_request {
     size_t header_bytes;
     ev_timer timeout;
     int64_t timeout_ms;
+    bool repeatable;
     bool issued;   /* a connection stood and the request was about to be written */
     bool repeated; /* curl wanted to write it a second time */
     bool too_long; /* the answer was */
@@ -209,7 +213,7 @@ static int timer_wanted(CURLM *multi, long timeout_ms, void *arg)
 static int request_issue(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
     struct http_request *r = arg;
-    if (r->issued) {
+    if (r->issued && !r->repeatable) {
         r->repeated = true;
         return CURL_PREREQFUNC_ABORT;
     }
@@ -328,7 +332,8 @@ static void set_connection(struct http_request *r)
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 30L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 10L);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_S);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN,
+                     (long)(r->repeatable ? IDLE_CONNECTION_S : IDLE_ONCE_S));
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     /* An answer is counted by what it unpacks to (max_response). */
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
@@ -461,6 +466,7 @@ static void announce(struct http_request *r)
     } else {
         answer.outcome = r->issued ? HTTP_NO_ANSWER : HTTP_NOT_SENT;
         answer.crowded = r->crowded;
+        answer.stale = r->repeated;
         answer.error = why_not(r, text, sizeof text);
     }
     r->state = REQUEST_CALLING;
@@ -606,6 +612,7 @@ struct http_request *http_send(struct http *http, const struct http_params *para
     r->done = done;
     r->arg = arg;
     r->retry_after_ms = -1;
+    r->repeatable = params->repeatable;
     r->method = xstrdup(params->method);
     r->url = xstrdup(params->url);
     r->timeout_ms = params->timeout_ms > 0 ? params->timeout_ms : DEFAULT_TIMEOUT_MS;

@@ -1,9 +1,10 @@
 /* http.h - HTTP requests on the event loop: libcurl multi on libev
  *
  * A request is written to a server at most once, also when a kept-alive connection
- * turns out to be closed. Redirects are not followed: they are answers. The proxy
- * variables of the environment (proxy.h) and those that name certificates (trust.h)
- * are respected. Answers may come packed (gzip). The program must ignore SIGPIPE. */
+ * turns out to be closed, unless the caller allows more. Redirects are not followed:
+ * they are answers. The proxy variables of the environment (proxy.h) and those that
+ * name certificates (trust.h) are respected. Answers may come packed (gzip). The
+ * program must ignore SIGPIPE. */
 #ifndef REEVE_HTTP_H
 #define REEVE_HTTP_H
 
@@ -49,6 +50,8 @@ struct http_answer {
     int64_t retry_after_ms; /* Retry-After in seconds or as a date; -1: none */
     bool crowded;           /* NOT_SENT for want of a free connection: says nothing
                                about the server */
+    bool stale;             /* NO_ANSWER since a kept-alive connection was closed at
+                               that moment: says nothing about the server either */
     const char *error;      /* for outcome other than HTTP_ANSWERED: one line */
     double seconds;
 };
@@ -63,6 +66,8 @@ struct http_params {
     size_t body_len;
     int64_t connect_timeout_ms; /* 0: 3,000 */
     bool urgent;                /* ahead of those that wait for a connection */
+    bool repeatable;            /* being carried out twice changes nothing: sent again
+                                   if a kept-alive connection closes without an answer */
     int64_t timeout_ms;         /* from http_send to the end; 0: 30,000 */
 };
 
