@@ -254,7 +254,7 @@ static void settle_certificate(struct layers *l)
 {
     const char *verify = json_str(json_get(l->tree, "api"), "verify_certificate", "");
     const char *from = json_str(json_get(l->origins, "api"), "verify_certificate", "");
-    if (verify[0] != '/')
+    if (!strpbrk(verify, "/."))
         return;
     auto_free char *again = xstrdup(from);
     layers_set(l, "api.ca_file", cJSON_CreateString(verify), again);

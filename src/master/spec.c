@@ -249,8 +249,12 @@ static char *sdk_config_dup(const struct master *m)
     json_set_str(api, "api_server", m->api_url);
     json_set_str(api, "web_server", m->web_url);
     json_set_str(api, "files_server", m->files_url);
-    json_set_bool(api, "verify_certificate",
-                  config_bool(m->config, "api.verify_certificate", true));
+    const char *authorities = config_str(m->config, "api.ca_file", NULL);
+    if (authorities)
+        json_set_str(api, "verify_certificate", authorities);
+    else
+        json_set_bool(api, "verify_certificate",
+                      config_bool(m->config, "api.verify_certificate", true));
     const cJSON *sdk = config_json(m->config, "sdk");
     if (sdk)
         json_set(conf, "sdk", cJSON_Duplicate(sdk, true));
