@@ -3,6 +3,7 @@
 
 test_packages=(
     libcmocka-dev git openssh-server openssh-client python3 python3-venv ca-certificates procps
+    nginx-light tinyproxy-bin openssl
 )
 web_packages=(chromium chromium-driver)
 vm_packages=(qemu-system-x86 busybox-static cpio)

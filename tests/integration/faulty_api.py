@@ -40,7 +40,7 @@ class Proxy:
 
     def __init__(self, server, tls=None, idle=None):
         self.server = server
-        self.before = lambda name, body: None
+        self.resume()
         self.after = lambda name, body, answer: None
         self.redirect = None
         self.prefix = ""  # a path below which the API is
@@ -118,6 +118,13 @@ class Proxy:
         answer = response.status, json.loads(response.read())
         connection.close()
         return answer
+
+    def pause(self):
+        """Every connection is closed without a word."""
+        self.before = lambda name, body: "drop"
+
+    def resume(self):
+        self.before = lambda name, body: None
 
     def close(self):
         self.listener.shutdown()

@@ -1,6 +1,5 @@
 """The way to a server: what may happen on it, and what a master and a command then owe their user."""
 
-import os
 import pathlib
 import re
 import signal
@@ -114,8 +113,8 @@ class Authority:
                      "-addext", "keyUsage=critical,keyCertSign", "-addext", "basicConstraints=critical,CA:TRUE")
 
     def openssl(self, *args):
-        subprocess.run(["openssl", *args], cwd=self.folder, check=True, capture_output=True,
-                       timeout=60 * SLOW, env={**os.environ, "OPENSSL_CONF": "/etc/ssl/openssl.cnf"})
+        return subprocess.run(["openssl", *args], cwd=self.folder, check=True, capture_output=True, text=True,
+                              timeout=60 * SLOW).stdout.strip()
 
     def certificate(self, names, days=2):
         """(certificate, key): for names such as IP:127.0.0.1,DNS:localhost; expired if days is negative."""
@@ -126,6 +125,10 @@ class Authority:
         self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
                      "-CAcreateserial", "-extfile", f"{name}.ext", "-days", str(days), "-out", f"{name}.pem")
         return self.folder / f"{name}.pem", self.folder / f"{name}.key"
+
+    def hash(self):
+        """Of the name by which OpenSSL finds it in a folder."""
+        return self.openssl("x509", "-in", "ca.pem", "-noout", "-hash")
 
     def context(self, names, days=2):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -141,15 +144,23 @@ class Daemon:
 
     def __init__(self, folder, make_command):
         self.log = pathlib.Path(folder) / "daemon.log"
+        self.make_command = make_command
         for _ in range(5):
             self.port = free_port()
-            with open(self.log, "ab") as log:
-                self.process = subprocess.Popen(make_command(self.port), stdout=log, stderr=log)
-            wait_until(lambda: self.process.poll() is not None or self.listens(), 60, what="the daemon")
-            # Somebody else may have taken the port meanwhile.
-            if self.process.poll() is None:
+            if self.start():
                 return
         raise AssertionError(self.log.read_text())
+
+    def start(self):
+        """False if it ended: somebody else may have taken the port meanwhile."""
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.make_command(self.port), stdout=log, stderr=log)
+        wait_until(lambda: self.process.poll() is not None or self.listens(), 60, what="the daemon")
+        return self.process.poll() is None
+
+    def start_again(self):
+        """On the same port."""
+        wait_until(self.start, 60, what="the daemon again")
 
     def listens(self):
         with socket.socket() as probe:

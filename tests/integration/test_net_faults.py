@@ -48,11 +48,8 @@ def test_master_lives_through(rig, answer, words):
     def begin():
         rig.proxy.before = lambda name, body: answer
 
-    def end():
-        rig.proxy.before = lambda name, body: None
-
     # The address is in the line of the log and of the command, status has it beside.
-    lives_through(rig, begin, end, [w for w in words if not w.startswith("http:")])
+    lives_through(rig, begin, rig.proxy.resume, [w for w in words if not w.startswith("http:")])
 
 
 @faults
@@ -65,7 +62,7 @@ def test_master_starts_while_the_server_is_away(rig):
     rig.proxy.before = lambda name, body: page(502, "Bad Gateway")
     rig.master.start()
     wait_away(rig, ["HTTP 502"])
-    rig.proxy.before = lambda name, body: None
+    rig.proxy.resume()
     Counting(rig).check()
     wait_reachable(rig)
 
@@ -92,7 +89,7 @@ def test_silent_server(rig):
         wait_away(rig, ["no answer within"])
         counting.let_go()
     finally:
-        rig.proxy.before = lambda name, body: None
+        rig.proxy.resume()
         silence.set()
     counting.check()
     wait_reachable(rig)
@@ -105,9 +102,9 @@ def test_slots_are_taken_and_the_server_was_away(rig):
     marks = rig.folder / "stopped"
     task = rig.enqueue(f"trap \"echo >{marks}; exit 0\" TERM; while :; do sleep 0.1; done")
     rig.master.wait_phase(task, "running", 60)
-    rig.proxy.before = lambda name, body: "drop"
+    rig.proxy.pause()
     wait_away(rig, [])
-    rig.proxy.before = lambda name, body: None
+    rig.proxy.resume()
     wait_reachable(rig)
     rig.server.call("tasks.stop", {"task": task, "force": True})
     wait_until(lambda: rig.master.row(task) is None, 60, what="the end of the aborted task")
@@ -145,10 +142,7 @@ def test_refused_keys(rig):
     def begin():
         rig.proxy.before = refuse
 
-    def end():
-        rig.proxy.before = lambda name, body: None
-
-    lives_through(rig, begin, end, ["invalid credentials"])
+    lives_through(rig, begin, rig.proxy.resume, ["invalid credentials"])
     rig.proxy.before = refuse
     done = command(rig, "queue", "list")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
@@ -233,7 +227,7 @@ def test_redirect_on_the_same_host(make_rig, tmp_path, status):
         assert command(rig, "queue", "list", "--json").returncode == 0
         # Where it led to is gone: the configured address is asked again.
         rig.proxy.redirect = None
-        there.before = lambda name, body: "drop"
+        there.pause()
         Counting(rig).check()
         assert server_state(rig)["moved_to"] is None
     finally:
@@ -266,6 +260,6 @@ def test_bombs_do_not_fill_the_memory(rig):
     rig.proxy.before = bomb
     wait_until(lambda: count[0] >= 4, 120, what="four bombs")
     rss = rig.master.control(cmd="status")["data"]["rss_bytes"]
-    rig.proxy.before = lambda name, body: None
+    rig.proxy.resume()
     Counting(rig).check()
     assert rss < 700 << 20, json.dumps(rss)

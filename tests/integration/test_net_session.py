@@ -90,7 +90,7 @@ def test_start_with_refused_keys(rig):
     rig.proxy.before = lambda name, body: refusal(401, 21, "Unauthorized (invalid credentials)")
     rig.master.start()
     wait_away(rig, ["login", "invalid credentials"])
-    rig.proxy.before = lambda name, body: None
+    rig.proxy.resume()
     Counting(rig).check()
     wait_reachable(rig)
     check_log(rig, ["invalid credentials"])

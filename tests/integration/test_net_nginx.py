@@ -1,0 +1,152 @@
+"""nginx before the server, as ClearML's own compose file has it and as people add it: a base path, TLS with
+HTTP/2 offered, packed answers, a limit on bodies and on requests; and the server on IPv6."""
+
+import shutil
+import urllib.parse
+
+import pytest
+
+from net_rig import Authority, Counting, Daemon, command, lives_through, server_state
+needs_nginx = pytest.mark.skipif(not shutil.which("nginx", path="/usr/sbin:/usr/bin"), reason="no nginx here")
+BASE = "/clearml/api"
+
+
+class Nginx(Daemon):
+    """Its files are below folder; server: lines of the server block; http: of the http block."""
+
+    def __init__(self, folder, upstream, listen="", server="", http=""):
+        folder.mkdir()
+        conf = folder / "nginx.conf"
+        temp = "\n".join(f"{kind}_temp_path {folder}/{kind};"
+                         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+
+        def make_command(port):
+            conf.write_text(f"""
+                daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
+                events {{}}
+                http {{
+                    {temp} access_log {folder}/access.log;
+                    {http}
+                    server {{
+                        listen 127.0.0.1:{port} {listen};
+                        client_max_body_size 100k;
+                        gzip on; gzip_types application/json; gzip_min_length 1; gzip_proxied any;
+                        {server}
+                        location {BASE}/ {{ proxy_pass {upstream}/; proxy_read_timeout 20s; }}
+                    }}
+                }}""")
+            return ["/usr/sbin/nginx", "-p", folder, "-c", conf, "-e", folder / "error.log"]
+
+        super().__init__(folder, make_command)
+        self.access = folder / "access.log"
+        self.url = f"http{'s' if 'ssl' in listen else ''}://127.0.0.1:{self.port}{BASE}"
+
+
+@pytest.fixture
+def behind(make_rig, tmp_path):
+    """make(env, ...) a rig whose master goes through an nginx."""
+    made = []
+
+    def make(env=None, **options):
+        rig = make_rig(env=env)
+        made.append(Nginx(tmp_path / "nginx", rig.proxy.url, **options))
+        rig.nginx = made[-1]
+        rig.master.env["CLEARML_API_HOST"] = rig.nginx.url
+        return rig
+    yield make
+    for nginx in made:
+        nginx.stop()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority") / "ca")
+
+
+def many_lines(rig):
+    """More than one body may have here."""
+    task = rig.enqueue("i=0; while [ $i -lt 8000 ]; do echo line $i; "
+                       "echo ..............................................; i=$((i+1)); done")
+    rig.wait(task, timeout=120)
+    assert rig.numbers(task) == list(range(8000))
+
+
+def works(rig):
+    rig.master.start()
+    Counting(rig).check()
+    many_lines(rig)
+    done = command(rig, "queue", "list")
+    assert done.returncode == 0, done.stderr
+    assert f"POST {BASE}/queues.get_all HTTP/1.1" in rig.nginx.access.read_text()
+
+
+@needs_nginx
+def test_base_path(behind):
+    works(behind())
+
+
+@needs_nginx
+def test_base_path_with_a_slash(behind):
+    rig = behind()
+    rig.master.env["CLEARML_API_HOST"] += "/"
+    works(rig)
+
+
+@needs_nginx
+def test_tls_and_http2(behind, authority):
+    certificate, key = authority.certificate("IP:127.0.0.1")
+    works(behind(env={"REQUESTS_CA_BUNDLE": str(authority.file)}, listen="ssl http2",
+                 server=f"ssl_certificate {certificate}; ssl_certificate_key {key};"))
+
+
+@needs_nginx
+def test_http_to_the_port_of_tls(behind, authority):
+    certificate, key = authority.certificate("IP:127.0.0.1")
+    rig = behind(listen="ssl", server=f"ssl_certificate {certificate}; ssl_certificate_key {key};")
+    rig.master.env["CLEARML_API_HOST"] = rig.nginx.url.replace("https:", "http:")
+    done = command(rig, "queue", "list")
+    assert done.returncode == 3 and "plain HTTP request was sent to HTTPS port" in done.stderr, done.stderr
+
+
+@needs_nginx
+def test_server_behind_it_is_away(behind):
+    """nginx answers 502 with a page."""
+    rig = behind()
+    rig.master.start()
+    lives_through(rig, rig.proxy.pause, rig.proxy.resume, ["HTTP 50"])
+
+
+@needs_nginx
+def test_nginx_restarts(behind):
+    rig = behind()
+    rig.master.start()
+    lives_through(rig, rig.nginx.stop, rig.nginx.start_again, [])
+
+
+@needs_nginx
+def test_wrong_base_path(behind):
+    rig = behind()
+    rig.master.env["CLEARML_API_HOST"] = rig.nginx.url.replace(BASE, "/elsewhere")
+    done = command(rig, "queue", "list")
+    assert done.returncode == 3 and "404 Not Found" in done.stderr, done.stderr
+
+
+@needs_nginx
+def test_few_requests_a_second(behind):
+    """limit_req with a page of 429: slower, and nothing lost."""
+    rig = behind(http="limit_req_zone $binary_remote_addr zone=z:1m rate=8r/s; limit_req_status 429;",
+                 server="limit_req zone=z burst=4 nodelay;")
+    rig.master.start()
+    Counting(rig).check()
+    assert "cannot be used" not in rig.master.log.read_text()
+
+
+def test_ipv6(make_rig):
+    rig = make_rig("--listen", "::1")
+    url = rig.server.endpoint["api"]
+    assert urllib.parse.urlsplit(url).hostname == "::1"
+    rig.master.env["CLEARML_API_HOST"] = url
+    rig.master.start()
+    Counting(rig).check()
+    assert server_state(rig)["url"] == url
+    assert command(rig, "queue", "list").returncode == 0
