@@ -100,3 +100,9 @@ bool call_wait(struct call *call, const char *queue)
     snprintf(call->wait_queue, sizeof call->wait_queue, "%s", queue);
     return true;
 }
+
+void call_conform_metadata(const struct call *call, cJSON *doc)
+{
+    if (call->api_version <= API_VERSION(2, 16) && json_get(doc, "metadata"))
+        json_set(doc, "metadata", cJSON_CreateArray());
+}

@@ -82,6 +82,10 @@ int call_fail_arg(struct call *call, const char *key, const char *value);
 bool call_wait(struct call *call, const char *queue);
 #define CALL_WAIT 1
 
+/* A queue's or a model's metadata in an answer: to clients up to 2.16, which expect a
+ * list, ClearML gives an empty one (apiserver/services/utils.py, unescape_metadata). */
+void call_conform_metadata(const struct call *call, cJSON *doc);
+
 typedef int (*handler_f)(struct call *call); /* 0, -1 after call_fail, or CALL_WAIT */
 
 enum field_type {

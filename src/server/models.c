@@ -33,11 +33,9 @@ static const struct query_ref refs[] = {
 const struct query_collection models_collection = {MODELS_COLLECTION};
 const struct query_collection models_joined = {MODELS_COLLECTION, .refs = refs};
 
-/* Clients up to 2.16 expect metadata as a list. */
 static void model_conform(const struct call *call, cJSON *model)
 {
-    if (call->api_version <= API_VERSION(2, 16) && json_get(model, "metadata"))
-        json_set(model, "metadata", cJSON_CreateArray());
+    call_conform_metadata(call, model);
     tags_give(call, model);
 }
 

@@ -190,6 +190,7 @@ static int get_by_id(struct call *call)
     json_set(doc, "entries",
              queue_entries(call->db, queue_of(call),
                            json_int(call->request, "max_task_entries", 0)));
+    call_conform_metadata(call, doc);
     json_set(call->data, "queue", doc);
     return 0;
 }
@@ -244,6 +245,7 @@ static void complete_docs(struct call *call, cJSON *docs)
     {
         if (!json_get(doc, "tags"))
             json_set(doc, "tags", cJSON_CreateArray());
+        call_conform_metadata(call, doc);
         if (entries)
             json_set(doc, "entries",
                      queue_entries(call->db, json_str(doc, "id", ""), max));
@@ -419,6 +421,7 @@ static int update(struct call *call)
     }
     set_fields(doc, call->request, changed);
     json_set_str(doc, "last_update", clock_iso_clearml(call->now_ms, iso));
+    call_conform_metadata(call, changed);
     if (!save(call->db, queue_of(call), doc))
         return name_taken(call, json_str(doc, "name", ""));
     json_set_int(call->data, "updated", 1);
