@@ -12,6 +12,8 @@ import json
 EXPECTED = {
     ("queues.get_by_id", 400, 701, "Invalid queue id"):
         "the SDK takes the name of a queue for an id first, and looks for the name then",
+    ("models.delete", 400, 201, "Invalid model id"):
+        "the SDK deletes a task's output models after the task, which took them along",
 }
 
 

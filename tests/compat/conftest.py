@@ -99,6 +99,14 @@ def server(request, server_of):
     assert not refused, refused
 
 
+@pytest.fixture
+def served(server):
+    """A server whose queues services, default and steps a reeve serves, with the SDK of the test."""
+    if not server.is_embedded:
+        pytest.skip("needs the embedded server's reeve: see the agent flows")
+    return server
+
+
 class Sdk:
     def __init__(self, version, server, flows):
         self.version = version
