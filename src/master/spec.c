@@ -271,20 +271,30 @@ static char *python_dup(const struct config *config)
     return xasprintf("%s%s", strspn(version, "0123456789") ? "python" : "", version);
 }
 
-static void add_git(cJSON *spec, const struct config *config)
+/* agent.git_user and all that goes with it, as reeve-prepare's git-identity.h reads it.
+ */
+static void add_git(cJSON *spec, const struct config *c)
 {
-    const char *user = config_str(config, "agent.git_user", NULL);
-    const char *pass = config_str(config, "agent.git_pass", NULL);
-    const char *host = config_str(config, "agent.git_host", NULL);
-    if (!user && !pass)
-        return;
+    static const char *const texts[][2] = {
+        {"user", "agent.git_user"},
+        {"pass", "agent.git_pass"},
+        {"host", "agent.git_host"},
+        {"scheme", "agent.translate_ssl_replacement_scheme"},
+        {"ssh_user", "agent.force_git_ssh_user"},
+    };
     cJSON *git = json_set(spec, "git", cJSON_CreateObject());
-    if (user)
-        json_set_str(git, "user", user);
-    if (pass)
-        json_set_str(git, "pass", pass);
-    if (host)
-        json_set_str(git, "host", host);
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        if (config_str(c, texts[i][1], NULL))
+            json_set_str(git, texts[i][0], config_str(c, texts[i][1], NULL));
+    json_set_bool(git, "host_match_prefix",
+                  config_bool(c, "agent.git_host_match_prefix", false));
+    json_set_bool(git, "translate_ssh", config_bool(c, "agent.translate_ssh", true));
+    json_set_bool(git, "force_ssh",
+                  config_bool(c, "agent.force_git_ssh_protocol", false));
+    json_set_int(git, "ssh_port", config_int(c, "agent.force_git_ssh_port", 0));
+    const cJSON *extra = config_json(c, "agent.git.extra_credentials");
+    if (cJSON_IsArray(extra))
+        json_set(git, "extra_credentials", cJSON_Duplicate(extra, true));
 }
 
 int spec_open(struct run *run, struct reeve_error *err)

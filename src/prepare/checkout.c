@@ -30,23 +30,22 @@ static void repository_free(struct repository *r)
     free(r->shown);
 }
 
-/* A user and password are of no use to ssh; the official agent goes over to https. */
-static int prefer_https(struct repository *repo, const struct report *r,
-                        struct reeve_error *err)
+/* A user and password are of no use to ssh; the official agent goes over to https, or
+ * to ssh where it is told to. */
+static int choose_way(struct repository *repo, const struct report *r,
+                      struct reeve_error *err)
 {
-    if (!git_identity_applies(&repo->identity, &repo->url))
+    const char *why;
+    auto_free char *other = git_identity_way_dup(&repo->identity, &repo->url, &why);
+    if (!other)
         return 0;
-    auto_free char *https = git_url_https_dup(&repo->url);
-    if (!https)
-        return 0;
-    report_line(
-        r, "Using user/pass credentials - replacing ssh url '%s' with https url '%s'",
-        repo->shown, https);
+    report_line(r, "%s '%s' with %s url '%s'", why, repo->shown,
+                strncmp(other, "ssh:", 4) == 0 ? "ssh" : "https", other);
     git_url_free(&repo->url);
     free(repo->text);
     free(repo->shown);
-    repo->text = xstrdup(https);
-    repo->shown = xstrdup(https);
+    repo->text = xstrdup(other);
+    repo->shown = xstrdup(other);
     return git_url_parse(repo->text, &repo->url, err);
 }
 
@@ -63,11 +62,10 @@ static int repository_open(const struct spec *spec, const struct report *r,
     memset(repo, 0, sizeof *repo);
     if (git_url_parse(spec->repository, &repo->url, err) < 0)
         return -1;
-    repo->identity =
-        (struct git_identity){spec->git_user, spec->git_pass, spec->git_host};
+    git_identity_read(spec->git, &repo->identity);
     repo->text = xstrdup(spec->repository);
     repo->shown = git_url_shown_dup(spec->repository);
-    if (prefer_https(repo, r, err) < 0) {
+    if (choose_way(repo, r, err) < 0) {
         repository_free(repo);
         return -1;
     }

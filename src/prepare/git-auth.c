@@ -18,19 +18,13 @@ static int refuse(struct git_auth *auth, const char *text)
     return GIT_EAUTH;
 }
 
-bool git_identity_applies(const struct git_identity *id, const struct git_url *url)
-{
-    if (!id->user[0] || !id->pass[0] || url->kind == GIT_URL_FILE)
-        return false;
-    return !id->host[0] || strcasecmp(id->host, url->host) == 0;
-}
-
 static int offer_password(git_credential **out, struct git_auth *auth)
 {
     const struct git_url *url = auth->url;
     char text[160];
     bool own = url->user[0] && url->pass[0];
-    bool configured = git_identity_applies(auth->identity, url);
+    struct git_login login = {url->user, url->pass};
+    bool configured = !own && git_identity_find(auth->identity, url, &login);
     if (!own && !configured) {
         snprintf(text, sizeof text,
                  "%.100s asks for a user and a password, and there are none for it",
@@ -41,9 +35,7 @@ static int offer_password(git_credential **out, struct git_auth *auth)
         snprintf(text, sizeof text, "%.100s refused the user and password", url->host);
         return refuse(auth, text);
     }
-    return git_credential_userpass_plaintext_new(
-        out, own ? url->user : auth->identity->user,
-        own ? url->pass : auth->identity->pass);
+    return git_credential_userpass_plaintext_new(out, login.user, login.pass);
 }
 
 /* The agent is number 0, key files follow. */

@@ -92,7 +92,7 @@ static void set_options(git_fetch_options *o, struct fetch *f)
 #if LIBGIT2_VER_MAJOR > 1 || LIBGIT2_VER_MINOR >= 4
     /* The credentials' callback is not told where a redirect led to. */
     bool secret = (f->auth.url->user[0] && f->auth.url->pass[0]) ||
-                  git_identity_applies(f->auth.identity, f->auth.url);
+                  git_identity_find(f->auth.identity, f->auth.url, NULL);
     o->follow_redirects =
         secret ? GIT_REMOTE_REDIRECT_NONE : GIT_REMOTE_REDIRECT_INITIAL;
 #endif

@@ -190,17 +190,28 @@ void git_url_free(struct git_url *u)
     memset(u, 0, sizeof *u);
 }
 
-char *git_url_https_dup(const struct git_url *u)
+/* What follows the host. */
+static const char *path_of(const struct git_url *u)
 {
-    if (u->kind != GIT_URL_SSH)
-        return NULL;
-    const char *path;
-    if (strncmp(u->fetch, "ssh://", 6) == 0)
-        path = u->fetch + 6 + strcspn(u->fetch + 6, "/");
-    else
-        path = strchr(u->fetch, ':') + 1;
+    const char *scheme = strstr(u->fetch, "://");
+    if (!scheme)
+        return strchr(u->fetch, ':') + 1;
+    return scheme + 3 + strcspn(scheme + 3, "/");
+}
+
+char *git_url_web_dup(const struct git_url *u, const char *scheme)
+{
+    const char *path = path_of(u);
     /* A port that was given is ssh's own. */
-    return xasprintf("https://%s%s%s", u->host, path[0] == '/' ? "" : "/", path);
+    return xasprintf("%s://%s%s%s", scheme, u->host, path[0] == '/' ? "" : "/", path);
+}
+
+char *git_url_ssh_dup(const struct git_url *u, const char *user, int port)
+{
+    const char *path = path_of(u);
+    auto_free char *number = port > 0 ? xasprintf(":%d", port) : xstrdup("");
+    return xasprintf("ssh://%s@%s%s%s%s", *user ? user : "git", u->host, number,
+                     path[0] == '/' ? "" : "/", path);
 }
 
 /* The end of the user's part of an address, or NULL. A password with an unescaped slash

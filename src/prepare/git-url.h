@@ -30,9 +30,12 @@ struct git_url {
 /* git_url_free is due after success alone. */
 int git_url_parse(const char *text, struct git_url *out, struct reeve_error *err);
 void git_url_free(struct git_url *u);
-/* The https form of an ssh URL (the agent's `translate_ssh`), or NULL for others. To be
- * freed by the caller. */
-char *git_url_https_dup(const struct git_url *u);
+/* The form of an ssh URL with another scheme (http or https; the agent's
+ * `translate_ssh`). To be freed by the caller. */
+char *git_url_web_dup(const struct git_url *u, const char *scheme);
+/* The ssh form of an ssh or https URL; user "": git; port 0: ssh's. A port of https is
+ * left out. To be freed by the caller. */
+char *git_url_ssh_dup(const struct git_url *u, const char *user, int port);
 /* A copy of any text that may be a URL, without what stands between "://" and "@"; for
  * showing what could not be parsed too. To be freed by the caller. */
 char *git_url_shown_dup(const char *text);

@@ -68,7 +68,7 @@ static int check(const struct spec *s, struct reeve_error *err)
 
 static void borrow(struct spec *s)
 {
-    const cJSON *script = json_get(s->json, "script"), *git = json_get(s->json, "git");
+    const cJSON *script = json_get(s->json, "script");
     s->task = json_str(s->json, "task", "");
     s->attempt = (int)json_int(s->json, "attempt", 1);
     s->state_dir = json_str(s->json, "state_dir", "");
@@ -87,9 +87,7 @@ static void borrow(struct spec *s)
     s->unset = json_get(s->json, "unset");
     s->notes = json_get(s->json, "notes");
     s->sdk_config = json_str(s->json, "sdk_config", NULL);
-    s->git_user = json_str(git, "user", "");
-    s->git_pass = json_str(git, "pass", "");
-    s->git_host = json_str(git, "host", "");
+    s->git = json_get(s->json, "git");
     s->umask = (int)json_int(s->json, "umask", -1);
     s->python = json_str(s->json, "python", "");
     if (!s->python[0])

@@ -22,7 +22,7 @@ struct spec {
     const char *entry_point, *working_dir, *binary, *diff;
     const cJSON *requirements, *env, *unset, *notes; /* NULL where there are none */
     const char *sdk_config;                          /* NULL: none */
-    const char *git_user, *git_pass, *git_host;      /* "": none */
+    const cJSON *git;                                /* NULL, or see git-identity.h */
     const char *python;
     int umask; /* of the task's program; -1: as inherited */
 };

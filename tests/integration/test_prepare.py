@@ -358,7 +358,8 @@ def test_http(rig, repo):
 
 
 @needs_git
-@pytest.mark.parametrize("how", ["configured", "configured for host", "in the URL"])
+@pytest.mark.parametrize("how", ["configured", "configured for host", "in the URL", "one of several",
+                                 "by the begin of the address"])
 def test_http_with_password(rig, repo, how):
     with http_server(repo.parent, login="me:s3cret/pass") as server:
         url = server.url + "/repo.git"
@@ -368,6 +369,11 @@ def test_http_with_password(rig, repo, how):
         elif how == "in the URL":
             url = url.replace("://", "://me:s3cret%2Fpass@")
             identity = {"user": "other", "pass": "wr0ng"}
+        elif how == "one of several":
+            identity = {"user": "other", "pass": "wr0ng", "extra_credentials": [
+                {"user": "x", "pass": "wr0ng", "host": "elsewhere.example"}, {**identity, "host": "127.0.0.1"}]}
+        elif how == "by the begin of the address":
+            identity = {**identity, "host": url.removesuffix("po.git"), "host_match_prefix": True}
         done = rig.run({"repository": url, "entry_point": "main.py"}, git=identity)
     assert done.code == 0, done.log
     assert "s3cret" not in done.log + done.status
@@ -381,6 +387,8 @@ def test_http_with_password(rig, repo, how):
     ({}, "asks for a user and a password"),
     ({"user": "me", "pass": "wr0ng"}, "refused the user and password"),
     ({"user": "me", "pass": "s3cret", "host": "elsewhere.example"},
+     "asks for a user and a password"),
+    ({"user": "me", "pass": "s3cret", "host": "http://127.0.0", "host_match_prefix": True},
      "asks for a user and a password"),
 ])
 def test_http_password_refused_or_withheld(rig, repo, identity, text):

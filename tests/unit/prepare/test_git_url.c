@@ -104,13 +104,32 @@ static void test_https_for_ssh(void **state)
     struct git_url u;
     for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
         assert_int_equal(git_url_parse(pairs[i][0], &u, NULL), 0);
-        auto_free char *https = git_url_https_dup(&u);
+        auto_free char *https = git_url_web_dup(&u, "https");
         assert_string_equal(https, pairs[i][1]);
         git_url_free(&u);
     }
-    assert_int_equal(git_url_parse("https://host/x", &u, NULL), 0);
-    assert_null(git_url_https_dup(&u));
-    git_url_free(&u);
+}
+
+static void test_ssh_for_https(void **state)
+{
+    static const struct {
+        const char *from, *user;
+        int port;
+        const char *to;
+    } rows[] = {
+        {"https://host/org/repo.git", "", 0, "ssh://git@host/org/repo.git"},
+        {"https://u:p@host:8443/org/repo.git", "me", 22,
+         "ssh://me@host:22/org/repo.git"},
+        {"git@host:org/repo.git", "", 7999, "ssh://git@host:7999/org/repo.git"},
+        {"ssh://x@host:22/r.git", "y", 0, "ssh://y@host/r.git"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct git_url u;
+        assert_int_equal(git_url_parse(rows[i].from, &u, NULL), 0);
+        auto_free char *ssh = git_url_ssh_dup(&u, rows[i].user, rows[i].port);
+        assert_string_equal(ssh, rows[i].to);
+        git_url_free(&u);
+    }
 }
 
 static void test_submodules_stay_remote(void **state)
@@ -135,6 +154,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_invalid_is_shown_without_password),
         cmocka_unit_test(test_https_for_ssh),
+        cmocka_unit_test(test_ssh_for_https),
         cmocka_unit_test(test_submodules_stay_remote),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
