@@ -131,7 +131,7 @@ class Sdk:
 
     def run(self, flow, *args, cwd=None, env=None, timeout=300, check=True, script=None):
         """Runs flows/<flow>.py, or script; gives stdout, stderr, returncode, and as json what its
-        last line says. check: an exit code that is not 0 fails."""
+        last line of JSON says. check: an exit code that is not 0 fails."""
         child = self.start(script or self.flows / f"{flow}.py", *args, cwd=cwd, env=env,
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
@@ -143,11 +143,9 @@ class Sdk:
         done = subprocess.CompletedProcess(child.args, child.returncode, stdout, stderr)
         if check:
             assert done.returncode == 0, f"{flow}: {done.returncode}\n{stdout}\n{stderr}"
-        lines = stdout.strip().splitlines()
-        try:
-            done.json = json.loads(lines[-1])
-        except (IndexError, ValueError):
-            done.json = None
+        # The SDK may say a word after the script.
+        said = [line for line in stdout.splitlines() if line.startswith(("{", "["))]
+        done.json = json.loads(said[-1]) if said else None
         return done
 
 
