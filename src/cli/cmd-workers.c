@@ -42,6 +42,14 @@ static void print_workers(const cJSON *workers)
     table_free(t);
 }
 
+/* Those too that have not been heard of for the last hour, if they are registered. */
+static cJSON *all_of_them(void)
+{
+    cJSON *body = cJSON_CreateObject();
+    json_set_int(body, "last_seen", 0);
+    return body;
+}
+
 static int run(const struct args *args)
 {
     struct reeve_error err = {0};
@@ -49,7 +57,7 @@ static int run(const struct args *args)
     auto_json *data = NULL;
     int code = session_open(args, &s, &err);
     if (code == CLI_DONE)
-        code = session_call(&s, "workers.get_all", NULL, &data, &err);
+        code = session_call(&s, "workers.get_all", all_of_them(), &data, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "workers: %s", err.text);
     auto_json *none = cJSON_CreateArray();
@@ -64,6 +72,14 @@ static int run(const struct args *args)
 const struct command cmd_workers = {
     .name = "workers",
     .summary = "list the workers that the server sees",
+    .usage = "[--json]",
+    .specs = specs,
+    .run = run,
+};
+
+const struct command cmd_list = {
+    .name = "list",
+    .summary = "the same, by clearml-agent's name for it",
     .usage = "[--json]",
     .specs = specs,
     .run = run,

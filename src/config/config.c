@@ -134,13 +134,14 @@ char *config_file_dup(void)
     const char *named = config_environment("CONFIG_FILE");
     if (named)
         return expand_home_dup(named);
-    for (size_t i = ARRAY_SIZE(usual_files); i-- > 0;) {
+    size_t i = ARRAY_SIZE(usual_files);
+    while (i-- > 0) {
         char *path = expand_home_dup(usual_files[i]);
-        if (i == 0 || access(path, F_OK) == 0)
+        if (access(path, F_OK) == 0)
             return path;
         free(path);
     }
-    return NULL;
+    return expand_home_dup(usual_files[ARRAY_SIZE(usual_files) - 1]);
 }
 
 static struct config *config_take(struct layers *l)

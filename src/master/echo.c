@@ -48,8 +48,8 @@ static void open_output(struct echo *e)
     e->socket = S_ISSOCK(st.st_mode);
     if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
         return;
-    int fd =
-        open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_APPEND);
+    int fd = open("/proc/self/fd/1",
+                  O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_APPEND);
     if (fd >= 0)
         e->out = fd;
 }
@@ -74,8 +74,7 @@ static ssize_t write_some(struct echo *e, const char *data, size_t n)
 static bool flush(struct echo *e)
 {
     while (e->out >= 0 && e->sent < e->pending.len) {
-        ssize_t n =
-            write_some(e, e->pending.data + e->sent, e->pending.len - e->sent);
+        ssize_t n = write_some(e, e->pending.data + e->sent, e->pending.len - e->sent);
         if (n >= 0) {
             e->sent += (size_t)n;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
