@@ -1,5 +1,9 @@
 """Datasets: by the SDK, and by `clearml-data`."""
 
+import re
+
+from pipe_rig import tasks_in
+
 BOTH = {"a.txt": "a", "sub/b.txt": "b"}
 CHANGED = {"a.txt": "changed", "c é.txt": "c"}
 
@@ -27,3 +31,40 @@ def test_dataset(sdk, server, project, tmp_path):
         document = dataset(server, task)
         assert document["status"] == "completed"
         assert {"state"} <= {a["key"] for a in document["execution"]["artifacts"]}
+
+
+def test_clearml_data(sdk, server, project, tmp_path):
+    """The command line, a version and its child."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a.txt").write_text("a")
+    (tmp_path / "b.txt").write_text("b")
+
+    def data(*words):
+        return sdk.run("clearml-data", *words, script=sdk.python.parent / "clearml-data", cwd=tmp_path).stdout
+
+    def create(*words):
+        return re.search(r"New dataset created id=(\w+)",
+                         data("create", "--project", project, "--name", "by hand", *words)).group(1)
+
+    first = create("--tags", "one", "two")
+    assert "1 file added" in data("add", "--id", first, "--files", "source")
+    assert "Dataset upload completed" in data("upload", "--id", first)
+    assert "Dataset closed and finalized" in data("close", "--id", first)
+    assert set(dataset(server, first)["tags"]) == {"one", "two"}
+
+    child = create("--parents", first)
+    data("add", "--id", child, "--files", "b.txt")
+    data("remove", "--id", child, "--files", "a.txt")
+    data("close", "--id", child)
+    assert re.search(r"^b\.txt .*\nTotal 1 files", data("list", "--id", child), re.M)
+    found = data("search", "--project", project)
+    assert first in found and child in found
+    data("get", "--id", first, "--copy", "copy")
+    assert (tmp_path / "copy" / "a.txt").read_text() == "a"
+    data("verify", "--id", first, "--folder", "copy")
+    assert "b.txt" in data("compare", "--source", first, "--target", child, "--verbose")
+
+    data("publish", "--id", first)
+    assert dataset(server, first)["status"] == "published"
+    data("delete", "--id", child, "--force")
+    assert [t["id"] for t in tasks_in(server, f"{project}(/.*)?")] == [first]
