@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOGIN_TIMEOUT_MS = 10000, MIN_TOKEN_S = 10, MAX_LOGIN_MOVES = 5 };
+enum { LOGIN_TIMEOUT_MS = 15000, MIN_TOKEN_S = 10, MAX_LOGIN_MOVES = 5 };
 
 static void login_send(struct api *api);
 

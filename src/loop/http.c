@@ -26,7 +26,7 @@
 
 enum {
     DEFAULT_CONNECTIONS = 4,
-    DEFAULT_CONNECT_MS = 3000,
+    DEFAULT_CONNECT_MS = 10000, /* as ClearML's own clients have it */
     DEFAULT_TIMEOUT_MS = 30000,
     /* Shorter than the keep-alive times of usual servers and proxies (nginx: 65 s), so
      * that a request rarely meets a connection that is just being closed. */
@@ -34,6 +34,7 @@ enum {
     /* Of what must not be written twice, and would fail if it met one: a connection
      * that was in use just now. */
     IDLE_ONCE_S = 2,
+    NUDGE_MS = 200,
     MAX_HEADER_BYTES = 256 * 1024,
     MAX_URL = 64 * 1024
 };
@@ -51,6 +52,7 @@ struct http_request {
     char *body; /* NULL: none */
     size_t body_len;
     int64_t connect_timeout_ms;
+    int64_t nudged_ms; /* clock_boot_ms, while it connects */
     struct buf answer;
     size_t header_bytes;
     ev_timer timeout;
@@ -156,11 +158,29 @@ static void http_socket_cb(struct ev_loop *loop, ev_io *w, int revents)
     http_dispatch(http);
 }
 
+/* curl 7.88 gives up an address that does not take the connection at a timer, and goes
+ * on to the next address when it is called again; it asks for that call only when the
+ * whole time to connect is over. Pausing and going on makes it want one at once. */
+static void try_next_addresses(struct http *http)
+{
+    int64_t now = clock_boot_ms();
+    struct http_request *r;
+    TAILQ_FOREACH(r, &http->running, link)
+    {
+        if (r->issued || now - r->nudged_ms < NUDGE_MS)
+            continue;
+        r->nudged_ms = now;
+        curl_easy_pause(r->easy, CURLPAUSE_ALL);
+        curl_easy_pause(r->easy, CURLPAUSE_CONT);
+    }
+}
+
 static void http_timer_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct http *http = w->data;
     int running;
     curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    try_next_addresses(http);
     http_dispatch(http);
 }
 

@@ -64,7 +64,7 @@ struct http_params {
     const char *const *headers; /* "Name: value", NULL-terminated; NULL: none */
     const void *body;           /* copied; may be NULL */
     size_t body_len;
-    int64_t connect_timeout_ms; /* 0: 3,000 */
+    int64_t connect_timeout_ms; /* 0: 10,000 */
     bool urgent;                /* ahead of those that wait for a connection */
     bool repeatable;            /* being carried out twice changes nothing: sent again
                                    if a kept-alive connection closes without an answer */
