@@ -29,6 +29,8 @@ TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?")
 TODAY = 2 * 86400
 # Figures that depend on when a call came.
 DURATIONS = {"active_duration", "running_time", "duration", "uptime"}
+# Made up anew each time.
+SECRETS = {"scroll_id": "<scroll>", "token": "<token>", "secret_key": "<secret>"}
 
 
 class Call(typing.NamedTuple):
@@ -98,8 +100,8 @@ class Words:
         user = api("users.get_current_user")["user"]
         self.run = "r" + uuid.uuid4().hex[:10]
         self.of_name = {"run": self.run}
-        self.of_value = {self.run: "$run", user["id"]: "<user>", user["name"]: "<user name>",
-                         user["company"]["id"]: "<company>", user["company"]["name"]: "<company name>"}
+        self.of_value = {self.run: "$run", user["id"]: "<user>", user["company"]["id"]: "<company>"}
+        self.people = {user["name"]: "<user name>", user["company"]["name"]: "<company name>"}
 
     def bind(self, name, value):
         self.of_name[name] = value
@@ -121,7 +123,8 @@ class Words:
     def take(self, value, key=""):
         """An answer with names in it."""
         if isinstance(value, dict):
-            return {self.take(k): self.take(v, k) for k, v in value.items() if v is not None}
+            # Other keys of this form are the hashes of metrics' names, the same every time.
+            return {self.of_value.get(k, k): self.take(v, k) for k, v in value.items() if v is not None}
         if isinstance(value, list):
             return [self.take(v, key) for v in value]
         if isinstance(value, str):
@@ -131,10 +134,12 @@ class Words:
         return value
 
     def _text(self, text, key):
+        if text and key in SECRETS:
+            return SECRETS[key]
+        if key == "name" and text in self.people:
+            return self.people[text]
         if text in self.of_value:
             return self.of_value[text]
-        if key == "scroll_id" and text:
-            return "<scroll>"
         for value, name in self.of_value.items():
             if len(value) >= 10:
                 text = text.replace(value, name)
