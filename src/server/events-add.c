@@ -208,8 +208,8 @@ static bool is_one_of(const char *name, const char *const *names)
 static bool has_column(const char *name, enum event_type type, bool numeric_value)
 {
     static const char *const all[] = {
-        "type",         "task",         "timestamp", "ts",      "worker", "model_event",
-        "allow_locked", "x_axis_label", "metric",    "variant", NULL};
+        "@timestamp",  "type",         "task",         "timestamp", "ts",      "worker",
+        "model_event", "allow_locked", "x_axis_label", "metric",    "variant", NULL};
     static const char *const logs[] = {"msg", "level", NULL};
     static const char *const others[] = {"iter", "key", NULL};
     if (is_one_of(name, all))
@@ -304,13 +304,46 @@ static const char *read_numbers(struct batch *b, const cJSON *line, struct event
     return NULL;
 }
 
-static const char *read_event(struct batch *b, const cJSON *line, struct event *event)
+/* A text, or nothing that Python takes for true. */
+static bool is_name(const cJSON *line, const char *name)
 {
+    return cJSON_IsString(json_get(line, name)) || !request_true(line, name, false);
+}
+
+/* Numbers and booleans become text, as in ClearML's index; false for what can't. */
+static bool make_text(cJSON *line, const char *name)
+{
+    const cJSON *value = json_get(line, name);
+    if (is_absent(value) || cJSON_IsString(value))
+        return true;
+    if (cJSON_IsObject(value) || cJSON_IsArray(value))
+        return false;
+    auto_free char *text = json_format(value);
+    json_set_str(line, name, text);
+    return true;
+}
+
+static bool texts_sound(cJSON *line)
+{
+    static const char *const texts[] = {"key", "level", "worker", "msg", "plot_str"};
+    if (!is_name(line, "metric") || !is_name(line, "variant"))
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        if (!make_text(line, texts[i]))
+            return false;
+    return true;
+}
+
+static const char *read_event(struct batch *b, cJSON *line, struct event *event)
+{
+    if (!texts_sound(line))
+        return INDEX_ERROR;
     event->task = task_of(line);
     event->model = is_model_event(line);
+    event->stored = b->call->now_ms;
     event->worker = text_of(line, "worker");
     if (!event->worker)
-        event->worker = b->call->worker;
+        event->worker = *b->call->worker ? b->call->worker : "<unknown>";
     event->metric = json_str(line, "metric", "");
     event->variant = json_str(line, "variant", "");
     event->key = text_of(line, "key");
@@ -388,7 +421,7 @@ static const char *store_event(struct batch *b, const struct event *event)
     return NULL;
 }
 
-static const char *add_typed(struct batch *b, const cJSON *line, enum event_type type,
+static const char *add_typed(struct batch *b, cJSON *line, enum event_type type,
                              struct batch_task *task)
 {
     struct event event = {.type = type};
@@ -411,7 +444,7 @@ static const char *add_typed(struct batch *b, const cJSON *line, enum event_type
 
 /* One line of the request; what is wrong with it, in ClearML's words, or NULL. text may
  * be used for words that are put together. */
-static const char *add_line(struct batch *b, const cJSON *line, char *text, size_t size)
+static const char *add_line(struct batch *b, cJSON *line, char *text, size_t size)
 {
     const char *name = json_str(line, "type", NULL);
     if (!name)
@@ -608,7 +641,7 @@ static int batch_finish(struct batch *b)
 }
 
 /* first: the first of a list of events that are linked as cJSON links them. */
-static int add_all(struct call *call, const cJSON *first)
+static int add_all(struct call *call, cJSON *first)
 {
     if (batch_replay(call))
         return 0;
@@ -616,7 +649,7 @@ static int add_all(struct call *call, const cJSON *first)
     int result = 0;
     for (const cJSON *line = first; line && result == 0; line = line->next)
         result = batch_note_task(&b, line);
-    for (const cJSON *line = first; line && result == 0; line = line->next) {
+    for (cJSON *line = first; line && result == 0; line = line->next) {
         char text[128];
         const char *error = add_line(&b, line, text, sizeof text);
         if (error)

@@ -38,7 +38,7 @@ int event_type_parse(const char *name);
 struct event {
     enum event_type type;
     const char *task, *worker, *metric, *variant, *key, *level, *msg;
-    int64_t timestamp;
+    int64_t timestamp, stored;
     int64_t iter; /* EVENT_NO_ITER if it has none */
     bool has_value;
     double value;
@@ -58,11 +58,12 @@ int64_t event_series_open(sqlite3 *db, const struct event *event);
 /* Both expect the columns of EVENT_LOG_COLUMNS or EVENT_COLUMNS from column 0 on, and
  * append one JSON object. */
 #define EVENT_LOG_COLUMNS                                                              \
-    "l.task, l.timestamp, l.level, l.worker, l.msg, l.extra, l.metric, l.variant"
-#define EVENT_LOG_COLUMN_COUNT 8
+    "l.task, l.timestamp, l.level, l.worker, l.msg, l.extra, l.metric, "               \
+    "l.variant, l.stored"
+#define EVENT_LOG_COLUMN_COUNT 9
 #define EVENT_COLUMNS                                                                  \
     "s.task, s.type, s.metric, s.variant, e.iter, e.key, e.timestamp, e.value, "       \
-    "e.worker, e.extra, s.model"
+    "e.worker, e.extra, s.model, e.stored"
 /* No answer grows much beyond this, however long the events are. */
 #define EVENT_ANSWER_MAX ((size_t)32 << 20)
 /* ClearML never returns more events than this at once. */
@@ -95,8 +96,10 @@ void event_source_name(struct call *call, const char *id, char name[512]);
 int event_metrics_requested(struct call *call, const cJSON **metrics);
 /* True if an item's "variants" are strings, or there are none. */
 bool event_variants_sound(const cJSON *item);
-/* request["iters"], 1 to EVENT_BATCH_MAX. */
-int64_t event_iters_requested(const struct call *call);
+/* request["iters"], 1 to EVENT_BATCH_MAX. 0 or -1. */
+int event_iters_requested(struct call *call, int64_t *out);
+/* request["order"], "asc" or "desc". 0 or -1. */
+int event_order_requested(struct call *call, const char *fallback, bool *down);
 /* request[name] in the bounds; a failed call if it is out of them: -1. */
 int event_bounded(struct call *call, const char *name, int64_t fallback, int64_t min,
                   int64_t max, int64_t *out);

@@ -5,6 +5,8 @@
 #include "base/alloc.h"
 #include "base/json-text.h"
 #include "base/json.h"
+#include "server/scrolls.h"
+#include "server/server.h"
 #include "server/sql.h"
 #include "server/tasks-internal.h"
 #include "server/store.h"
@@ -136,7 +138,7 @@ static void remember_iterations(cJSON *state, const char *task, int64_t min,
 /* Tasks and metrics of one request are looked up by name, one after the other. */
 #define ITERATION_METRICS_MAX 1000
 
-static void add_task_iterations(struct call *call, enum event_type type,
+static void add_task_iterations(struct call *call, enum event_type type, int64_t iters,
                                 const cJSON *metrics, const char *task, cJSON *state,
                                 struct buf *out)
 {
@@ -148,7 +150,7 @@ static void add_task_iterations(struct call *call, enum event_type type,
                                         : INT64_MIN;
     struct iterations it = {.call = call,
                             .type = type,
-                            .count = event_iters_requested(call),
+                            .count = iters,
                             .earlier =
                                 request_true(call->request, "navigate_earlier", true),
                             .min = 1,
@@ -200,23 +202,31 @@ static int answer_iterations(struct call *call, enum event_type type)
     if (cJSON_GetArraySize(metrics) > ITERATION_METRICS_MAX)
         return call_fail(call, 400, 12, "Validation error (metrics: at most %d)",
                          ITERATION_METRICS_MAX);
+    int64_t iters;
     auto_json *tasks = tasks_of_metrics(call, metrics);
-    if (!tasks)
+    if (!tasks || event_iters_requested(call, &iters) < 0)
         return -1;
     /* As there, a scroll that is not known is a new one. */
-    const char *id = json_str(call->request, "scroll_id", "");
-    auto_json *state = *id ? json_parse(id, strlen(id), NULL) : NULL;
-    if (!cJSON_IsObject(state)) {
+    struct scrolls *scrolls = call->server->scrolls;
+    char id[ID_SIZE] = "";
+    const char *given = json_str(call->request, "scroll_id", "");
+    auto_json *state = scrolls_get(scrolls, given, call->now_ms);
+    if (state && !strcmp(json_str(state, "of", ""), event_type_name(type)))
+        snprintf(id, sizeof id, "%s", given);
+    cJSON *seen = *id ? json_get(state, "tasks") : NULL;
+    if (!seen) {
         cJSON_Delete(state);
         state = cJSON_CreateObject();
+        json_set_str(state, "of", event_type_name(type));
+        seen = json_set(state, "tasks", cJSON_CreateObject());
     }
     auto_buf out = BUF_INIT;
     buf_add_str(&out, "{\"metrics\":[");
     for (const cJSON *t = tasks->child; t; t = t->next)
-        add_task_iterations(call, type, metrics, t->string, state, &out);
-    auto_free char *next = json_format(state);
+        add_task_iterations(call, type, iters, metrics, t->string, seen, &out);
+    scrolls_put(scrolls, id, state, call->now_ms);
     buf_add_str(&out, "],\"scroll_id\":");
-    json_text_string(&out, next, strlen(next));
+    json_text_string(&out, id, strlen(id));
     buf_add_char(&out, '}');
     return event_answer(call, &out);
 }

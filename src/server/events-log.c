@@ -95,7 +95,7 @@ static sqlite3_stmt *select_log(sqlite3 *db, const char *task, bool earlier,
  * all that share that one. */
 static void read_page(struct page *p, sqlite3_stmt *stmt, size_t batch)
 {
-    while (store_row(stmt)) {
+    while (batch && store_row(stmt)) {
         bool full = p->count >= batch || p->text.len >= EVENT_ANSWER_MAX;
         if (full && (sqlite3_column_int64(stmt, 1) != p->last_time ||
                      p->count >= batch + EVENT_BATCH_MAX))
@@ -108,7 +108,7 @@ static void read_page(struct page *p, sqlite3_stmt *stmt, size_t batch)
 static int64_t batch_size(struct call *call, int64_t fallback)
 {
     int64_t n = json_int(call->request, "batch_size", fallback);
-    return n < 1 ? 1 : n > EVENT_BATCH_MAX ? EVENT_BATCH_MAX : n;
+    return n < 0 || n > EVENT_BATCH_MAX ? EVENT_BATCH_MAX : n;
 }
 
 int events_get_task_log(struct call *call)
@@ -119,7 +119,9 @@ int events_get_task_log(struct call *call)
         event_metrics_requested(call, &metrics) < 0)
         return -1;
     auto_free char *wanted = metrics && metrics->child ? json_format(metrics) : NULL;
-    bool earlier = request_true(call->request, "navigate_earlier", true);
+    bool earlier = request_true(call->request, "navigate_earlier", true), down;
+    if (event_order_requested(call, earlier ? "desc" : "asc", &down) < 0)
+        return -1;
     /* 0 is "from the end", as an absent one. */
     int64_t from = json_int(call->request, "from_timestamp", 0);
     int64_t time = from ? from : earlier ? INT64_MAX : INT64_MIN;
@@ -127,10 +129,9 @@ int events_get_task_log(struct call *call)
     auto_page page = {0};
     read_page(&page, select_log(call->db, task, earlier, time, behind, wanted),
               (size_t)batch_size(call, 5000));
-    const char *order = json_str(call->request, "order", earlier ? "desc" : "asc");
     auto_buf out = BUF_INIT;
     buf_add_str(&out, "{\"events\":");
-    page_write(&page, !strcmp(order, earlier ? "asc" : "desc"), &out);
+    page_write(&page, down != earlier, &out);
     buf_printf(&out, ",\"returned\":%zu,\"total\":%lld}", page.count,
                (long long)count_log(call->db, task, wanted));
     return event_answer(call, &out);

@@ -91,7 +91,7 @@ static void add_latest(struct call *call, const struct event_series *series,
 {
     auto_reset *stmt = store_query(
         call->db,
-        "SELECT value, timestamp FROM series_events WHERE series = ? AND value > 0"
+        "SELECT value, stored FROM series_events WHERE series = ? AND value > 0"
         " ORDER BY iter DESC LIMIT 1",
         "i", series->id);
     if (!store_row(stmt))
@@ -119,17 +119,16 @@ static int64_t last_iter(sqlite3 *db, const char *task)
 int events_latest_scalars(struct call *call)
 {
     const char *task = json_str(call->request, "task", "");
-    char status[16] = "", name[512] = "";
+    char status[16] = "";
     int64_t last_timestamp = 0;
     if (event_require_task(call, task) < 0)
         return -1;
-    task_brief(call->db, task, status, NULL, name);
+    task_brief(call->db, task, status, NULL, NULL);
     cJSON *metrics = json_set(call->data, "metrics", cJSON_CreateArray());
     auto_series series = event_series_load(call->db, task, EVENT_SCALAR, NULL);
     for (size_t i = 0; i < series.count; i++)
         add_latest(call, &series.items[i], metrics, &last_timestamp);
     json_set_int(call->data, "last_iter", last_iter(call->db, task));
-    json_set_str(call->data, "name", name);
     json_set_str(call->data, "status", status);
     json_set_int(call->data, "last_timestamp", last_timestamp);
     return 0;

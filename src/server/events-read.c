@@ -142,9 +142,9 @@ static int pager_read(struct pager *p)
         return -1;
     keep_request(call, &p->scroll);
     p->type = event_type_requested(call, false);
-    if (p->type < 0 || event_metrics_requested(call, &metrics) < 0)
+    if (p->type < 0 || event_metrics_requested(call, &metrics) < 0 ||
+        event_order_requested(call, "asc", &p->down) < 0)
         return -1;
-    p->down = !strcmp(json_str(call->request, "order", "asc"), "desc");
     p->batch = json_int(call->request, "batch_size", 500);
     p->batch = p->batch < 1                 ? 1
                : p->batch > EVENT_BATCH_MAX ? EVENT_BATCH_MAX
@@ -231,7 +231,7 @@ struct last_page {
     enum event_type type;
     struct event_scroll scroll; /* first: series, second: events of it that are done */
     struct buf out;
-    int64_t returned;
+    int64_t iters, returned;
 };
 
 #define LAST_PAGE_EVENTS EVENT_BATCH_MAX
@@ -251,8 +251,7 @@ static void add_last(struct last_page *p, int64_t series)
                     "SELECT " EVENT_COLUMNS " FROM series_events e JOIN event_series s"
                     " ON s.id = e.series WHERE e.series = ? ORDER BY e.iter DESC,"
                     " e.key DESC LIMIT ? OFFSET ?",
-                    "iii", series, event_iters_requested(p->call) - p->scroll.second,
-                    p->scroll.second);
+                    "iii", series, p->iters - p->scroll.second, p->scroll.second);
     while (!last_page_full(p) && store_row(stmt)) {
         event_add_comma(&p->out);
         event_add_json(&p->out, stmt);
@@ -289,14 +288,19 @@ static int answer_last(struct call *call, enum event_type type, const char *name
     const cJSON *metrics;
     if (event_require_source(call, task) < 0 ||
         event_metrics_requested(call, &metrics) < 0 ||
+        event_iters_requested(call, &p.iters) < 0 ||
         event_scroll_read(call, name, &p.scroll) < 0)
         return -1;
     if (p.scroll.first < 0 || p.scroll.second < 0 || p.scroll.second > EVENT_BATCH_MAX)
         return event_fail_scroll(call, json_str(call->request, "scroll_id", ""));
     auto_series list = event_series_load(call->db, task, type, metrics);
-    buf_add_str(&p.out, "{\"task\":");
-    json_text_string(&p.out, task, strlen(task));
-    buf_printf(&p.out, ",\"%s\":[", name);
+    buf_add_char(&p.out, '{');
+    if (type == EVENT_IMAGE) {
+        buf_add_str(&p.out, "\"task\":");
+        json_text_string(&p.out, task, strlen(task));
+        buf_add_char(&p.out, ',');
+    }
+    buf_printf(&p.out, "\"%s\":[", name);
     bool done = add_all_last(&p, &list);
     buf_printf(&p.out, "],\"returned\":%lld,\"total\":%lld,\"scroll_id\":",
                (long long)p.returned, (long long)p.returned);
@@ -328,7 +332,7 @@ struct multi_plots {
     cJSON *plots;
     const char *task, *name;
     size_t bytes;
-    int64_t returned;
+    int64_t iters, returned;
     struct event_scroll scroll; /* first: task, second: metric (phase: iteration) */
 };
 
@@ -362,9 +366,9 @@ static void add_plots_at(struct multi_plots *m, const struct event_series_list *
 static void add_last_plots(struct multi_plots *m, const struct event_series_list *list)
 {
     size_t n;
-    auto_free struct event_pick *iters = event_pick(
-        m->call->db, list, true, true, (struct event_pick){.iter = INT64_MAX},
-        (size_t)event_iters_requested(m->call), &n);
+    auto_free struct event_pick *iters =
+        event_pick(m->call->db, list, true, true,
+                   (struct event_pick){.iter = INT64_MAX}, (size_t)m->iters, &n);
     for (size_t i = 0; i < n; i++)
         add_plots_at(m, list, iters[i].iter);
 }
@@ -425,6 +429,7 @@ int events_get_multi_task_plots(struct call *call)
     struct multi_plots m = {.call = call};
     if (event_require_sources(call, MULTI_TASKS_MAX, &tasks) < 0 ||
         event_metrics_requested(call, &metrics) < 0 ||
+        event_iters_requested(call, &m.iters) < 0 ||
         event_scroll_read(call, "multi", &m.scroll) < 0)
         return -1;
     if (m.scroll.first < 0 || m.scroll.second < 0 || m.scroll.first > MULTI_TASKS_MAX)
@@ -435,8 +440,9 @@ int events_get_multi_task_plots(struct call *call)
     json_set_int(call->data, "total", m.returned);
     auto_buf scroll = BUF_INIT;
     event_scroll_write(&scroll, "multi", &m.scroll);
+    bool last = done && request_true(call->request, "no_scroll", false);
     json_set(call->data, "scroll_id",
-             done ? cJSON_CreateNull() : cJSON_CreateRaw(buf_str(&scroll)));
+             last ? cJSON_CreateNull() : cJSON_CreateRaw(buf_str(&scroll)));
     event_scroll_free(&m.scroll);
     return 0;
 }

@@ -137,10 +137,18 @@ int event_metrics_requested(struct call *call, const cJSON **metrics)
     return 0;
 }
 
-int64_t event_iters_requested(const struct call *call)
+int event_iters_requested(struct call *call, int64_t *out)
 {
-    int64_t iters = json_int(call->request, "iters", 1);
-    return iters < 1 ? 1 : iters > EVENT_BATCH_MAX ? EVENT_BATCH_MAX : iters;
+    return event_bounded(call, "iters", 1, 1, EVENT_BATCH_MAX, out);
+}
+
+int event_order_requested(struct call *call, const char *fallback, bool *down)
+{
+    const char *order = json_str(call->request, "order", fallback);
+    *down = !strcmp(order, "desc");
+    if (*down || !strcmp(order, "asc"))
+        return 0;
+    return call_fail(call, 400, 12, "Validation error (order: %.100s)", order);
 }
 
 int event_bounded(struct call *call, const char *name, int64_t fallback, int64_t min,

@@ -5,6 +5,8 @@
 #include "base/alloc.h"
 #include "base/json-text.h"
 #include "base/json.h"
+#include "server/scrolls.h"
+#include "server/server.h"
 #include "server/sql.h"
 #include "server/store.h"
 #include "server/tasks-internal.h"
@@ -14,7 +16,7 @@
 #include <string.h>
 
 /* One image, or the plots of one metric, and the way to the next: the viewer of the web
- * page. Where it stands is in the scroll id, so that the server keeps nothing. */
+ * page. */
 
 struct sample {
     struct call *call;
@@ -24,6 +26,7 @@ struct sample {
     bool current;           /* it stays with its metric */
     int64_t iter;
     struct event_series_list series; /* in the order of metric and variant */
+    char scroll[ID_SIZE];            /* "": a new one */
 };
 
 static void sample_free(struct sample *s)
@@ -63,19 +66,21 @@ static void stand_at(struct sample *s, const struct event_series *series, int64_
 
 /* ---- the scroll id ---- */
 
-/* The state in the request's scroll id if it is one of this kind; the caller's. */
-static cJSON *read_state(const struct sample *s)
+/* The state of the request's scroll id if it is one of this kind; the caller's. */
+static cJSON *read_state(struct sample *s)
 {
     const char *id = json_str(s->call->request, "scroll_id", "");
-    cJSON *state = *id ? json_parse(id, strlen(id), NULL) : NULL;
-    if (state && !strcmp(json_str(state, "of", ""), kind_of(s)) &&
-        json_str(state, "metric", NULL))
+    cJSON *state = scrolls_get(s->call->server->scrolls, id, s->call->now_ms);
+    if (state && !strcmp(json_str(state, "of", ""), kind_of(s))) {
+        snprintf(s->scroll, sizeof s->scroll, "%s", id);
         return state;
+    }
     cJSON_Delete(state);
     return NULL;
 }
 
-static void write_state(const struct sample *s, struct buf *out)
+/* Keeps where the viewer is, and appends the scroll id. */
+static void write_state(struct sample *s, struct buf *out)
 {
     char iter[24];
     auto_json *state = cJSON_CreateObject();
@@ -89,8 +94,8 @@ static void write_state(const struct sample *s, struct buf *out)
         json_set_str(state, "variant", s->variant);
         json_set_str(state, "iter", iter);
     }
-    auto_free char *text = json_format(state);
-    json_text_string(out, text, strlen(text));
+    scrolls_put(s->call->server->scrolls, s->scroll, state, s->call->now_ms);
+    json_text_string(out, s->scroll, strlen(s->scroll));
 }
 
 /* A request for a sample names it; a scroll id that it brings must fit. */

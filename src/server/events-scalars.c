@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/json-text.h"
 #include "base/json.h"
-#include "server/names.h"
 #include "server/sql.h"
 #include "server/store.h"
 #include "server/tasks-internal.h"
@@ -369,28 +368,10 @@ int events_scalar_histogram(struct call *call)
 /* ClearML's bound on tasks in one picture. */
 #define HISTOGRAM_TASKS_MAX 100
 
-/* Old clients name the tasks in one text, with commas. */
-static void split_tasks(struct call *call)
-{
-    const char *text = json_str(call->request, "tasks", NULL);
-    if (!text)
-        return;
-    cJSON *list = cJSON_CreateArray();
-    while (*text) {
-        size_t n = strcspn(text, ",");
-        auto_free char *task = xstrndup(text, n);
-        auto_free char *id = names_strip_dup(task);
-        cJSON_AddItemToArray(list, cJSON_CreateString(id));
-        text += n + (text[n] == ',');
-    }
-    json_set(call->request, "tasks", list);
-}
-
 int events_multi_scalar_histogram(struct call *call)
 {
     auto_histogram o = {.many = true};
     const cJSON *tasks;
-    split_tasks(call);
     if (histogram_read(call, &o.h) < 0 ||
         event_require_sources(call, HISTOGRAM_TASKS_MAX, &tasks) < 0 ||
         event_metrics_requested(call, &o.wanted) < 0)

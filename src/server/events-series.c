@@ -82,9 +82,13 @@ static int compare_up(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
+/* Of one iteration the first comes first here too, as in ClearML. */
 static int compare_down(const void *a, const void *b)
 {
-    return compare_up(b, a);
+    const struct event_pick *x = a, *y = b;
+    if (x->iter != y->iter)
+        return x->iter > y->iter ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
 }
 
 static void drop_doubles(struct picker *p)
@@ -116,7 +120,8 @@ static sqlite3_stmt *picker_select(const struct picker *p, int64_t series)
         {"SELECT iter, id FROM series_events WHERE series = ?1 AND"
          " (iter, id) > (?2, ?3) AND iter <= ?4 ORDER BY iter, id LIMIT ?5",
          "SELECT iter, id FROM series_events WHERE series = ?1 AND"
-         " (iter, id) < (?2, ?3) AND iter >= ?4 ORDER BY iter DESC, id DESC LIMIT ?5"},
+         " iter <= ?2 AND iter >= ?4 AND (iter < ?2 OR id > ?3)"
+         " ORDER BY iter DESC, id LIMIT ?5"},
         {"SELECT DISTINCT iter, 0 FROM series_events WHERE series = ?1 AND"
          " iter > ?2 AND iter <= ?4 ORDER BY iter LIMIT ?5",
          "SELECT DISTINCT iter, 0 FROM series_events WHERE series = ?1 AND"

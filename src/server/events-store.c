@@ -3,6 +3,7 @@
 
 #include "server/events-internal.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/json-text.h"
 #include "base/json.h"
 #include "server/schema.h"
@@ -39,6 +40,12 @@ const char event_models_schema[] =
     "ALTER TABLE log_events ADD COLUMN variant TEXT;"
     "CREATE INDEX log_events_by_metric ON log_events (task, metric)"
     " WHERE metric IS NOT NULL;";
+
+/* When an event was written, which ClearML tells as "@timestamp"; its own timestamp is
+ * the client's. */
+const char event_times_schema[] =
+    "ALTER TABLE log_events ADD COLUMN stored INTEGER;"
+    "ALTER TABLE series_events ADD COLUMN stored INTEGER;";
 
 static const char *const type_names[EVENT_TYPES] = {
     [EVENT_LOG] = "log",
@@ -88,7 +95,7 @@ int event_insert_log(sqlite3 *db, const struct event *event)
 {
     sqlite3_stmt *stmt = store_prepare(
         db, "INSERT INTO log_events (task, timestamp, level, worker, extra, msg,"
-            " metric, variant) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+            " metric, variant, stored) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
     bind_text(stmt, 1, event->task);
     sqlite3_bind_int64(stmt, 2, event->timestamp);
     bind_text(stmt, 3, event->level);
@@ -97,15 +104,16 @@ int event_insert_log(sqlite3 *db, const struct event *event)
     bind_text(stmt, 6, event->msg);
     bind_text(stmt, 7, *event->metric ? event->metric : NULL);
     bind_text(stmt, 8, *event->variant ? event->variant : NULL);
+    sqlite3_bind_int64(stmt, 9, event->stored);
     return finish(stmt);
 }
 
 int event_insert(sqlite3 *db, int64_t series, const struct event *event)
 {
-    sqlite3_stmt *stmt =
-        store_prepare(db, "INSERT OR REPLACE INTO series_events"
-                          " (series, iter, key, timestamp, value, worker, extra)"
-                          " VALUES (?, ?, ?, ?, ?, ?, ?)");
+    sqlite3_stmt *stmt = store_prepare(
+        db, "INSERT OR REPLACE INTO series_events"
+            " (series, iter, key, timestamp, value, worker, extra, stored)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
     sqlite3_bind_int64(stmt, 1, series);
     sqlite3_bind_int64(stmt, 2, event->iter);
     bind_text(stmt, 3, event->key ? event->key : "");
@@ -114,6 +122,7 @@ int event_insert(sqlite3 *db, int64_t series, const struct event *event)
         sqlite3_bind_double(stmt, 5, event->value);
     bind_text(stmt, 6, event->worker);
     bind_text(stmt, 7, event->extra);
+    sqlite3_bind_int64(stmt, 8, event->stored);
     return finish(stmt);
 }
 
@@ -181,6 +190,15 @@ static void add_optional(struct buf *out, const char *name, sqlite3_stmt *stmt,
         add_member(out, name, stmt, column);
 }
 
+static void add_stored(struct buf *out, sqlite3_stmt *stmt, int column)
+{
+    char iso[CLOCK_ISO_SIZE];
+    if (sqlite3_column_type(stmt, column) == SQLITE_NULL)
+        return;
+    clock_iso(sqlite3_column_int64(stmt, column), iso);
+    buf_printf(out, ",\"@timestamp\":\"%s\"", iso);
+}
+
 /* The stored object's members, spliced in, and the end of the object. */
 static void add_extra(struct buf *out, sqlite3_stmt *stmt, int column)
 {
@@ -204,6 +222,7 @@ void event_log_add_json(struct buf *out, sqlite3_stmt *stmt)
     add_member(out, "msg", stmt, 4);
     add_member(out, "metric", stmt, 6);
     add_member(out, "variant", stmt, 7);
+    add_stored(out, stmt, 8);
     buf_add_str(out, ",\"model_event\":false");
     add_extra(out, stmt, 5);
 }
@@ -230,6 +249,7 @@ void event_add_json(struct buf *out, sqlite3_stmt *stmt)
     add_optional(out, "worker", stmt, 8);
     buf_printf(out, ",\"model_event\":%s",
                sqlite3_column_int(stmt, 10) ? "true" : "false");
+    add_stored(out, stmt, 11);
     add_extra(out, stmt, 9);
 }
 

@@ -71,19 +71,11 @@ static const struct field sample_fields[] = {{"task", FIELD_STRING, true},
 static const struct field model_fields[] = {{"model", FIELD_STRING, true},
                                             {NULL, FIELD_ANY, false}};
 
-static const struct field histogram_fields[] = {{"tasks", FIELD_ANY, true},
-                                                {"metrics", FIELD_ARRAY, false},
-                                                {"samples", FIELD_INTEGER, false},
-                                                {"key", FIELD_STRING, false},
-                                                {NULL, FIELD_ANY, false}};
-
-static const struct field tasks_fields[] = {{"tasks", FIELD_STRINGS, true},
-                                            {"metrics", FIELD_ARRAY, false},
-                                            {"iters", FIELD_INTEGER, false},
-                                            {"samples", FIELD_INTEGER, false},
-                                            {"scroll_id", FIELD_STRING, false},
-                                            {"event_type", FIELD_STRING, false},
-                                            {NULL, FIELD_ANY, false}};
+static const struct field tasks_fields[] = {
+    {"tasks", FIELD_STRINGS, true},      {"metrics", FIELD_ARRAY, false},
+    {"iters", FIELD_INTEGER, false},     {"samples", FIELD_INTEGER, false},
+    {"key", FIELD_STRING, false},        {"scroll_id", FIELD_STRING, false},
+    {"event_type", FIELD_STRING, false}, {NULL, FIELD_ANY, false}};
 
 static const struct field metrics_fields[] = {{"metrics", FIELD_ARRAY, true},
                                               {"iters", FIELD_INTEGER, false},
@@ -122,7 +114,7 @@ const struct endpoint events_endpoints[] = {
     {"events.scalar_metrics_iter_histogram", "1.0", ENDPOINT_READ,
      events_scalar_histogram, task_fields},
     {"events.multi_task_scalar_metrics_iter_histogram", "1.0", ENDPOINT_READ,
-     events_multi_scalar_histogram, histogram_fields},
+     events_multi_scalar_histogram, tasks_fields},
     {"events.scalar_metrics_iter_raw", "2.16", ENDPOINT_READ, events_scalar_raw,
      raw_fields},
     {"events.get_scalar_metric_data", "1.0", ENDPOINT_READ, events_scalar_metric_data,

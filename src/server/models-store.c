@@ -142,13 +142,11 @@ cJSON *models_of_task(sqlite3 *db, const char *task)
 
 cJSON *model_requested(struct call *call, const char *id)
 {
-    cJSON *model = model_load(call->db, id);
-    if (!model)
-        api_fail(call, API_INVALID_MODEL_ID, NULL, "company", call->caller.company,
-                 "id", id, NULL);
-    if (!model || *json_str(model, "company", ""))
-        return model;
-    api_fail_public(call, "model", id);
-    cJSON_Delete(model);
+    auto_json *model = model_load(call->db, id);
+    /* Of a public one ClearML says here, as of no other object, that it is none. */
+    if (model && *json_str(model, "company", ""))
+        return steal(&model);
+    api_fail(call, API_INVALID_MODEL_ID, NULL, "company", call->caller.company, "id",
+             id, NULL);
     return NULL;
 }

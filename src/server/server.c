@@ -13,6 +13,7 @@
 #include "server/defaults.h"
 #include "server/dispatch.h"
 #include "server/http.h"
+#include "server/scrolls.h"
 #include "server/services.h"
 #include "server/store.h"
 #include "server/wait.h"
@@ -177,6 +178,7 @@ struct server *server_start(const struct server_options *options,
     pthread_cond_init(&server->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     server->waits = waits_create();
+    server->scrolls = scrolls_create();
     server->dispatch = dispatch_create(!options->no_extensions);
     if (start(server, err) == 0)
         return server;
@@ -206,6 +208,7 @@ void server_stop(struct server *server)
     http_close(server->files);
     store_close(server->store);
     waits_destroy(server->waits);
+    scrolls_destroy(server->scrolls);
     auth_close(server->auth);
     call_log_close(server->call_log);
     dispatch_destroy(server->dispatch);

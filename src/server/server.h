@@ -31,6 +31,7 @@ struct store;
 struct auth;
 struct call_log;
 struct waits;
+struct scrolls;
 struct dispatch;
 struct http_listener;
 
@@ -42,6 +43,7 @@ struct server {
     struct auth *auth;
     struct call_log *call_log; /* NULL: none */
     struct waits *waits;
+    struct scrolls *scrolls;
     struct dispatch *dispatch;
     struct http_listener *api, *web, *files;
     int lock_fd;

@@ -147,8 +147,6 @@ def test_histograms_by_time_and_of_tasks(server):
     assert iso["x"][1] == "2020-09-13T12:26:40.001Z"
     many = server.call("events.multi_task_scalar_metrics_iter_histogram", {"tasks": [first, second]})["metrics"]
     assert {t: many["m"]["v"][t]["name"] for t in many["m"]["v"]} == {first: "first", second: "second"}
-    text = server.call("events.multi_task_scalar_metrics_iter_histogram", {"tasks": f"{first}, {second}"})
-    assert text["metrics"] == many
     fails(server, "events.scalar_metrics_iter_histogram", 400, 12, task=first, key="other")
     fails(server, "events.scalar_metrics_iter_histogram", 400, 12, task=first, samples=6001)
     fails(server, "events.multi_task_scalar_metrics_iter_histogram", 400, 12, tasks=[])
@@ -273,7 +271,7 @@ def test_image_viewer_walks(server, current):
     back, _ = walk(server, "debug_image", task, end)
     assert back == wanted[-2::-1]
     jumps, _ = walk(server, "debug_image", task, start, navigate_earlier=False, next_iteration=True)
-    assert [j[0] for j in jumps] == [3]
+    assert [j[0] for j in jumps] == [2, 3]
     fails(server, "events.next_debug_image_sample", 400, 1104, task=task, scroll_id="x")
     fails(server, "events.next_debug_image_sample", 400, 1104, task=server.task(), scroll_id=end["scroll_id"])
 
@@ -327,10 +325,10 @@ def test_plots_of_tasks_page_by_page(server):
             for task, iters in variants["v"].items():
                 found.setdefault(task, []).append(metric)
                 assert iters["1"]["name"] == f"plots{tasks.index(task)}" and len(iters["1"]["plots"]) == 1
-        count += 1
         scroll = answer["scroll_id"]
-        if not scroll:
+        if not answer["plots"]:
             break
+        count += 1
     assert count == 2 and {t: len(set(m)) for t, m in found.items()} == {t: 600 for t in tasks}
 
 

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "server/dispatch.h"
+#include "server/scrolls.h"
 #include "server/server.h"
 #include "server/services.h"
 #include "server/wait.h"
@@ -22,6 +23,7 @@ struct api *api_open(void)
     api->server = xcalloc(1, sizeof *api->server);
     api->server->dispatch = dispatch_create(true);
     api->server->waits = waits_create();
+    api->server->scrolls = scrolls_create();
     api->now_ms = 1700000000000;
     call_init(&api->call, api->server);
     next_id = 0;
@@ -33,6 +35,7 @@ void api_close(struct api *api)
     call_free(&api->call);
     dispatch_destroy(api->server->dispatch);
     waits_destroy(api->server->waits);
+    scrolls_destroy(api->server->scrolls);
     store_connection_close(api->db);
     free(api->server);
     free(api);

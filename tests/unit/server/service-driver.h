@@ -9,12 +9,15 @@
 #include "base/json.h"
 #include "server/call.h"
 #include "server/dispatch.h"
+#include "server/scrolls.h"
+#include "server/server.h"
 #include "server/store.h"
 
 #include <stdio.h>
 #include <string.h>
 
 struct driver {
+    struct server server;
     sqlite3 *db;
     int64_t now_ms;
     const char *batch, *worker;
@@ -30,6 +33,7 @@ static inline void driver_open(struct driver *d)
 {
     memset(d, 0, sizeof *d);
     d->db = store_open_memory();
+    d->server.scrolls = scrolls_create();
     d->now_ms = 1700000000000;
     d->worker = "host:cpu:0";
 }
@@ -39,6 +43,7 @@ static inline void driver_close(struct driver *d)
     cJSON_Delete(d->data);
     free(d->raw);
     store_connection_close(d->db);
+    scrolls_destroy(d->server.scrolls);
 }
 
 /* For cmocka: one in *state. */
@@ -102,7 +107,7 @@ static inline cJSON *driver_call_version(struct driver *d, int version,
                                          const char *name, const char *text)
 {
     struct call call;
-    call_init(&call, NULL);
+    call_init(&call, &d->server);
     call.db = d->db;
     call.endpoint = driver_find(name, version);
     call.api_version = version;
