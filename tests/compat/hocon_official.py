@@ -11,7 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from clearml_agent.external.pyhocon import ConfigFactory
 
 PATIENCE = 5  # seconds of its own time; some texts make it run for ever
 
@@ -40,6 +39,7 @@ def plain(value):
 
 
 def read(case, folder):
+    from clearml_agent.external.pyhocon import ConfigFactory
     for name, text in case["files"].items():
         # newline="": the text has its own ends of lines.
         with open(folder / name, "w", encoding="utf-8", newline="") as f:
