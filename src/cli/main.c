@@ -5,9 +5,12 @@
 
 #include "base/alloc.h"
 #include "base/nearest.h"
+#include "config/option-table.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct command *const commands[] = {
@@ -24,8 +27,12 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+/* One that clearml-agent has, and reeve not yet or never: the table says why. */
 static int unknown_command(const char *name)
 {
+    const struct option_row *row = option_find(OPTION_FLAG, name);
+    if (row && name[0] != '-')
+        return cli_fail(CLI_USAGE, "%s: %s", name, row->text);
     struct nearest near = NEAREST_INIT(name);
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         nearest_try(&near, commands[i]->name);
@@ -90,8 +97,44 @@ static int help(const char *name)
     return c ? print_help(c) : unknown_command(name);
 }
 
+/* ---- clearml-agent's flags before the command ---- */
+
+static int take_config_file(const char *file)
+{
+    if (!file)
+        return cli_fail(CLI_USAGE, "--config-file: a file is missing");
+    auto_free char *path = realpath(file, NULL);
+    if (!path)
+        return cli_fail(CLI_USAGE, "--config-file: %.200s: %s", file, strerror(errno));
+    setenv("CLEARML_CONFIG_FILE", path, 1);
+    return CLI_DONE;
+}
+
+/* Takes them off; *used is how many words they were. */
+static int take_front(int argc, char **argv, int *used)
+{
+    int code = CLI_DONE;
+    for (*used = 0; code == CLI_DONE && *used + 1 < argc; ++*used) {
+        const char *word = argv[*used + 1];
+        if (strcmp(word, "--debug") == 0 || strcmp(word, "-d") == 0)
+            setenv("CLEARML_AGENT__AGENT__DEBUG", "true", 1);
+        else if (strncmp(word, "--config-file=", 14) == 0)
+            code = take_config_file(word + 14);
+        else if (strcmp(word, "--config-file") == 0)
+            code = take_config_file(argv[++*used + 1]);
+        else
+            break;
+    }
+    return code;
+}
+
 static int dispatch(int argc, char **argv)
 {
+    int used, code = take_front(argc, argv, &used);
+    if (code != CLI_DONE)
+        return code;
+    argc -= used;
+    argv += used;
     const char *name = argc > 1 ? argv[1] : "";
     if (!*name) {
         print_overview(stderr);

@@ -42,8 +42,7 @@ static bool covers(const char *pattern, const char *name)
     return n && pattern[n - 1] == '*' && strncmp(pattern, name, n - 1) == 0;
 }
 
-/* A row of that name comes before one for all that begin so. */
-static const struct option_row *find(enum option_kind kind, const char *name)
+const struct option_row *option_find(enum option_kind kind, const char *name)
 {
     const struct option_row *wide = NULL;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -111,7 +110,7 @@ static bool is_chosen(const struct option_row *row, const cJSON *value)
 static void check_value(struct check *k, const char *path, const cJSON *value,
                         const char *from)
 {
-    const struct option_row *row = find(OPTION_OPTION, path);
+    const struct option_row *row = option_find(OPTION_OPTION, path);
     bool own = strncmp(path, "agent.reeve.", strlen("agent.reeve.")) == 0;
     if (row && is_chosen(row, value))
         judge(k, row, path, from);
@@ -128,7 +127,7 @@ static void check_tree(struct check *k, const char *path, const cJSON *tree,
     {
         const cJSON *from = json_get(origins, item->string);
         auto_free char *below = xasprintf("%s.%s", path, item->string);
-        if (cJSON_IsObject(item) && item->child && !find(OPTION_OPTION, below))
+        if (cJSON_IsObject(item) && item->child && !option_find(OPTION_OPTION, below))
             check_tree(k, below, item, from);
         else if (!cJSON_IsObject(item) || item->child)
             check_value(k, below, item,
@@ -167,7 +166,7 @@ static void check_environment(struct check *k)
         const char *value = *e + strlen(name);
         bool agents = strncmp(name, "CLEARML_AGENT_", 14) == 0 ||
                       strncmp(name, "TRAINS_AGENT_", 13) == 0;
-        const struct option_row *row = find(OPTION_VARIABLE, name);
+        const struct option_row *row = option_find(OPTION_VARIABLE, name);
         /* Others with CLEARML_ are the SDK's: tasks inherit them. */
         if (!row && agents)
             say_unknown(k, OPTION_VARIABLE, name, "environment", OPTION_LEVEL_UNKNOWN);

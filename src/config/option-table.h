@@ -29,6 +29,8 @@ struct option_row {
 };
 
 const struct option_row *option_rows(size_t *n);
+/* The row of that name, else one that has all that begin so; or NULL. */
+const struct option_row *option_find(enum option_kind kind, const char *name);
 /* "option", "same". */
 const char *option_kind_name(enum option_kind kind);
 const char *option_fate_name(enum option_fate fate);

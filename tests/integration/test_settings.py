@@ -224,3 +224,31 @@ def test_the_command_and_the_manual_have_the_table(tmp_path):
     assert [[s["kind"], s["name"], s["reeve"], s["text"]] for s in shown] == [[r[0], r[1], r[2], r[5]] for r in rows]
     page = (OUT / "share" / "man" / "man7" / "reeve-clearml-agent.7").read_text().replace("\\-", "-")
     assert all(f" {row[1]}\n{row[2]}" in page for row in rows)
+
+
+FLAGS = [row for row in table() if row[0] == "flag"]
+
+
+@pytest.mark.parametrize("name, fate", [(row[1], row[2]) for row in FLAGS if not row[1].startswith("-")])
+def test_flags(tmp_path, name, fate):
+    """What the table calls done is taken; what it does not is refused by its name."""
+    known = fate in ("same", "better") and not name.startswith("install-bootstrap")
+    done = run_config(tmp_path, *name.split(), "1", "--help")
+    assert done.returncode == (0 if known else 2), done.stderr
+    assert known or (name.split()[-1] in done.stderr or name.split()[0] in done.stderr)
+    assert "unknown" not in done.stderr
+
+
+@pytest.mark.parametrize("front", [["--config-file", "other.conf"], ["--config-file=other.conf"],
+                                   ["--debug", "--config-file", "other.conf", "-d"]])
+def test_flags_before_the_command(tmp_path, front):
+    write(tmp_path / "other.conf", "agent.worker_id: other")
+    done = subprocess.run([OUT / "bin" / "reeve", *front, "config", "--json"], cwd=tmp_path, capture_output=True, text=True,
+                          env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, timeout=60 * SLOW)
+    agent = json.loads(done.stdout)["agent"]
+    assert agent["worker_id"] == "other" and agent.get("debug", False) == ("--debug" in front)
+
+
+def test_a_named_file_must_be_there(tmp_path):
+    done = run_config(tmp_path, "--config-file", "none.conf", "config")
+    assert done.returncode == 2 and "none.conf" in done.stderr
