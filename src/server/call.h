@@ -96,14 +96,21 @@ enum field_type {
     FIELD_BOOL,
     FIELD_OBJECT,
     FIELD_ARRAY,
-    FIELD_STRINGS /* array of strings */
+    FIELD_STRINGS,     /* array of strings */
+    FIELD_STRINGS_NULL /* array of strings and nulls */
 };
 
 struct field {
     const char *name;
     enum field_type type;
-    bool required;
+    bool required; /* for an array: not empty */
+    /* Rules that most fields lack. */
+    const char *choices; /* of a string: "a|b|c"; "?a|b" takes null too, "?" any */
+    size_t least;        /* characters of a string, items of an array */
+    const struct field *members; /* of an object, or of an array's objects */
 };
+/* What a row of a table does not say is zero. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 enum endpoint_flags {
     ENDPOINT_READ = 0,

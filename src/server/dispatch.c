@@ -5,9 +5,9 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "server/fields.h"
 
 #include <ctype.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -327,103 +327,9 @@ int dispatch_merge_args(struct call *call, const cJSON *args)
     return 0;
 }
 
-/* ---- fields ---- */
-
-static int wrong_type(struct call *call, const char *field, const char *expected)
-{
-    return call_fail(call, 400, 12,
-                     "Validation error (error for field '%s': value is wrong, expected "
-                     "type \"%s\".)",
-                     field, expected);
-}
-
-/* The model classes of ClearML turn what looks like an integer or a truth into one. */
-static int to_integer(struct call *call, const char *name, const cJSON *value)
-{
-    double number = 0;
-    char *end = NULL;
-    if (cJSON_IsNumber(value)) {
-        number = value->valuedouble;
-    } else if (cJSON_IsBool(value)) {
-        number = cJSON_IsTrue(value);
-    } else if (cJSON_IsString(value) && value->valuestring[0]) {
-        number = strtod(value->valuestring, &end);
-        if (*end)
-            return wrong_type(call, name, "int");
-    } else {
-        return wrong_type(call, name, "int");
-    }
-    if (!isfinite(number) || fabs(number) > 9007199254740992.0)
-        return wrong_type(call, name, "int");
-    if (!cJSON_IsNumber(value) || trunc(number) != number)
-        json_set_num(call->request, name, trunc(number));
-    return 0;
-}
-
-static void to_bool(struct call *call, const char *name, const cJSON *value)
-{
-    bool truth = cJSON_IsNumber(value)   ? value->valuedouble != 0
-                 : cJSON_IsString(value) ? value->valuestring[0] != '\0'
-                                         : value->child != NULL;
-    json_set_bool(call->request, name, truth);
-}
-
-static int check_strings(struct call *call, const char *name, const cJSON *value)
-{
-    const cJSON *item;
-    if (!cJSON_IsArray(value))
-        return wrong_type(call, name, "list");
-    cJSON_ArrayForEach(item, value)
-    {
-        if (!cJSON_IsString(item) && !cJSON_IsNull(item))
-            return call_fail(
-                call, 400, 12,
-                "Validation error (error for field '%s': all items must be "
-                "instances of \"str\".)",
-                name);
-    }
-    return 0;
-}
-
-static int check_field(struct call *call, const struct field *f, const cJSON *value)
-{
-    switch (f->type) {
-    case FIELD_STRING:
-        return cJSON_IsString(value) ? 0 : wrong_type(call, f->name, "str");
-    case FIELD_INTEGER:
-        return to_integer(call, f->name, value);
-    case FIELD_NUMBER:
-        return cJSON_IsNumber(value) ? 0 : wrong_type(call, f->name, "float, int");
-    case FIELD_BOOL:
-        if (!cJSON_IsBool(value))
-            to_bool(call, f->name, value);
-        return 0;
-    case FIELD_OBJECT:
-        return cJSON_IsObject(value) ? 0 : wrong_type(call, f->name, "dict");
-    case FIELD_ARRAY:
-        return cJSON_IsArray(value) ? 0 : wrong_type(call, f->name, "list");
-    case FIELD_STRINGS:
-        return check_strings(call, f->name, value);
-    default:
-        return 0;
-    }
-}
-
 int dispatch_validate(struct call *call)
 {
-    if (!call->endpoint->fields)
-        return 0;
-    for (const struct field *f = call->endpoint->fields; f->name; f++) {
-        const cJSON *value = json_get(call->request, f->name);
-        bool absent = !value || cJSON_IsNull(value);
-        if (absent && f->required)
-            return call_fail(
-                call, 400, 12,
-                "Validation error (error for field '%s'. field is required!)", f->name);
-        if (!absent && check_field(call, f, value) < 0)
-            return -1;
-    }
-    return 0;
+    return fields_check(call, call->request, call->endpoint->fields);
 }
 
 /* As the same caller, in the same transaction. */

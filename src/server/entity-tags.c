@@ -9,6 +9,9 @@
 #include "server/project-children.h"
 #include "server/project-store.h"
 
+const struct field entity_tags_filter[] = {
+    {"tags", FIELD_STRINGS, false}, {"system_tags", FIELD_STRINGS, false}, {0}};
+
 /* The conditions: the company's own, in these projects (whose id is this field) and
  * below, and what the filter says. */
 static cJSON *conditions(struct call *call, const char *field)

@@ -4,6 +4,9 @@
 
 #include "server/call.h"
 
+/* What their requests may filter by. */
+extern const struct field entity_tags_filter[];
+
 /* Handlers: in the projects asked for and below, or in all. */
 int project_get_project_tags(struct call *call);
 int project_get_task_tags(struct call *call);

@@ -143,7 +143,9 @@ static int get_entities_count(struct call *call)
 /* ---- the table ---- */
 
 static const struct field tags_fields[] = {
-    {"include_system", FIELD_BOOL, false}, {"filter", FIELD_OBJECT, false}, {0}};
+    {"include_system", FIELD_BOOL, false},
+    {"filter", FIELD_OBJECT, false, NULL, 0, entity_tags_filter},
+    {0}};
 static const struct field count_fields[] = {
     {"projects", FIELD_OBJECT, false},      {"tasks", FIELD_OBJECT, false},
     {"models", FIELD_OBJECT, false},        {"pipelines", FIELD_OBJECT, false},

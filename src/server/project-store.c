@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NAME_MIN 3
+
 const char projects_schema[] =
     "CREATE TABLE projects (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
     " doc TEXT NOT NULL) WITHOUT ROWID;";
@@ -59,6 +61,17 @@ char *project_location_dup(const char *name)
 {
     const char *slash = strrchr(name, '/');
     return xstrndup(name, slash ? (size_t)(slash - name) : 0);
+}
+
+int project_check_name(struct call *call, const char *name)
+{
+    if (project_depth(name) > PROJECT_DEPTH_MAX)
+        return api_fail(call, API_PROJECT_DEPTH, NULL, "max_depth", "10", NULL);
+    /* Each name of the path has at least this, so the shortest of them: the first. */
+    if (strcspn(name, "/") < NAME_MIN)
+        return api_fail(call, API_DATA_VALIDATION, "name: String value is too short",
+                        NULL);
+    return 0;
 }
 
 void project_range(const char *name, char **first, char **last)
@@ -294,7 +307,13 @@ int project_requested(struct call *call, char out[65])
     if (*project && !project_exists(call->db, project))
         return api_fail(call, API_INVALID_PROJECT_ID, NULL, "id", project, NULL);
     snprintf(out, 65, "%s", project);
-    if (!*project && *name)
-        project_find_or_create(call, name, out);
+    if (*project || !*name)
+        return 0;
+    auto_free char *clean = project_clean_name_dup(name);
+    if (!*clean)
+        return api_fail(call, API_INVALID_PROJECT_NAME, NULL, "name", name, NULL);
+    if (project_check_name(call, clean) || project_public_above(call, clean))
+        return -1;
+    project_ensure(call, clean, out);
     return 0;
 }

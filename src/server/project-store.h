@@ -44,6 +44,8 @@ void project_ensure(struct call *call, const char *name, char out[65]);
 /* Gives a project another full name and its parent, and everything below it with it.
  * Returns how many projects changed. */
 int project_rename(struct call *call, const char *project, const char *name);
+/* -1 after failing the call if a clean name is too short or too deep. */
+int project_check_name(struct call *call, const char *name);
 void project_touch(struct call *call, const char *project);
 /* -1 after failing the call if a public project has this name or is above it. */
 int project_public_above(struct call *call, const char *name);

@@ -18,8 +18,6 @@
 
 #include <string.h>
 
-#define NAME_MIN 3
-
 static const char *const columns[] = {"id=id", "name=name", NULL};
 static const char *const ranges[] = {"last_update", NULL};
 static const char *const datetimes[] = {"created", "last_update", NULL};
@@ -29,9 +27,14 @@ static const char *const lists_all[] = {"id",   "tags", "system_tags", "parent",
                                         "path", "user", NULL};
 static const char *const patterns[] = {"name", "basename", "description", NULL};
 static const char *const texts[] = {"name", "id", "description", NULL};
+static const char *const members[] = {
+    "id",          "user",     "company",  "name",        "basename",
+    "description", "created",  "tags",     "system_tags", "default_output_destination",
+    "last_update", "featured", "logo_url", "logo_blob",   "company_origin",
+    "parent",      "path",     NULL};
 #define PROJECTS                                                                       \
     .table = "projects", .columns = columns, .ranges = ranges, .datetimes = datetimes, \
-    .patterns = patterns, .texts = texts
+    .patterns = patterns, .texts = texts, .members = members
 const struct query_collection projects_collection = {PROJECTS, .lists = lists,
                                                      .hidden_tag = "hidden"};
 static const struct query_ref refs[] = {
@@ -55,12 +58,23 @@ static int no_project(struct call *call, const char *project)
 
 static int get_by_id(struct call *call)
 {
-    cJSON *doc = project_load(call->db, project_of(call));
+    cJSON *doc = project_load_full(call->db, project_of(call));
     if (!doc)
         return no_project(call, project_of(call));
     tags_give(call, doc);
     json_set(call->data, "project", doc);
     return 0;
+}
+
+static bool in_list(const cJSON *list, const char *id)
+{
+    const cJSON *one;
+    cJSON_ArrayForEach(one, list)
+    {
+        if (cJSON_IsString(one) && strcmp(one->valuestring, id) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* Unless the search is shallow, what lies below parent counts at any depth. */
@@ -87,9 +101,11 @@ static cJSON *find_projects(struct call *call,
     adjust_search(call->request);
     tags_take(call, "project", call->request);
     cJSON *docs = query_run(call, collection);
+    bool path = in_list(json_get(call->request, "only_fields"), "path");
     cJSON_ArrayForEach(doc, docs)
     {
-        json_remove(doc, "path");
+        if (!path)
+            json_remove(doc, "path");
         json_remove(doc, "company_origin");
         tags_give(call, doc);
     }
@@ -133,17 +149,6 @@ static cJSON *requested_ids(const cJSON *request)
     cJSON *list = cJSON_CreateArray();
     cJSON_AddItemToArray(list, cJSON_CreateString(id->valuestring));
     return list;
-}
-
-static bool in_list(const cJSON *list, const char *id)
-{
-    const cJSON *one;
-    cJSON_ArrayForEach(one, list)
-    {
-        if (cJSON_IsString(one) && strcmp(one->valuestring, id) == 0)
-            return true;
-    }
-    return false;
 }
 
 static bool is_hidden(struct call *call, const char *project)
@@ -207,6 +212,10 @@ static int add_contents(struct call *call, const cJSON *selected, cJSON *docs)
     struct project_stats stats;
     const cJSON *request = call->request;
     int rc = 0;
+    if (!json_bool(request, "check_own_contents", false) &&
+        !json_bool(request, "include_stats", false) &&
+        !json_bool(request, "include_dataset_stats", false))
+        return 0;
     if (project_stats_of(call, selected, &stats))
         return -1;
     if (json_bool(request, "check_own_contents", false))
@@ -240,11 +249,7 @@ static char *check_name(struct call *call, const char *given)
     char *name = project_clean_name_dup(given);
     if (!*name)
         api_fail(call, API_INVALID_PROJECT_NAME, NULL, "name", given, NULL);
-    else if (strlen(name) < NAME_MIN)
-        api_fail(call, API_DATA_VALIDATION, "name: String value is too short", NULL);
-    else if (project_depth(name) > PROJECT_DEPTH_MAX)
-        api_fail(call, API_PROJECT_DEPTH, NULL, "max_depth", "10", NULL);
-    else
+    else if (project_check_name(call, name) == 0)
         return name;
     free(name);
     return NULL;
@@ -273,6 +278,25 @@ static cJSON *writable_project(struct call *call)
 }
 
 /* What projects.create and projects.update may set, but the name. */
+static int check_settable(struct call *call, const char *name, const cJSON *value)
+{
+    const cJSON *tag;
+    if (cJSON_IsNull(value))
+        return 0;
+    if (strstr(name, "tags") == NULL)
+        return cJSON_IsString(value) ? 0
+                                     : api_fail(call, API_DATA_VALIDATION, NULL, name,
+                                                "only strings may be used", NULL);
+    if (cJSON_IsNumber(value) || cJSON_IsBool(value))
+        return api_fail(call, API_FIELDS_VALUE, NULL, "field", name, NULL);
+    bool sound = cJSON_IsArray(value);
+    cJSON_ArrayForEach(tag, value) sound &= cJSON_IsString(tag);
+    if (!sound)
+        return api_fail(call, API_DATA_VALIDATION, NULL, name,
+                        "only lists of strings may be used", NULL);
+    return tags_check(call, value);
+}
+
 static cJSON *settable_fields(struct call *call)
 {
     static const char *const names[] = {"description", "tags", "system_tags",
@@ -283,7 +307,7 @@ static cJSON *settable_fields(struct call *call)
         const cJSON *value = json_get(call->request, names[i]);
         if (!value)
             continue;
-        if (cJSON_IsArray(value) && tags_check(call, value)) {
+        if (check_settable(call, names[i], value)) {
             cJSON_Delete(fields);
             return NULL;
         }
@@ -297,7 +321,12 @@ static cJSON *settable_fields(struct call *call)
 static int create(struct call *call)
 {
     char id[65];
-    auto_free char *name = check_name(call, json_str(call->request, "name", ""));
+    const cJSON *given = json_get(call->request, "name");
+    if (!given)
+        return api_fail(call, API_MISSING_FIELDS, NULL, "missing", "['name']", NULL);
+    if (!cJSON_IsString(given))
+        return api_fail(call, API_VALIDATION, NULL, "field", "name", NULL);
+    auto_free char *name = check_name(call, given->valuestring);
     if (!name)
         return -1;
     if (project_public_above(call, name))
@@ -317,13 +346,15 @@ static int change_name(struct call *call, const cJSON *doc, const char *given,
 {
     char other[65];
     const char *old = json_str(doc, "name", "");
-    auto_free char *name = check_name(call, given);
-    if (!name)
-        return -1;
+    auto_free char *name = project_clean_name_dup(given);
+    if (!*name)
+        return api_fail(call, API_INVALID_PROJECT_NAME, NULL, "name", given, NULL);
     auto_free char *from = project_location_dup(old);
     auto_free char *to = project_location_dup(name);
     if (strcmp(from, to) != 0)
         return api_fail(call, API_PROJECT_LOCATION, NULL, "name", name, NULL);
+    if (project_check_name(call, name))
+        return -1;
     if (project_find(call->db, name, other) && strcmp(other, project_of(call)) != 0)
         return name_taken(call, name);
     json_set_str(fields, "name", name);
@@ -337,7 +368,12 @@ static int update(struct call *call)
 {
     char iso[CLOCK_ISO_SIZE];
     const cJSON *field;
-    const char *name = json_str(call->request, "name", NULL);
+    const cJSON *given = json_get(call->request, "name");
+    const char *name = cJSON_GetStringValue(given);
+    /* An empty list or object is as good as no name. */
+    if (given && !name &&
+        (given->child || cJSON_IsNumber(given) || cJSON_IsBool(given)))
+        return api_fail(call, API_VALIDATION, NULL, "field", "name", NULL);
     auto_json *doc = writable_project(call);
     cJSON *fields = doc ? settable_fields(call) : NULL;
     if (!fields)
@@ -388,7 +424,8 @@ static int move(struct call *call)
     auto_free char *from = project_location_dup(old);
     auto_free char *name =
         xasprintf("%s%s%s", location, *location ? "/" : "", project_basename(old));
-    if (check_depth(call, old, name) || project_public_above(call, name))
+    if (check_depth(call, old, name) || project_check_name(call, name) ||
+        project_public_above(call, name))
         return -1;
     if (strcmp(from, location) == 0)
         return api_fail(call, API_PROJECT_SAME_PLACE, NULL, "location", location, NULL);
@@ -517,33 +554,20 @@ static const struct field all_ex_fields[] = {
     {"include_dataset_stats", FIELD_BOOL, false},
     {"include_stats", FIELD_BOOL, false},
     {"active_users", FIELD_STRINGS, false},
-    {"children_type", FIELD_STRING, false},
+    {"children_type", FIELD_STRING, false, "?dataset|pipeline|report"},
     {"children_tags", FIELD_STRINGS, false},
     {"children_tags_filter", FIELD_OBJECT, false},
     {"allow_public", FIELD_BOOL, false},
     {"non_public", FIELD_BOOL, false},
     {"include_stats_filter", FIELD_OBJECT, false},
     {"stats_with_children", FIELD_BOOL, false},
-    {"stats_for_state", FIELD_STRING, false},
+    {"stats_for_state", FIELD_STRING, false, "?active|archived"},
     {"check_own_contents", FIELD_BOOL, false},
     {"shallow_search", FIELD_BOOL, false},
     {"search_hidden", FIELD_BOOL, false},
     {0}};
-static const struct field create_fields[] = {
-    {"name", FIELD_STRING, true},
-    {"description", FIELD_STRING, false},
-    {"tags", FIELD_STRINGS, false},
-    {"system_tags", FIELD_STRINGS, false},
-    {"default_output_destination", FIELD_STRING, false},
-    {0}};
-static const struct field update_fields[] = {
-    {"project", FIELD_STRING, true},
-    {"name", FIELD_STRING, false},
-    {"description", FIELD_STRING, false},
-    {"tags", FIELD_STRINGS, false},
-    {"system_tags", FIELD_STRINGS, false},
-    {"default_output_destination", FIELD_STRING, false},
-    {0}};
+/* The rest are looked at by settable_fields. */
+static const struct field create_fields[] = {{0}};
 static const struct field move_fields[] = {
     {"project", FIELD_STRING, true}, {"new_location", FIELD_STRING, false}, {0}};
 static const struct field merge_fields[] = {
@@ -556,7 +580,10 @@ static const struct field delete_fields[] = {
     {"delete_external_artifacts", FIELD_BOOL, false},
     {0}};
 static const struct field tags_fields[] = {
-    {"projects", FIELD_STRINGS, false}, {"include_system", FIELD_BOOL, false}, {0}};
+    {"projects", FIELD_STRINGS, false},
+    {"include_system", FIELD_BOOL, false},
+    {"filter", FIELD_OBJECT, false, NULL, 0, entity_tags_filter},
+    {0}};
 
 static const struct field scope_fields[] = {{"project", FIELD_STRING, false},
                                             {"include_subprojects", FIELD_BOOL, false},
@@ -565,9 +592,9 @@ static const struct field scope_fields[] = {{"project", FIELD_STRING, false},
                                             {"page", FIELD_INTEGER, false},
                                             {"page_size", FIELD_INTEGER, false},
                                             {0}};
-static const struct field values_fields[] = {{"projects", FIELD_STRINGS, false},
-                                             {"section", FIELD_STRING, true},
-                                             {"name", FIELD_STRING, true},
+static const struct field values_fields[] = {{"projects", FIELD_STRINGS_NULL, false},
+                                             {"section", FIELD_STRING, true, NULL, 1},
+                                             {"name", FIELD_STRING, true, NULL, 1},
                                              {"include_subprojects", FIELD_BOOL, false},
                                              {"allow_public", FIELD_BOOL, false},
                                              {"pattern", FIELD_STRING, false},
@@ -575,24 +602,27 @@ static const struct field values_fields[] = {{"projects", FIELD_STRINGS, false},
                                              {"page_size", FIELD_INTEGER, false},
                                              {0}};
 static const struct field metadata_fields[] = {
-    {"projects", FIELD_STRINGS, false},
-    {"key", FIELD_STRING, true},
+    {"projects", FIELD_STRINGS_NULL, false},
+    {"key", FIELD_STRING, true, NULL, 1},
     {"include_subprojects", FIELD_BOOL, false},
     {"allow_public", FIELD_BOOL, false},
     {"page", FIELD_INTEGER, false},
     {"page_size", FIELD_INTEGER, false},
     {0}};
 static const struct field multi_fields[] = {
-    {"projects", FIELD_STRINGS, false},   {"include_subprojects", FIELD_BOOL, false},
-    {"tasks_state", FIELD_STRING, false}, {"task_name", FIELD_STRING, false},
-    {"entity", FIELD_STRING, false},      {0}};
+    {"projects", FIELD_STRINGS_NULL, false},
+    {"include_subprojects", FIELD_BOOL, false},
+    {"tasks_state", FIELD_STRING, false, "?active|archived"},
+    {"task_name", FIELD_STRING, false},
+    {"entity", FIELD_STRING, false, "?task|model"},
+    {0}};
 
 const struct endpoint projects_endpoints[] = {
     {"projects.get_by_id", "1.0", ENDPOINT_READ, get_by_id, project_fields},
     {"projects.get_all", "1.0", ENDPOINT_READ, get_all, all_fields},
     {"projects.get_all_ex", "1.0", ENDPOINT_READ, get_all_ex, all_ex_fields},
     {"projects.create", "1.0", ENDPOINT_WRITE, create, create_fields},
-    {"projects.update", "1.0", ENDPOINT_WRITE, update, update_fields},
+    {"projects.update", "1.0", ENDPOINT_WRITE, update, project_fields},
     {"projects.move", "1.0", ENDPOINT_WRITE, move, move_fields},
     {"projects.merge", "1.0", ENDPOINT_WRITE, merge, merge_fields},
     {"projects.make_public", "2.9", ENDPOINT_WRITE, make_public, ids_fields},

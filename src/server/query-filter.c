@@ -625,14 +625,15 @@ int query_filter(struct query *q, const char *name, const cJSON *value)
     const struct query_collection *c = q->c;
     auto_buf sql = BUF_INIT;
     int rc = 0, op = query_multi_operator(name);
-    if (cJSON_IsNull(value))
-        return 0;
     if (op)
         return query_multi(q, name, value, op == '|');
+    if (cJSON_IsNull(value))
+        return 0;
     if (query_named(c->patterns ? c->patterns : patterns, name)) {
-        if (!cJSON_IsString(value))
+        bool empty = (cJSON_IsArray(value) || cJSON_IsObject(value)) && !value->child;
+        if (!cJSON_IsString(value) && !empty)
             return query_bad_value(q, "failed parsing query field", name, value);
-        if (value->valuestring[0])
+        if (!empty && value->valuestring[0])
             rc = query_match(q, name, value->valuestring, false, &sql);
     } else if (query_named(c->lists ? c->lists : lists, name)) {
         rc = query_list(q, name, value, &sql);

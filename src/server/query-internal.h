@@ -53,6 +53,8 @@ struct query_target {
     const struct doc_field *field; /* NULL if the collection has none */
 };
 
+/* Whether a document of the collection may have something at this path. */
+bool query_has_path(const struct query_collection *c, const char *path);
 /* False if the collection has no such path. */
 bool query_resolve(struct query *q, const char *path, struct query_target *out);
 /* Appends the SQL expression of the value. */

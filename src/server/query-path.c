@@ -86,6 +86,18 @@ static void query_json_path(struct query *q, const char *rest, bool flat,
     out->path = query_text(q, buf_str(&path));
 }
 
+bool query_has_path(const struct query_collection *c, const char *path)
+{
+    if (c->docs) {
+        const char *rest = "";
+        const struct doc_field *f = doc_field_find(c->docs, path, &rest);
+        return f && (!*rest || f->kind == DOC_JSON);
+    }
+    size_t n = strcspn(path, ".");
+    auto_free char *first = xstrndup(path, n);
+    return !c->members || query_named(c->members, first);
+}
+
 bool query_resolve(struct query *q, const char *path, struct query_target *out)
 {
     memset(out, 0, sizeof *out);
@@ -110,6 +122,8 @@ bool query_resolve(struct query *q, const char *path, struct query_target *out)
             return true;
         }
     }
+    if (!query_has_path(q->c, path))
+        return false;
     snprintf(out->source, sizeof out->source, "t.%s",
              strcmp(path, "id") ? "doc" : "id");
     out->kind = strcmp(path, "id") ? DOC_JSON : DOC_TEXT;

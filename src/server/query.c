@@ -291,15 +291,20 @@ static int query_page(struct query *q, struct page *page)
     if (json_get(request, "scroll_id"))
         return page_scroll(q, page);
     const cJSON *at = json_get(request, "page"), *size = json_get(request, "page_size");
-    if (cJSON_IsNumber(at) && cJSON_IsNull(size))
+    if (cJSON_IsNull(size) && !cJSON_IsNull(at))
         return api_fail(q->call, API_MISSING_FIELDS, "page_size is required", "field",
                         "page_size", NULL);
-    double number = cJSON_IsNumber(at) ? at->valuedouble : 0;
-    double count = cJSON_IsNumber(size) ? size->valuedouble : PAGE_MAX;
-    if ((at && !cJSON_IsNumber(at) && !cJSON_IsNull(at)) || !(number >= 0))
+    /* Python's True is 1. */
+    double number = cJSON_IsNumber(at) ? at->valuedouble : cJSON_IsTrue(at);
+    double count = cJSON_IsNumber(size) ? size->valuedouble
+                   : cJSON_IsBool(size) ? cJSON_IsTrue(size)
+                                        : PAGE_MAX;
+    if ((at && !cJSON_IsNumber(at) && !cJSON_IsBool(at) && !cJSON_IsNull(at)) ||
+        !(number >= 0))
         return api_fail(q->call, API_VALIDATION, "page must be >=0", "field", "page",
                         NULL);
-    if ((size && !cJSON_IsNumber(size) && !cJSON_IsNull(size)) || !(count >= 1))
+    if ((size && !cJSON_IsNumber(size) && !cJSON_IsBool(size) && !cJSON_IsNull(size)) ||
+        !(count >= 1))
         return api_fail(q->call, API_VALIDATION, "page_size must be >0", "field",
                         "page_size", NULL);
     page->size = count > PAGE_MAX ? PAGE_MAX : (int64_t)count;
@@ -419,7 +424,7 @@ static int query_where(struct query *q)
 {
     const cJSON *request = q->request, *item;
     const cJSON *filters = json_get(request, "filters");
-    if (!cJSON_IsObject(filters) && !cJSON_IsNull(filters) && filters)
+    if (filters && !cJSON_IsObject(filters))
         return api_fail(q->call, API_FIELDS_VALUE, "dictionary expected", "field",
                         "filters", NULL);
     cJSON_ArrayForEach(item, filters)
@@ -557,19 +562,20 @@ static int check_fields(struct query *q, const cJSON *only)
 {
     static const char *const lists[] = {"order_by", "only_fields"};
     const cJSON *item;
-    if (!q->c->docs)
+    if (!q->c->docs && !q->c->members)
         return 0;
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-        const char *text = json_str(q->request, lists[i], "");
-        if (*text)
+        const cJSON *list = json_get(q->request, lists[i]);
+        const char *text = cJSON_GetStringValue(list);
+        if (cJSON_IsObject(list) && list->child)
+            text = list->child->string;
+        if (text && *text)
             return unknown_field(q, text);
     }
     cJSON_ArrayForEach(item, only)
     {
-        const char *rest = "",
-                   *path = item->valuestring + (item->valuestring[0] == '-');
-        const struct doc_field *f = doc_field_find(q->c->docs, path, &rest);
-        if (strcmp(path, "*") && (!f || (*rest && f->kind != DOC_JSON)))
+        const char *path = item->valuestring + (item->valuestring[0] == '-');
+        if (strcmp(path, "*") && !query_has_path(q->c, path))
             return unknown_field(q, path);
     }
     return 0;

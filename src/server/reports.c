@@ -48,8 +48,8 @@ static int reports_project(struct call *call, const char *name, char out[65])
            : xasprintf("%s%s" REPORTS_PROJECT, clean, *clean ? "/" : "");
     if (project_find(call->db, full, out))
         return 0;
-    if (project_depth(full) > PROJECT_DEPTH_MAX)
-        return api_fail(call, API_PROJECT_DEPTH, NULL, "max_depth", "10", NULL);
+    if (project_check_name(call, full) || project_public_above(call, full))
+        return -1;
     auto_json *extra = cJSON_CreateObject();
     json_set_str(extra, "description", "Reports project");
     json_set(extra, "system_tags", report_tags());
@@ -141,6 +141,8 @@ static int update(struct call *call)
     struct task_head task;
     if (report_load(call, &task))
         return -1;
+    if (cJSON_IsNull(json_get(call->request, "name")))
+        return api_fail(call, API_DATA_VALIDATION, NULL, "name", "required", NULL);
     auto_json *fields = cJSON_CreateObject();
     bool content = false;
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -383,7 +385,7 @@ static int get_task_data(struct call *call)
 
 /* ---- the table ---- */
 
-static const struct field create_fields[] = {{"name", FIELD_STRING, true},
+static const struct field create_fields[] = {{"name", FIELD_STRING, true, NULL, 3},
                                              {"tags", FIELD_STRINGS, false},
                                              {"comment", FIELD_STRING, false},
                                              {"report", FIELD_STRING, false},
@@ -391,7 +393,7 @@ static const struct field create_fields[] = {{"name", FIELD_STRING, true},
                                              {"report_assets", FIELD_STRINGS, false},
                                              {0}};
 static const struct field update_fields[] = {{"task", FIELD_STRING, true},
-                                             {"name", FIELD_STRING, false},
+                                             {"name", FIELD_STRING, false, "?", 3},
                                              {"tags", FIELD_STRINGS, false},
                                              {"comment", FIELD_STRING, false},
                                              {"report", FIELD_STRING, false},

@@ -116,6 +116,7 @@ struct query_collection {
     const char *const *patterns; /* regular expressions; NULL: name */
     const char *const *equals;   /* compared as a whole */
     const char *const *texts;    /* what search_text looks at; NULL: name, id */
+    const char *const *members;  /* of a document in doc; NULL: whatever it has */
     const struct doc_type
         *docs; /* documents kept in columns; replaces table, columns */
     const struct query_ref *refs; /* ended by a NULL path: joins, as get_all_ex does */

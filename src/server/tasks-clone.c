@@ -204,7 +204,12 @@ static cJSON *clone_document(struct call *call, const cJSON *source)
     const char *name = json_str(call->request, "new_project_name", "");
     if (*name && !json_get(given, "project")) {
         char project[65];
-        project_find_or_create(call, name, project);
+        auto_free char *clean = project_clean_name_dup(name);
+        if (project_check_name(call, clean)) {
+            cJSON_Delete(task);
+            return NULL;
+        }
+        project_find_or_create(call, clean, project);
         json_set_str(task, "project", project);
         cJSON *made = json_set(call->data, "new_project", cJSON_CreateObject());
         json_set_str(made, "id", project);

@@ -63,8 +63,11 @@ static cJSON *clean_type(struct call *call, const char *name, const cJSON *value
 {
     if (cJSON_IsString(value) && task_type_known(value->valuestring))
         return cJSON_Duplicate(value, true);
-    api_fail(call, API_VALIDATION, "value is not one of the task types", "field", name,
-             NULL);
+    if (!cJSON_IsString(value))
+        bad_value(call, name, "StringField only accepts string values");
+    else
+        api_fail(call, API_VALIDATION, "value is not one of the task types", "field",
+                 name, NULL);
     return NULL;
 }
 
@@ -97,7 +100,10 @@ static cJSON *clean_tags(struct call *call, const char *name, const cJSON *value
     cJSON_ArrayForEach(tag, value) sound &= cJSON_IsString(tag);
     if (sound)
         return tags_clean(cJSON_Duplicate(value, true));
-    bad_value(call, name, "Only lists of strings may be used");
+    if (cJSON_IsNumber(value) || cJSON_IsBool(value))
+        api_fail(call, API_FIELDS_VALUE, "expecting list", "field", name, NULL);
+    else
+        bad_value(call, name, "Only lists of strings may be used");
     return NULL;
 }
 
@@ -105,7 +111,10 @@ static cJSON *clean_object(struct call *call, const char *name, const cJSON *val
 {
     if (cJSON_IsObject(value))
         return cJSON_Duplicate(value, true);
-    api_fail(call, API_FIELDS_VALUE, "expecting dict", "field", name, NULL);
+    bool empty = (cJSON_IsArray(value) && !value->child) ||
+                 (cJSON_IsString(value) && !value->valuestring[0]);
+    api_fail(call, empty ? API_DATA_VALIDATION : API_FIELDS_VALUE, "expecting dict",
+             "field", name, NULL);
     return NULL;
 }
 
@@ -124,17 +133,36 @@ static cJSON *clean_container(struct call *call, const char *name, const cJSON *
     return out;
 }
 
+/* No members but these. */
+static int check_members(struct call *call, const char *name, const cJSON *value,
+                         const char *const *members, size_t count)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, value)
+    {
+        size_t i = 0;
+        while (i < count && strcmp(item->string, members[i]))
+            i++;
+        if (i == count)
+            return api_fail(call, API_VALIDATION, "unknown member", name, item->string,
+                            NULL);
+    }
+    return 0;
+}
+
 /* A path without white space at its ends can be used as one. The diff stays as it is.
  */
 static cJSON *clean_script(struct call *call, const char *name, const cJSON *value)
 {
     static const char *const texts[] = {"binary",      "repository",  "tag",
                                         "branch",      "version_num", "entry_point",
-                                        "working_dir", "diff"};
+                                        "working_dir", "diff",        "requirements"};
     if (!cJSON_IsObject(value))
         return clean_object(call, name, value);
+    if (check_members(call, name, value, texts, ARRAY_SIZE(texts)))
+        return NULL;
     cJSON *out = cJSON_CreateObject();
-    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(texts) - 1; i++) {
         const cJSON *item = json_get(value, texts[i]);
         if (!item || cJSON_IsNull(item))
             continue;
@@ -245,6 +273,8 @@ static cJSON *clean_models(struct call *call, const char *name, const cJSON *val
     char iso[CLOCK_ISO_SIZE];
     if (!cJSON_IsObject(value))
         return clean_object(call, name, value);
+    if (check_members(call, name, value, types, ARRAY_SIZE(types)))
+        return NULL;
     clock_iso_clearml(call->now_ms, iso);
     cJSON *out = cJSON_CreateObject();
     for (size_t i = 0; i < ARRAY_SIZE(types); i++) {

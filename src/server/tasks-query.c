@@ -172,6 +172,8 @@ int tasks_get_all_ex(struct call *call)
 
 int tasks_get_by_id_ex(struct call *call)
 {
+    if (!json_get(call->request, "id"))
+        return api_fail(call, API_MISSING_FIELDS, NULL, "missing", "['id']", NULL);
     return get_many(call, &tasks_by_id);
 }
 

@@ -44,19 +44,24 @@ static const struct field archive[] = {
 static const struct field create[] = {
     {"name", FIELD_STRING, true}, {"type", FIELD_STRING, true}, {0}};
 static const struct field edit[] = {{"task", FIELD_STRING, true}, {0}};
-static const struct field clone[] = {{"task", FIELD_STRING, true},
-                                     {"new_task_name", FIELD_STRING, false},
-                                     {"new_task_comment", FIELD_STRING, false},
-                                     {"new_task_tags", FIELD_STRINGS, false},
-                                     {"new_task_system_tags", FIELD_STRINGS, false},
-                                     {"new_task_parent", FIELD_STRING, false},
-                                     {"new_task_project", FIELD_STRING, false},
-                                     {"new_task_hyperparams", FIELD_OBJECT, false},
-                                     {"new_task_configuration", FIELD_OBJECT, false},
-                                     {"new_task_container", FIELD_OBJECT, false},
-                                     {"execution_overrides", FIELD_OBJECT, false},
-                                     {"new_project_name", FIELD_STRING, false},
-                                     {0}};
+static const struct field input_model[] = {
+    {"name", FIELD_STRING, false}, {"model", FIELD_STRING, false}, {0}};
+static const struct field clone[] = {
+    {"task", FIELD_STRING, true},
+    {"new_task_name", FIELD_STRING, false},
+    {"new_task_comment", FIELD_STRING, false},
+    {"new_task_tags", FIELD_STRINGS, false},
+    {"new_task_system_tags", FIELD_STRINGS, false},
+    {"new_task_parent", FIELD_STRING, false},
+    {"new_task_project", FIELD_STRING, false},
+    {"new_task_hyperparams", FIELD_OBJECT, false},
+    {"new_task_configuration", FIELD_OBJECT, false},
+    {"new_task_container", FIELD_OBJECT, false},
+    {"execution_overrides", FIELD_OBJECT, false},
+    {"new_project_name", FIELD_STRING, false},
+    {"validate_references", FIELD_BOOL, false},
+    {"new_task_input_models", FIELD_ARRAY, false, NULL, 0, input_model},
+    {0}};
 static const struct field requirements[] = {
     {"task", FIELD_STRING, true}, {"requirements", FIELD_OBJECT, true}, {0}};
 static const struct field ids[] = {{"ids", FIELD_STRINGS, true}, {0}};
@@ -69,10 +74,45 @@ static const struct field tags[] = {{"ids", FIELD_STRINGS, true},
                                     {"remove_tags", FIELD_STRINGS, false},
                                     {0}};
 static const struct field tasks[] = {{"tasks", FIELD_STRINGS, true}, {0}};
-static const struct field hyperparams[] = {
-    {"task", FIELD_STRING, true}, {"hyperparams", FIELD_ARRAY, true}, {0}};
-static const struct field configuration[] = {
-    {"task", FIELD_STRING, true}, {"configuration", FIELD_ARRAY, true}, {0}};
+static const struct field hyperparam[] = {{"section", FIELD_STRING, true, NULL, 1},
+                                          {"name", FIELD_STRING, true, NULL, 1},
+                                          {"value", FIELD_STRING, true},
+                                          {"type", FIELD_STRING, false},
+                                          {"description", FIELD_STRING, false},
+                                          {0}};
+static const struct field edit_hyperparams[] = {
+    {"task", FIELD_STRING, true},
+    {"force", FIELD_BOOL, false},
+    {"hyperparams", FIELD_ARRAY, true, NULL, 1, hyperparam},
+    {"replace_hyperparams", FIELD_STRING, false, "none|section|all"},
+    {0}};
+static const struct field hyperparam_key[] = {
+    {"section", FIELD_STRING, true, NULL, 1}, {"name", FIELD_STRING, false}, {0}};
+static const struct field delete_hyperparams[] = {
+    {"task", FIELD_STRING, true},
+    {"force", FIELD_BOOL, false},
+    {"hyperparams", FIELD_ARRAY, true, NULL, 1, hyperparam_key},
+    {0}};
+static const struct field config_item[] = {{"name", FIELD_STRING, true, NULL, 1},
+                                           {"value", FIELD_STRING, true},
+                                           {"type", FIELD_STRING, false},
+                                           {"description", FIELD_STRING, false},
+                                           {0}};
+static const struct field edit_configuration[] = {
+    {"task", FIELD_STRING, true},
+    {"force", FIELD_BOOL, false},
+    {"configuration", FIELD_ARRAY, true, NULL, 1, config_item},
+    {"replace_configuration", FIELD_BOOL, false},
+    {0}};
+static const struct field delete_configuration[] = {
+    {"task", FIELD_STRING, true},
+    {"force", FIELD_BOOL, false},
+    {"configuration", FIELD_STRINGS, true},
+    {0}};
+static const struct field configurations[] = {
+    {"tasks", FIELD_STRINGS, true}, {"names", FIELD_STRINGS, false}, {0}};
+static const struct field configuration_names[] = {
+    {"tasks", FIELD_STRINGS, true}, {"skip_empty", FIELD_BOOL, false}, {0}};
 static const struct field artifacts[] = {
     {"task", FIELD_STRING, true}, {"artifacts", FIELD_ARRAY, true}, {0}};
 static const struct field model[] = {
@@ -81,7 +121,8 @@ static const struct field model[] = {
     {"iteration", FIELD_INTEGER, false}, {0}};
 static const struct field models[] = {
     {"task", FIELD_STRING, true}, {"models", FIELD_ARRAY, true}, {0}};
-static const struct field by_id_ex[] = {{"id", FIELD_ANY, true}, {0}};
+static const struct field get_all[] = {
+    {"allow_public", FIELD_BOOL, false}, {"search_hidden", FIELD_BOOL, false}, {0}};
 static const struct field types[] = {{"projects", FIELD_STRINGS, false}, {0}};
 
 #define R ENDPOINT_READ
@@ -89,9 +130,9 @@ static const struct field types[] = {{"projects", FIELD_STRINGS, false}, {0}};
 
 const struct endpoint tasks_endpoints[] = {
     {"tasks.get_by_id", "1.0", R, tasks_get_by_id, one_task},
-    {"tasks.get_by_id_ex", "1.0", R, tasks_get_by_id_ex, by_id_ex},
+    {"tasks.get_by_id_ex", "1.0", R, tasks_get_by_id_ex, get_all},
     {"tasks.get_all", "1.0", R, tasks_get_all, NULL},
-    {"tasks.get_all_ex", "1.0", R, tasks_get_all_ex, NULL},
+    {"tasks.get_all_ex", "1.0", R, tasks_get_all_ex, get_all},
     {"tasks.get_types", "1.0", R, tasks_get_types, types},
     {"tasks.create", "1.0", W, tasks_create, create},
     {"tasks.validate", "1.0", R, tasks_validate, create},
@@ -126,12 +167,16 @@ const struct endpoint tasks_endpoints[] = {
     {"tasks.make_public", "2.9", W, tasks_make_public, ids},
     {"tasks.make_private", "2.9", W, tasks_make_private, ids},
     {"tasks.get_hyper_params", "1.0", R, tasks_get_hyper_params, tasks},
-    {"tasks.edit_hyper_params", "1.0", W, tasks_edit_hyper_params, hyperparams},
-    {"tasks.delete_hyper_params", "1.0", W, tasks_delete_hyper_params, hyperparams},
-    {"tasks.get_configurations", "1.0", R, tasks_get_configurations, tasks},
-    {"tasks.get_configuration_names", "1.0", R, tasks_get_configuration_names, tasks},
-    {"tasks.edit_configuration", "1.0", W, tasks_edit_configuration, configuration},
-    {"tasks.delete_configuration", "1.0", W, tasks_delete_configuration, configuration},
+    {"tasks.edit_hyper_params", "1.0", W, tasks_edit_hyper_params, edit_hyperparams},
+    {"tasks.delete_hyper_params", "1.0", W, tasks_delete_hyper_params,
+     delete_hyperparams},
+    {"tasks.get_configurations", "1.0", R, tasks_get_configurations, configurations},
+    {"tasks.get_configuration_names", "1.0", R, tasks_get_configuration_names,
+     configuration_names},
+    {"tasks.edit_configuration", "1.0", W, tasks_edit_configuration,
+     edit_configuration},
+    {"tasks.delete_configuration", "1.0", W, tasks_delete_configuration,
+     delete_configuration},
     {"tasks.add_or_update_artifacts", "2.10", W, tasks_add_or_update_artifacts,
      artifacts},
     {"tasks.delete_artifacts", "2.10", W, tasks_delete_artifacts, artifacts},

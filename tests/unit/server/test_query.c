@@ -466,7 +466,9 @@ static void test_hostile(void **state)
     assert_found(api, "{'_any_': {'fields': [1], 'pattern': 'x'}}", "error 16");
     assert_found(api, "{'last_update': {'a': 1}}", "error 16");
     assert_found(api, "{'hyperparams.': ['x'], 'hyperparams...': ['x']}", "");
-    assert_found(api, "{'order_by': {'a': 1}, 'only_fields': 5}", "target");
+    assert_found(api, "{'order_by': 5, 'only_fields': 5}", "target");
+    assert_found(api, "{'order_by': {'a': 1}}", "error 14");
+    assert_found(api, "{'only_fields': {'a': 1}}", "error 14");
     assert_found(api, "{'filters': 7}", "error 16");
     assert_found(api, "{'filters': [{'tags': 1}]}", "error 16");
     auto_buf many = BUF_INIT;

@@ -75,7 +75,7 @@ static void test_create_refuses(void **state)
     assert_int_equal(api_call(api, "tasks.create", "{'type': 'service'}"), 12);
     static const char *const bad[] = {"'parent': 'nobody'", "'project': 'nobody'",
                                       "'container': ['x']", "'script': 'x'",
-                                      "'tags': ['__$all']", "'runtime': []"};
+                                      "'tags': ['__$all']", "'runtime': ['x']"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(api_call(api, "tasks.create",
                                   "{'name': 'abc', 'type': 'service', %s}", bad[i]),
@@ -123,7 +123,7 @@ static void test_edit_merges(void **state)
     assert_string_equal(api_field(api, task, "script.diff"), " d ");
     assert_string_equal(api_field(api, task, "output.destination"), "s3://a");
     assert_call(api, "tasks.edit",
-                "{'task': '%s', 'script': {'version_num': 'v', 'ide': 'x'}, "
+                "{'task': '%s', 'script': {'version_num': 'v'}, "
                 "'execution': {'framework': 'g'}, 'runtime': {'c': 3}, "
                 "'container': {'image': 'j'}, "
                 "'hyperparams': {'C': {'z': {'value': '3'}}}}",
@@ -643,7 +643,7 @@ static void test_hyper_params(void **state)
                               "{'task': '%s', 'hyperparams': [{'section': 'A', "
                               "'name': 'x'}]}",
                               task),
-                     800);
+                     12);
     assert_int_equal(api_call(api, "tasks.edit_hyper_params",
                               "{'task': '%s', 'hyperparams': [5]}", task),
                      12);
