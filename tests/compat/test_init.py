@@ -100,3 +100,17 @@ def test_end(sdk, server, project, tmp_path, how):
     if word:
         lines = server.api("events.get_task_log", task=done.json["task"], batch_size=500)["events"]
         assert word in "".join(line["msg"] for line in lines)
+
+
+def test_runs_again(sdk, server, project, tmp_path):
+    """A script that is started again takes its task anew, or goes on where it was."""
+    def run(how):
+        found = sdk.run("again", project, how, cwd=tmp_path).json
+        scalars = server.api("events.scalar_metrics_iter_histogram", task=found["task"])
+        return found["task"], found["offset"], scalars["loss"]["train"]["x"]
+
+    first = run("new")
+    assert first[1:] == (0, [0, 1, 2])
+    assert run("reuse") == (first[0], 0, [0, 1, 2])
+    assert run("continue") == (first[0], 3, [0, 1, 2, 3, 4, 5])
+    assert run("new")[0] != first[0]

@@ -98,3 +98,10 @@ def status_of(server, url):
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
+
+
+def test_storage_manager(sdk, server, project, tmp_path):
+    found = sdk.run("storage", project, cwd=tmp_path).json
+    assert found["same"] is True and found["two"] == "tree/below/two"
+    assert found.get("exists", [True, False]) == [True, False]
+    assert status_of(server, found["url"]) == 200

@@ -1,8 +1,11 @@
 """Tasks made for agents, looked for, and taken through their states."""
 
+import re
+import subprocess
+
 import pytest
 
-from reeve_up import git
+from reeve_up import SLOW, git, wait_until
 
 
 @pytest.fixture
@@ -131,3 +134,31 @@ def test_execute_remotely(sdk, server, project, tmp_path):
     assert [a["key"] for a in document["execution"]["artifacts"]] == ["remote"]
     scalars = server.api("events.scalar_metrics_iter_histogram", task=task)
     assert scalars["remote"]["rate"]["y"] == [0.25]
+
+
+def test_clearml_task_command(sdk, server, project, tmp_path):
+    """clearml-task, the SDK's command: makes a task of a script and enqueues it."""
+    if not server.is_embedded:
+        pytest.skip("needs the embedded server's reeve: see the agent flows")
+    (tmp_path / "one.py").write_text("print('by command')\n")
+    command = sdk.start("-m", "clearml.cli.task", "--project", project, "--name", "by command", "--script",
+                        "one.py", "--packages", "six", "--queue", "services", "--skip-task-init",
+                        cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said, _ = command.communicate(timeout=300 * SLOW)
+    assert command.returncode == 0, said
+    task = re.search(r"New task created id=(\w+)", said)[1]
+    assert server.reeve.wait(task, timeout=300) == 0, server.reeve.logs(task)
+    assert "by command" in server.reeve.logs(task).splitlines()
+
+
+def test_abort(sdk, server, project, tmp_path):
+    """Ended by the SDK while reeve runs it: its process is gone, and what was said stays."""
+    if not server.is_embedded:
+        pytest.skip("needs the embedded server's reeve: see the agent flows")
+    script = tmp_path / "long.py"
+    script.write_text("import time\nprint('at work', flush=True)\ntime.sleep(3600)\n")
+    found = sdk.run("abort", project, script, "services", cwd=tmp_path).json
+    wait_until(lambda: server.reeve.row(found["task"]) is None, 120, what="the end of its run")
+    document = server.api("tasks.get_by_id", task=found["task"])["task"]
+    assert [found["status"], document["status"]] == ["stopped", "stopped"]
+    assert "at work" in server.reeve.logs(found["task"]).splitlines()
