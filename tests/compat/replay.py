@@ -140,7 +140,7 @@ class Words:
             return self.people[text]
         if text in self.of_value:
             return self.of_value[text]
-        for value, name in self.of_value.items():
+        for value, name in (*self.of_value.items(), *self.people.items()):
             if len(value) >= 10:
                 text = text.replace(value, name)
         return TIME.sub(_time, ID.sub("<id>", text))
