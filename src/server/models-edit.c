@@ -218,6 +218,7 @@ static bool says_new_content(const cJSON *fields)
 static int store_fields(struct call *call, const char *id, cJSON *fields)
 {
     if (!fields->child) {
+        json_set(call->data, "fields", cJSON_CreateObject());
         json_set_int(call->data, "updated", 0);
         return 0;
     }

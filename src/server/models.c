@@ -23,8 +23,9 @@ static const char *const patterns[] = {"name", "comment", NULL};
 static const char *const equals[] = {"ready", NULL};
 static const char *const texts[] = {"name", "id",      "comment", "parent",
                                     "task", "project", NULL};
-static const struct query_ref refs[] = {
-    {"project", project_load}, {"task", task_load}, {"parent", model_load}, {0}};
+static const struct query_ref refs[] = {{"project", project_load}, {"task", task_load},
+                                        {"parent", model_load},    {"user", user_load},
+                                        {"company", company_load}, {0}};
 
 #define MODELS_COLLECTION                                                              \
     .docs = &model_type, .lists = lists, .ranges = ranges, .datetimes = dates,         \
@@ -160,7 +161,10 @@ static int publish_model(struct call *call, const char *id, cJSON *result)
 
 static int models_set_ready(struct call *call)
 {
-    return publish_model(call, json_str(call->request, "model", ""), call->data);
+    if (publish_model(call, json_str(call->request, "model", ""), call->data))
+        return -1;
+    json_set(call->data, "fields", cJSON_CreateObject());
+    return 0;
 }
 
 static int publish_one(struct call *call, const char *id, cJSON *result)

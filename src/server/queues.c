@@ -13,6 +13,7 @@
 #include "server/server.h"
 #include "server/services.h"
 #include "server/store.h"
+#include "server/tasks-internal.h"
 #include "server/wait.h"
 
 #include <stdio.h>
@@ -420,23 +421,23 @@ static int update(struct call *call)
         json_set_str(changed, "name", name);
     }
     set_fields(doc, call->request, changed);
+    json_set_int(call->data, "updated", changed->child ? 1 : 0);
+    if (!changed->child)
+        return 0;
     json_set_str(doc, "last_update", clock_iso_clearml(call->now_ms, iso));
     call_conform_metadata(call, changed);
     if (!save(call->db, queue_of(call), doc))
         return name_taken(call, json_str(doc, "name", ""));
-    json_set_int(call->data, "updated", 1);
     return 0;
 }
 
 static int add_metadata(struct call *call)
 {
+    if (!request_objects(call, "metadata", "key", "type", NULL))
+        return -1;
     auto_json *doc = load(call->db, queue_of(call));
     if (!doc)
         return no_queue(call, queue_of(call));
-    if (cJSON_GetArraySize(json_get(call->request, "metadata")) == 0)
-        return call_fail(call, 400, 12,
-                         "Validation error (error for field 'metadata'. value is too "
-                         "short)");
     if (json_bool(call->request, "replace_metadata", false) ||
         !json_get(doc, "metadata"))
         json_set(doc, "metadata", cJSON_CreateObject());
@@ -449,6 +450,8 @@ static int add_metadata(struct call *call)
 static int delete_metadata(struct call *call)
 {
     const cJSON *key;
+    if (!request_strings(call, "keys"))
+        return -1;
     auto_json *doc = load(call->db, queue_of(call));
     if (!doc)
         return no_queue(call, queue_of(call));
