@@ -123,7 +123,7 @@ test_integration() {
 # The unmodified SDK and agents: tests/compat/README.md. The table is in build/log/compat-table.md.
 test_compat() {
     python_tests compat "$top/out" "$top/tests/compat" --sdk newest --sdk floor \
-        --table "$top/build/log/compat-table.md"
+        --table "$top/build/log/compat-table.md" --calls "$top/build/log/compat-calls.jsonl"
 }
 
 test_web() {

@@ -38,10 +38,23 @@ def pytest_configure(config):
     config.stash[CALLS] = calls.Summary()
 
 
+def versions_of(config):
+    words = config.getoption("--sdk") or ["newest"]
+    return [versions.WORDS.get(word, word) for word in words]
+
+
 def pytest_generate_tests(metafunc):
     if "sdk_version" in metafunc.fixturenames:
-        words = metafunc.config.getoption("--sdk") or ["newest"]
-        metafunc.parametrize("sdk_version", [versions.WORDS.get(w, w) for w in words], scope="session")
+        metafunc.parametrize("sdk_version", versions_of(metafunc.config), scope="session")
+
+
+def pytest_collection_modifyitems(config, items):
+    """What takes long runs with the first of the versions alone, unless everything is asked for."""
+    first = versions_of(config)[0]
+    for item in items:
+        version = getattr(item, "callspec", None) and item.callspec.params.get("sdk_version", first)
+        if item.get_closest_marker("slow") and version != first and not config.getoption("--long"):
+            item.add_marker(pytest.mark.skip(reason=f"slow: with {version} only with --long"))
 
 
 @pytest.hookimpl(hookwrapper=True)

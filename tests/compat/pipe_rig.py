@@ -5,14 +5,14 @@ from reeve_up import wait_until
 ENDS = ("completed", "failed", "stopped", "closed", "published")
 
 
-def ended(server, task, timeout=240):
+def ended(server, task, timeout=600):
     """The task, once it has ended."""
     return wait_until(lambda: (t := server.api("tasks.get_by_id", task=task)["task"])["status"] in ENDS
                       and t, timeout, 0.2, f"the end of {task}")
 
 
 def log_of(server, task):
-    events = server.api("events.get_task_log", task=task, batch_size=1000, order="asc",
+    events = server.api("events.get_task_log", task=task, batch_size=5000, order="asc",
                         navigate_earlier=False)["events"]
     return "".join(e["msg"] + "\n" for e in events)
 

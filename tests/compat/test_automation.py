@@ -10,6 +10,7 @@ def words(task):
     return {name: item["value"] for name, item in task["hyperparams"].get("Args", {}).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy, where", [("grid", "queue"), ("random", "local")])
 def test_optimizer(sdk, served, project, tmp_path, strategy, where):
     """Every job ran, and the best two are found by what they reported."""
@@ -35,7 +36,7 @@ def test_optimizer(sdk, served, project, tmp_path, strategy, where):
 def service(server, project, name):
     """The one service task of the project, once it runs."""
     return wait_until(lambda: next((t["id"] for t in tasks_in(server, project, status=["in_progress"])
-                                    if t["name"] == name), None), 120, 0.2, f"{name} in {project}")
+                                    if t["name"] == name), None), 300, 0.2, f"{name} in {project}")
 
 
 def stop(server, task):
@@ -48,7 +49,7 @@ def started_by(server, project, count):
     """The tasks made from `base`, once as many are there, each completed."""
     made = wait_until(lambda: (found := [t for t in tasks_in(server, project)
                                          if t["name"] == "base" and t.get("parent")])
-                      and len(found) >= count and found, 240, 0.5, f"{count} tasks in {project}")
+                      and len(found) >= count and found, 600, 0.5, f"{count} tasks in {project}")
     return [ended(server, task["id"]) for task in made]
 
 
@@ -59,7 +60,7 @@ def test_scheduler(sdk, served, project, tmp_path):
     job = started_by(served, project, 1)[0]
     assert job["status"] == "completed" and words(job) == {"word": "now"}
     assert "the word is now" in log_of(served, job["id"])
-    wait_until(lambda: "the function ran" in log_of(served, scheduler), 120, 0.5, "the function's line")
+    wait_until(lambda: "the function ran" in log_of(served, scheduler), 300, 0.5, "the function's line")
     assert served.api("tasks.get_by_id", task=scheduler)["task"]["type"] == "service"
     stop(served, scheduler)
 
@@ -71,14 +72,14 @@ def test_trigger(sdk, served, project, tmp_path):
     sdk.run("trigger", "--project", project, "--watched", watched, "--tag", project, "--queue", "steps",
             cwd=tmp_path)
     trigger = service(served, project, "trigger")
-    wait_until(lambda: "Sleeping until the next pool" in log_of(served, trigger), 120, 0.5, "its first look")
+    wait_until(lambda: "Sleeping until the next pool" in log_of(served, trigger), 300, 0.5, "its first look")
     happened = sdk.run("watched", "--project", watched, "--tag", project, cwd=tmp_path).json
     wanted = {happened["task"], happened["model"], happened["dataset"]}
     wait_until(lambda: wanted <= {words(t).get("source") for t in tasks_in(served, project)
-                                  if t["name"] == "base" and t.get("parent")}, 240, 0.5, "a task for each")
+                                  if t["name"] == "base" and t.get("parent")}, 600, 0.5, "a task for each")
     for job in started_by(served, project, 3):
         assert job["status"] == "completed"
         assert f"because of {words(job)['source']}" in log_of(served, job["id"])
-    wait_until(lambda: f"the function saw {happened['task']}" in log_of(served, trigger), 120, 0.5,
+    wait_until(lambda: f"the function saw {happened['task']}" in log_of(served, trigger), 300, 0.5,
                "the function's line")
     stop(served, trigger)

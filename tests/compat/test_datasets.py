@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from pipe_rig import tasks_in
 
 BOTH = {"a.txt": "a", "sub/b.txt": "b"}
@@ -33,6 +35,7 @@ def test_dataset(sdk, server, project, tmp_path):
         assert {"state"} <= {a["key"] for a in document["execution"]["artifacts"]}
 
 
+@pytest.mark.slow
 def test_clearml_data(sdk, server, project, tmp_path):
     """The command line, a version and its child."""
     (tmp_path / "source").mkdir()
@@ -68,3 +71,20 @@ def test_clearml_data(sdk, server, project, tmp_path):
     assert dataset(server, first)["status"] == "published"
     data("delete", "--id", child, "--force")
     assert [t["id"] for t in tasks_in(server, f"{project}(/.*)?")] == [first]
+
+
+def test_versions(sdk, server, project, tmp_path):
+    """Versions that count up, links, metadata; moved to another project and renamed."""
+    sdk.needs("1.6.0", "dataset versions and links")
+    found = sdk.run("dataset_versions", "--project", project, cwd=tmp_path).json
+    first, second = found["first"], found["second"]
+    assert found["found"] == first and found["newest"] == second and found["versions"] == ["1.2.0", "1.2.1"]
+    assert found["links"] == ["linked.txt"] and found["metadata"] == {"key": [1, 2]}
+    assert found["tags"] == ["external files", "more"]
+    assert found["copy"] == ["added.txt", "linked.txt"] and found["second copy"] == ["linked.txt"]
+    assert found["left behind"] == []
+    assert sorted(found["renamed"]) == sorted([[first, "versions", "1.2.0"], [second, "versions", "1.2.1"]])
+    assert found["left"] == [first]
+    assert dataset(server, first)["comment"] == "what it is"
+    moved = server.api("projects.get_by_id", project=dataset(server, first)["project"])["project"]
+    assert moved["name"] == f"{project} moved/.datasets/renamed"

@@ -95,16 +95,18 @@ def test_tasks(sdk, served, project, tmp_path):
         assert run["seen"] == [["before", "first", {"Args/rate": "0.5"}], ["after", "first"],
                                ["before", "second", {"Args/rate": "0.5", "Args/source": first}],
                                ["after", "second"]]
-        assert run["loss"] == {"loss": {"train": {"last": 1, "min": 1, "max": 1}}}
+        assert run["loss"] == {"train": {"last": 1, "min": 1, "max": 1}}
         step = served.api("tasks.get_by_id", task=run["second"])["task"]
         assert step["status"] == "completed" and step["parent"] == task["id"]
         assert f"pipe: {task['id']}" in step["tags"]
         assert "first had {'value': 1.0}" in log_of(served, step["id"])
         assert "twice" in artifacts(task)
-        assert [v["value"] for m in task["last_metrics"].values() for v in m.values()] == [1]
+        # Beside it there may be what the SDK measures of the machine.
+        assert [v["value"] for m in task["last_metrics"].values() for v in m.values()
+                if v["metric"] == "loss"] == [1]
 
 
-@pytest.mark.parametrize("where", ["debug", "local"])
+@pytest.mark.parametrize("where", ["debug", pytest.param("local", marks=pytest.mark.slow)])
 def test_decorator(sdk, server, project, where):
     done = sdk.run("pipeline_decorator", "--project", project, "--where", where)
     assert done.json == {"answer": "from 0 to 4"}
@@ -151,8 +153,21 @@ def test_abort(sdk, served, project, tmp_path):
             "--steps-queue", "steps", "--hold", tmp_path / "never")
     task = controller(served, project)["id"]
     step = wait_until(lambda: (s := tasks_of(served, task).get("make")) and
-                      s["status"] == "in_progress" and s["id"], 120, 0.2, "the first step")
-    wait_until(lambda: "making 4" in log_of(served, step), 120, 0.2, "the first step's line")
+                      s["status"] == "in_progress" and s["id"], 300, 0.2, "the first step")
+    wait_until(lambda: "making 4" in log_of(served, step), 300, 0.2, "the first step's line")
     served.api("tasks.stop_many", ids=[task], include_pipeline_steps=True, status_reason="enough")
-    assert ended(served, task)["status"] == "stopped" and ended(served, step)["status"] == "stopped"
+    assert ended(served, step)["status"] == "stopped"
+    # The controller may see the end of its step before its own comes, and call that a failure.
+    assert ended(served, task)["status"] in ("stopped", "failed")
     assert list(tasks_of(served, task)) == ["make"]
+
+
+def test_again(sdk, served, project):
+    """A pipeline that is found by its name runs as a copy on the queue, its steps at their side."""
+    sdk.needs("1.13.0", "PipelineController.get")
+    sdk.run("pipeline_functions", "--project", project)
+    done = sdk.run("pipeline_again", "--project", project, "--queue", "services").json
+    assert done["found"] in [t["id"] for t in controllers(served, project)] and done["tags"] == ["copied"]
+    copy = ended(served, done["copy"])
+    assert copy["name"] == "a copy" and copy["status"] == "completed", log_of(served, copy["id"])
+    check_functions(served, copy)

@@ -36,7 +36,7 @@ def test_cleanup(sdk, served, project, tmp_path):
     assert exists(served, samples[old["id"]])
     sdk.run("cleanup", "--project", project)
     service = next(t["id"] for t in tasks_in(served, project) if t["name"] == "cleanup")
-    wait_until(lambda: f"deleted {old['id']}" in log_of(served, service), 240, 0.5, "the old task's end")
+    wait_until(lambda: f"deleted {old['id']}" in log_of(served, service), 600, 0.5, "the old task's end")
     assert gone(served, old["id"])
     served.api("tasks.stop", task=service, status_reason="enough")
     assert ended(served, service)["status"] == "stopped"

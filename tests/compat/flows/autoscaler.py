@@ -72,7 +72,7 @@ def main():
                    secret_key=session.secret_key, auth_token=None, extra_vm_bash_script="",
                    docker_image="")
     scaler = AutoScaler(ScalerConfig(
-        max_idle_time_min=0, polling_interval_time_min=0.01, max_spin_up_time_min=1,
+        max_idle_time_min=0, polling_interval_time_min=0.01, max_spin_up_time_min=10,
         workers_prefix=args.queue.replace(" ", "-"),
         resource_configurations={"small": {"instance_type": "s.1"}},
         queues={args.queue: [("small", 2)]}), driver)

@@ -48,7 +48,7 @@ def pipeline(project, queue):
     steps = pipe.get_pipeline_dag()
     result = {"seen": seen,
               "first": steps["first"].executed, "second": steps["second"].executed,
-              "loss": Task.get_task(task_id=steps["second"].executed).get_last_scalar_metrics()}
+              "loss": Task.get_task(task_id=steps["second"].executed).get_last_scalar_metrics()["loss"]}
     return result
 
 
