@@ -697,6 +697,14 @@ const char *api_server_version(const struct api *api)
     return api->token ? token_api_version(api->token) : "";
 }
 
+bool api_older_than(const struct api *api, int major, int minor)
+{
+    int has_major = 2, has_minor = 1;
+    if (sscanf(api_server_version(api), "%4d.%4d", &has_major, &has_minor) < 1)
+        has_major = 2;
+    return has_major < major || (has_major == major && has_minor < minor);
+}
+
 bool api_has_extension(const struct api *api, const char *name)
 {
     return api->token && token_has_extension(api->token, name);

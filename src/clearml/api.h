@@ -101,6 +101,9 @@ const char *api_moved(const struct api *api);
 double api_latency_ms(const struct api *api); /* of the last answer; -1: none yet */
 /* From the token's claims after the first login; "" before: "2.31". */
 const char *api_server_version(const struct api *api);
+/* True if the server's API is older than that; one that does not say its version counts
+ * as 2.1, as with ClearML's own clients. */
+bool api_older_than(const struct api *api, int major, int minor);
 /* True if the server announced the extension in its login claims ("reeve": ["wait",
  * ...]). */
 bool api_has_extension(const struct api *api, const char *name);

@@ -381,6 +381,12 @@ void claim_take(struct claim *c)
         claim_later(c, RETRY_MS, claim_take);
         return;
     }
+    /* Before API 2.26 there is no new_status, and a popped task cannot be dequeued:
+     * tasks.started alone, which would revive one that was stopped meanwhile. */
+    if (api_older_than(m->api, 2, 26)) {
+        claim_fetch(c);
+        return;
+    }
     cJSON *body = cJSON_CreateObject();
     auto_free char *message = claim_message_dup(c);
     json_set_str(body, "task", c->task);

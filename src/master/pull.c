@@ -204,6 +204,22 @@ static void on_default(void *arg, const struct api_reply *r)
     }
 }
 
+/* What the server is too old for is done without. */
+static void note_version(struct pull *p)
+{
+    const struct api *api = p->master->api;
+    const char *version = api_server_version(api);
+    if (api_older_than(api, 2, 4))
+        log_error("the server's API is %s; reeve is made for 2.4 and later: update "
+                  "the server",
+                  version[0] ? version : "of no known version");
+    p->plain = api_older_than(api, 2, 15);
+    if (p->plain)
+        log_warn("the server's API is %s, which has no queues.peek_task (2.15): tasks "
+                 "are popped without an intent",
+                 version);
+}
+
 static void resolved(struct pull *p)
 {
     if (!queues_found(p)) {
@@ -212,8 +228,10 @@ static void resolved(struct pull *p)
         return;
     }
     p->ready = true;
-    if (!p->known)
+    if (!p->known) {
+        note_version(p);
         report_queues_known(p->master->report);
+    }
     p->known = true;
     look(p);
 }

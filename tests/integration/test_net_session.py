@@ -23,10 +23,17 @@ class Claims:
     """Makes the proxy hand out tokens with other claims, and takes them for the server's own."""
 
     def __init__(self, rig, **claims):
+        self.rig = rig
         self.claims = claims
         self.real = rig.server.token
         rig.proxy.after = self.after
         rig.proxy.authorization = "Bearer " + self.real
+
+    def pop_any(self, body):
+        """As before API 2.21: the head of the queue, whichever was asked for."""
+        data = self.rig.server.call("queues.get_next_task", {"queue": body["queue"]})
+        code, envelope = refusal(200)
+        return code, {**envelope, "data": data}
 
     def after(self, name, body, answer):
         if name == "auth.login" and answer[0] == 200:
@@ -102,3 +109,29 @@ def test_command_with_a_token_that_ended(rig):
     done = command(rig, "queue", "list", env=ended)
     assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
     assert "does not take these keys" in done.stderr
+
+
+@pytest.mark.parametrize("version", ["2.4", "2.14", "2.20", None])
+def test_older_server(make_rig, version):
+    """What its API has not is done without: no peek before 2.15, no pop of a certain task before 2.21,
+    no status with the dequeue before 2.26."""
+    rig = make_rig("--no-extensions")
+    older = Claims(rig, api_version=version)
+    number = int((version or "2.1").split(".")[1])
+
+    def before(name, body):
+        if name == "queues.peek_task" and number < 15:
+            return refusal(404, 0, "Unable to find endpoint")
+        if name == "tasks.dequeue":
+            return refusal(400, 703, "Invalid queue or task not queued")
+        if name == "queues.get_next_task":
+            return older.pop_any(json.loads(body))
+        return None
+
+    rig.proxy.before = before
+    rig.master.start()
+    for _ in range(2):
+        Counting(rig).check()
+    assert rig.proxy.seen["tasks.dequeue"] == 0
+    assert number >= 15 or rig.proxy.seen["queues.peek_task"] == 0
+    assert ("made for 2.4 and later" in rig.master.log.read_text()) == (number < 4)
