@@ -89,7 +89,12 @@ static int call(struct session *s, const char *endpoint, cJSON *body,
     }
     if (result == API_REFUSED)
         return is_unknown(code, subcode) ? CLI_NOT_FOUND : CLI_FAILED;
-    reeve_error_wrap(err, "%s does not answer", s->target.api);
+    /* The bare reason, where there is one: the other text has the address, too. */
+    const char *why = api_outage_why(api_sync_api(s->api));
+    if (why[0])
+        reeve_error_set(err, 0, "%s cannot be used: %s", s->target.api, why);
+    else
+        reeve_error_wrap(err, "%s cannot be used", s->target.api);
     return CLI_UNREACHABLE;
 }
 

@@ -33,27 +33,35 @@ static const char *certificate_advice(long verify, const char *words)
     }
 }
 
+static const char *tunnel_advice(const char *words)
+{
+    /* tinyproxy says 401 to a wrong password. */
+    if (strstr(words, "response 407") || strstr(words, "response 401"))
+        return "the proxy wants a user and a password: http://user:password@proxy:port "
+               "in the proxy's variable";
+    return strstr(words, "CONNECT") ? "the proxy lets no connection through" : NULL;
+}
+
 static const char *advice(const struct http_failure *f)
 {
+    const char *tunnel = f->proxied ? tunnel_advice(f->words) : NULL;
+    if (tunnel)
+        return tunnel;
     switch (f->code) {
     case CURLE_PEER_FAILED_VERIFICATION:
         return certificate_advice(f->verify, f->words);
     case CURLE_COULDNT_RESOLVE_PROXY:
         return "the proxy of HTTP_PROXY, HTTPS_PROXY or ALL_PROXY has no address; mend "
                "the variable, or name the server in NO_PROXY";
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return "the name has no address now; is api.api_server right?";
+    case CURLE_COULDNT_CONNECT:
+        return f->proxied ? "is the proxy of HTTP_PROXY, HTTPS_PROXY or ALL_PROXY up?"
+                          : "is the server up, and is api.api_server right?";
     case CURLE_SSL_CONNECT_ERROR:
         return strstr(f->words, "wrong version number")
                    ? "it does not speak TLS there; http:// in place of https://?"
                    : NULL;
-    case CURLE_RECV_ERROR:
-    case CURLE_COULDNT_CONNECT:
-        /* tinyproxy says 401 to a wrong password. */
-        if (strstr(f->words, "response 407") || strstr(f->words, "response 401"))
-            return "the proxy wants a user and a password: "
-                   "http://user:password@proxy:port in the proxy's variable";
-        if (strstr(f->words, "CONNECT"))
-            return "the proxy lets no connection through";
-        return NULL;
     default:
         return NULL;
     }

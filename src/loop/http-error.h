@@ -11,6 +11,7 @@ struct http_failure {
     CURLcode code;
     long verify;       /* CURLINFO_SSL_VERIFYRESULT: OpenSSL's X509_V_ERR_... */
     const char *words; /* curl's own; "": none */
+    bool proxied;      /* the request goes through a proxy */
 };
 
 /* Writes one line, cut to size. */

@@ -57,7 +57,7 @@ struct http_request {
     size_t header_bytes;
     ev_timer timeout;
     int64_t timeout_ms;
-    bool repeatable;
+    bool repeatable, proxied;
     bool issued;   /* a connection stood and the request was about to be written */
     bool repeated; /* curl wanted to write it a second time */
     bool too_long; /* the answer was */
@@ -391,6 +391,7 @@ static void set_trust(struct http_request *r)
 static void set_proxy(struct http_request *r)
 {
     auto_free char *proxy = r->http->direct ? NULL : proxy_for_url_dup(r->url);
+    r->proxied = proxy != NULL;
     curl_easy_setopt(r->easy, CURLOPT_PROXY, proxy ? proxy : "");
     curl_easy_setopt(r->easy, CURLOPT_NOPROXY, "");
 }
@@ -465,8 +466,9 @@ static const char *why_not(struct http_request *r, char *text, size_t size)
     else if (r->repeated)
         snprintf(text, size, "the connection was closed without an answer");
     else
-        http_error_text(&(struct http_failure){r->result, r->verify, r->why},
-                        &r->http->trust, text, size);
+        http_error_text(
+            &(struct http_failure){r->result, r->verify, r->why, r->proxied},
+            &r->http->trust, text, size);
     for (char *p = text; *p; p++)
         if ((unsigned char)*p < ' ')
             *p = ' ';
