@@ -8,7 +8,8 @@ from reeve_up import ApiError, wait_until
 
 
 def exists(server, url):
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {server.api.token}"})
+    token = server.api.token or server.api.login()
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     try:
         with urllib.request.urlopen(request, timeout=60):
             return True
