@@ -26,7 +26,7 @@ shift 2
 cd "$here/../.."
 # Importing those without such a test takes long there.
 mapfile -t others < <(grep -L 'pytest\.mark\.vm' tests/integration/test_*.py)
-exec "$here/run" "${options[@]}" --timeout 400 -- env REEVE_OUT="$prefix" \
+exec "$here/run" "${options[@]}" --timeout 1200 -- env REEVE_OUT="$prefix" \
     REEVE_TEST_SLOW="$slow" PYTHONDONTWRITEBYTECODE=1 "$python" -m pytest -m vm \
     -p no:cacheprovider -q -rs --durations=0 --durations-min=1 "$@" \
     "${others[@]/#/--ignore=}" tests/integration
