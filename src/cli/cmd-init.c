@@ -207,8 +207,8 @@ static void ask_hosts(struct setup *s)
 static void ask_rest(struct setup *s)
 {
     if (!s->git_user)
-        s->git_user = ask_dup("User for git repositories (none: by ssh keys)", NULL,
-                              false);
+        s->git_user =
+            ask_dup("User for git repositories (none: by ssh keys)", NULL, false);
     if (s->git_user && !s->git_pass)
         s->git_pass = ask_dup("Token or password for git", NULL, true);
     if (!s->output_uri)
@@ -354,11 +354,12 @@ const struct command cmd_init = {
     .name = "init",
     .summary = "write a clearml.conf for a ClearML Server",
     .usage = "[OPTION]...",
-    .about = "Paste what the web page hands out (Settings, Workspace, Create new "
-             "credentials), or type the keys.\nWithout a terminal, standard input is "
-             "what was pasted, and nothing is asked; CLEARML_API_HOST,\n"
-             "CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY fill in what is missing. "
-             "The server has to take\nthe keys. Prints the file's name.",
+    .about =
+        "Paste what the web page hands out (Settings, Workspace, Create new "
+        "credentials), or type the keys.\nWithout a terminal, standard input is "
+        "what was pasted, and nothing is asked; CLEARML_API_HOST,\n"
+        "CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY fill in what is missing. "
+        "The server has to take\nthe keys. Prints the file's name.",
     .specs = specs,
     .run = run,
 };

@@ -186,23 +186,6 @@ static void master_command(struct up *u, const char *config, int ready_fd)
     add_option(argv, "--ready-fd", ready);
 }
 
-/* The server is on this host, where no proxy leads to: neither for the master nor for
- * the SDK in the payloads. */
-static void pass_by_proxies(const struct up *u)
-{
-    static const char *const names[] = {"no_proxy", "NO_PROXY"};
-    const char *old = NULL;
-    for (size_t i = 0; i < ARRAY_SIZE(names) && (!old || !*old); i++)
-        old = getenv(names[i]);
-    if (old && strcmp(old, "*") == 0)
-        return;
-    auto_free char *list =
-        xasprintf("%s%s127.0.0.1,localhost,::1,%s", old ? old : "",
-                  old && *old ? "," : "", args_value(u->args, "listen", "127.0.0.1"));
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        setenv(names[i], list, 1);
-}
-
 /* ---- steps ---- */
 
 static int record_children(void *arg)
@@ -497,7 +480,7 @@ static int prepare(struct up *u, struct reeve_error *err)
     for (int i = 0; i < 3; i++)
         u->reused |= !u->ports[i] && u->record.ports[i];
     target_clean_environment();
-    pass_by_proxies(u);
+    target_pass_by_proxies(args_value(u->args, "listen", "127.0.0.1"));
     u->signals = block_signals();
     if (u->signals < 0)
         return reeve_error_set(err, errno, "watch signals");

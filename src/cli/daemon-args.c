@@ -16,7 +16,7 @@ const struct arg_spec daemon_specs[] = {
     {ARG_WORDS, "queue", 0, "QUEUE",
      "to serve, names or ids (the server's default one)"},
     {ARG_OPTIONAL, "services-mode", 0, "N",
-     "runs at once; without N no bound but the host"},
+     "tasks at once, without N all that there are; one if not given"},
     {ARG_FLAG, "create-queue", 0, NULL, "make queues that are missing"},
     {ARG_FLAG, "order-fairness", 0, NULL, "round robin over the queues"},
     {ARG_VALUE, "polling-interval", 0, "SECONDS", "longest wait between two looks (5)"},
@@ -121,10 +121,10 @@ int daemon_args(const struct args *args, struct words *argv, struct reeve_error 
     words_add(argv, "reeved");
     add_each(args, "queue", "queue", argv);
     add_each(args, "child-report-tags", "child-report-tag", argv);
-    if (args_has(args, "services-mode"))
-        words_add(argv, "--services-mode");
-    if (limit)
-        words_add(argv, limit);
+    /* clearml-agent runs one task at a time but for services. */
+    words_add(argv, "--services-mode");
+    if (limit || !args_has(args, "services-mode"))
+        words_add(argv, limit ? limit : "1");
     add_flags(args, flags, ARRAY_SIZE(flags), argv);
     add_values(args, values, ARRAY_SIZE(values), argv);
     return 0;

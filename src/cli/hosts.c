@@ -47,8 +47,8 @@ char *host_url_dup(const char *text, struct reeve_error *err)
     if (!rest)
         scheme = strchr(text, ':') ? "http://" : "https://";
     const char *host = rest ? rest + 3 : text;
-    bool known = !rest || strncmp(text, "http://", 7) == 0 ||
-                 strncmp(text, "https://", 8) == 0;
+    bool known =
+        !rest || strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
     if (!known || !sound_host(host)) {
         reeve_error_set(err, 0, "\"%.80s\" is no http or https URL", text);
         return NULL;

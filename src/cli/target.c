@@ -83,6 +83,20 @@ void target_clean_environment(void)
     }
 }
 
+void target_pass_by_proxies(const char *host)
+{
+    static const char *const names[] = {"no_proxy", "NO_PROXY"};
+    const char *old = NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(names) && (!old || !*old); i++)
+        old = environment(names[i]);
+    if (old && strcmp(old, "*") == 0)
+        return;
+    auto_free char *list = xasprintf("%s%s127.0.0.1,localhost,::1,%s", old ? old : "",
+                                     old ? "," : "", host);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        setenv(names[i], list, 1);
+}
+
 void target_export(const struct target *t)
 {
     const struct {
@@ -131,8 +145,13 @@ static int read_endpoint(const char *data, struct target *t, struct reeve_error 
     t->secret_key = dup_or_null(json_str(doc, "secret_key", NULL));
     t->verify = true;
     t->direct = true;
-    if (t->api && t->access_key && t->secret_key)
+    if (t->api && t->access_key && t->secret_key) {
+        const char *host = strstr(t->api, "://");
+        size_t n = host ? strcspn(host + 3, ":/") : 0;
+        auto_free char *name = n ? xstrndup(host + 3, n) : xstrdup("localhost");
+        target_pass_by_proxies(name);
         return CLI_DONE;
+    }
     reeve_error_set(err, 0, "%s is not what `reeve up` writes", path);
     return CLI_UNREACHABLE;
 }

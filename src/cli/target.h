@@ -28,6 +28,9 @@ char *target_state_dir_dup(const struct args *args);
 void target_export(const struct target *t);
 /* Removes from the environment what names a server or an identity. */
 void target_clean_environment(void);
+/* For a server on this host, to which no proxy leads: this process and what it starts
+ * pass by proxies on the way to loopback and to that address. */
+void target_pass_by_proxies(const char *host);
 void target_free(struct target *t);
 
 /* Where `reeve up` keeps everything if nothing is said: REEVE_DATA, for root

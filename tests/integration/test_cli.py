@@ -24,6 +24,10 @@ def children(reeve):
     (["submit", "--memory", "lots", "--", "true"], 2, "is no size"),
     (["submit", "missing.py"], 2, "missing.py"),
     (["daemon", "--docker"], 2, "--docker"),
+    (["build", "--id", "x"], 2, "environments come with a later version"),
+    (["install-bootstrap"], 2, "a container needs nothing"),
+    (["deamon"], 2, 'is "daemon" meant?'),
+    (["--config-file", "/nonexistent", "list"], 2, "--config-file: /nonexistent: No such file"),
     (["ps", "--data", "nowhere"], 3, "reeve up"),
     (["submit", "--data", "nowhere", "--", "true"], 3, "reeve up"),
 ])
@@ -51,6 +55,16 @@ def test_every_command_has_help():
         shown = subprocess.run([OUT / "bin" / "reeve", command, "--help"], capture_output=True,
                                text=True, timeout=30)
         assert shown.returncode == 0 and f"usage: reeve {command}" in shown.stdout
+
+
+def test_passes_by_proxies(make_reeve):
+    """The server of a folder is on this host, where no proxy leads to."""
+    dead = "http://127.0.0.1:9"
+    reeve = make_reeve(env={"http_proxy": dead, "https_proxy": dead, "all_proxy": dead})
+    task = reeve.submit("--", "true")
+    assert reeve.wait(task) == 0
+    done = reeve.run("execute", "--id", task)
+    assert "Process completed successfully" in done.stdout
 
 
 def test_nothing_is_created_for_a_bad_value(reeve):

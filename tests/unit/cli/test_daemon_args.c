@@ -34,18 +34,20 @@ static void check_execute(const char *line, const char *expected)
 
 static void test_clearml_agents_lines(void **state)
 {
-    check("", "reeved");
+    check("", "reeved --services-mode 1");
     check("--services-mode --queue services --create-queue --cpu-only --foreground",
           "reeved --queue services --services-mode --create-queue");
     check("--services-mode 10 --queue a b --queue c --order-fairness -d",
           "reeved --queue a --queue b --queue c --services-mode 10 --order-fairness");
     check("--polling-interval 2.5 --log-level DEBUG --on-exit stop -O "
           "--force-current-version --standalone-mode",
-          "reeved --polling-interval 2.5 --on-exit stop --log-level DEBUG");
+          "reeved --services-mode 1 --polling-interval 2.5 --on-exit stop "
+          "--log-level DEBUG");
     check("--child-report-tags a b --queue q --check-bootstrap",
-          "reeved --queue q --child-report-tag a --child-report-tag b");
-    check("--stop --queue q", "reeved --queue q");
-    check("--stop one two", "reeved");
+          "reeved --queue q --child-report-tag a --child-report-tag b --services-mode "
+          "1");
+    check("--stop --queue q", "reeved --queue q --services-mode 1");
+    check("--stop one two", "reeved --services-mode 1");
 }
 
 static void test_lines_for_one_task(void **state)
@@ -70,7 +72,7 @@ static void test_lines_for_one_task(void **state)
 /* Keys never reach another program's command line. */
 static void test_git_keys_are_not_passed(void **state)
 {
-    check("--git-user u --git-pass secret", "reeved");
+    check("--git-user u --git-pass secret", "reeved --services-mode 1");
 }
 
 static void test_refused(void **state)
