@@ -128,6 +128,7 @@ test_integration() {
 # The unmodified SDK and agents: tests/compat/README.md. The table is in build/log/compat-table.md.
 test_compat() {
     python_tests compat "$top/out" "$top/tests/compat" --sdk newest --sdk floor \
+        --agent reeve --agent official \
         --table "$top/build/log/compat-table.md" --calls "$top/build/log/compat-calls.jsonl"
 }
 

@@ -9,6 +9,7 @@ import uuid
 
 import pytest
 
+import agents
 import calls
 import servers
 import table
@@ -26,8 +27,8 @@ def pytest_addoption(parser):
                     help="the server of this file, instead of an embedded one")
     group.addoption("--sdk", metavar="VERSION", action="append",
                     help="of the clearml package; newest, floor or a number; may be repeated")
-    group.addoption("--agent", metavar="reeve|official|COMMAND", default="reeve",
-                    help="the agent that the agent flows run with")
+    group.addoption("--agent", metavar="reeve|official|COMMAND", action="append",
+                    help="that the agent flows run with; may be repeated")
     group.addoption("--table", metavar="FILE", help="write the table flow by flow, version by version")
     group.addoption("--calls", metavar="FILE",
                     help="write what each test's clients called of the embedded server")
@@ -43,25 +44,33 @@ def versions_of(config):
     return [versions.WORDS.get(word, word) for word in words]
 
 
+def agents_of(config):
+    return config.getoption("--agent") or ["reeve"]
+
+
 def pytest_generate_tests(metafunc):
     if "sdk_version" in metafunc.fixturenames:
         metafunc.parametrize("sdk_version", versions_of(metafunc.config), scope="session")
+    if "agent_word" in metafunc.fixturenames:
+        metafunc.parametrize("agent_word", agents_of(metafunc.config), scope="session")
 
 
 def pytest_collection_modifyitems(config, items):
-    """What takes long runs with the first of the versions alone, unless everything is asked for."""
-    first = versions_of(config)[0]
+    """What takes long runs with the first of the versions or agents alone, unless everything is asked for."""
+    first = {"sdk_version": versions_of(config)[0], "agent_word": agents_of(config)[0]}
     for item in items:
-        version = getattr(item, "callspec", None) and item.callspec.params.get("sdk_version", first)
-        if item.get_closest_marker("slow") and version != first and not config.getoption("--long"):
-            item.add_marker(pytest.mark.skip(reason=f"slow: with {version} only with --long"))
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        other = [params[name] for name in first if params.get(name, first[name]) != first[name]]
+        if item.get_closest_marker("slow") and other and not config.getoption("--long"):
+            item.add_marker(pytest.mark.skip(reason=f"slow: with {other[0]} only with --long"))
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     outcome = table.outcome_of(report)
-    version = getattr(item, "callspec", None) and item.callspec.params.get("sdk_version")
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    version = params.get("sdk_version") or params.get("agent_word")
     if outcome and version:
         module = item.path.stem.removeprefix("test_")
         name = item.originalname.removeprefix("test_").replace("_", " ")
@@ -120,6 +129,48 @@ def served(server):
     return server
 
 
+@pytest.fixture(scope="session")
+def agent_server(request, tmp_path_factory, sanitizer_folder):
+    """For the agent flows alone: agents call all the time, which is none of another test's calls."""
+    given = request.config.getoption("--server")
+    folder = tmp_path_factory.mktemp("agent-server")
+    server = servers.GivenServer(folder, given) if given else servers.EmbeddedServer(folder, versions.NEWEST)
+    yield server
+    left = server.stop()
+    assert not left, left
+
+
+@pytest.fixture(scope="session")
+def make_agent(agent_server, tmp_path_factory):
+    """Agents that end with the session, or before."""
+    made = []
+
+    def make(word, **options):
+        made.append(agents.Agent(word, agent_server, tmp_path_factory.mktemp("agent"), **options))
+        return made[-1]
+
+    yield make
+    left = [thing for agent in made for thing in agent.stop()]
+    assert not left, left
+
+
+@pytest.fixture(scope="session")
+def agent_daemon(agent_word, make_agent):
+    """One for the session, on a queue of its own; it runs one task at a time."""
+    agent = make_agent(agent_word)
+    agent.add_queues(f"compat {agent.name}").start()
+    yield agent
+    left = agent.stop()
+    assert not left, left
+
+
+@pytest.fixture
+def agent(agent_daemon):
+    """The daemon, still there, whatever the test before this one did."""
+    assert agent_daemon.worker()
+    return agent_daemon
+
+
 class Sdk:
     def __init__(self, version, server, flows):
         self.version = version
@@ -166,6 +217,11 @@ class Sdk:
 def flows(tmp_path_factory):
     """The scripts outside of this checkout, which is nothing that they belong to."""
     return shutil.copytree(FLOWS, tmp_path_factory.mktemp("scripts") / "flows")
+
+
+@pytest.fixture
+def sdk_class():
+    return Sdk
 
 
 @pytest.fixture

@@ -12,13 +12,23 @@ class Table:
             row[version] = outcome
 
     def text(self):
-        versions = sorted({v for row in self.rows.values() for v in row},
-                          key=lambda v: [int(n) for n in v.split(".")], reverse=True)
-        lines = ["| flow | " + " | ".join(versions) + " |", "| --- |" + " --- |" * len(versions)]
-        for flow, row in sorted(self.rows.items()):
-            cells = [row.get(v, "not run").replace("|", "\\|") for v in versions]
-            lines.append(f"| {flow} | " + " | ".join(cells) + " |")
-        return "\n".join(lines) + "\n"
+        agents = {flow: row for flow, row in self.rows.items() if not all(v[0].isdigit() for v in row)}
+        sdk = {flow: row for flow, row in self.rows.items() if flow not in agents}
+        return "\n".join(table_of(rows) for rows in (sdk, agents) if rows)
+
+
+def numbers(version):
+    """Versions from the newest down, then agents by name."""
+    return ([-int(n) for n in version.split(".")], "") if version[0].isdigit() else ([1], version)
+
+
+def table_of(rows):
+    versions = sorted({v for row in rows.values() for v in row}, key=numbers)
+    lines = ["| flow | " + " | ".join(versions) + " |", "| --- |" + " --- |" * len(versions)]
+    for flow, row in sorted(rows.items()):
+        cells = [row.get(v, "not run").replace("|", "\\|") for v in versions]
+        lines.append(f"| {flow} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def outcome_of(report):
