@@ -21,12 +21,22 @@ static int bad_value(struct call *call, const char *field, const char *why)
     return api_fail(call, API_DATA_VALIDATION, NULL, field, why, NULL);
 }
 
-static int check_labels(struct call *call, const cJSON *labels)
+/* What ClearML finds before it looks at a value. */
+static int bad_type(struct call *call, const char *field, const char *why)
+{
+    return api_fail(call, API_VALIDATION, NULL, field, why, NULL);
+}
+
+static int check_labels(struct call *call, enum model_use use, const cJSON *labels)
 {
     const cJSON *label;
     cJSON_ArrayForEach(label, labels)
     {
-        if (!cJSON_IsNumber(label) || label->valuedouble != trunc(label->valuedouble))
+        bool sound =
+            cJSON_IsNumber(label) && label->valuedouble == trunc(label->valuedouble);
+        if (!sound && use == MODEL_CREATE)
+            return bad_value(call, "labels", "only integers may be used");
+        if (!sound)
             return api_fail(call, API_VALIDATION, "labels values must be integers",
                             "values", label->string, NULL);
     }
@@ -94,11 +104,14 @@ static const struct {
     {"ready", 'b', MODEL_CREATE | MODEL_EDIT},
 };
 
-static int check_reference(struct call *call, char kind, const char *name,
-                           const char *id)
+static int check_reference(struct call *call, enum model_use use, char kind,
+                           const char *name, const char *id)
 {
     if (!*id)
         return 0;
+    if (kind == 'T' && use == MODEL_EDIT && !task_exists(call->db, id))
+        return api_fail(call, API_FIELDS_VALUE, "expecting Task id", "id", id, "field",
+                        name, NULL);
     if (kind == 'T' && !task_exists(call->db, id))
         return api_fail(call, API_INVALID_TASK_ID, NULL, "id", id, "company",
                         call->caller.company, NULL);
@@ -111,11 +124,11 @@ static int check_reference(struct call *call, char kind, const char *name,
     return 0;
 }
 
-static cJSON *take_text(struct call *call, char kind, const char *name,
-                        const cJSON *value)
+static cJSON *take_text(struct call *call, enum model_use use, char kind,
+                        const char *name, const cJSON *value)
 {
     if (!cJSON_IsString(value)) {
-        bad_value(call, name, "StringField only accepts string values");
+        bad_type(call, name, "StringField only accepts string values");
         return NULL;
     }
     bool strip = kind == 'n' || !strcmp(name, "uri");
@@ -125,17 +138,17 @@ static cJSON *take_text(struct call *call, char kind, const char *name,
         bad_value(call, name, "String value is too short");
         return NULL;
     }
-    if (check_reference(call, kind, name, text))
+    if (check_reference(call, use, kind, name, text))
         return NULL;
     return strchr("TPM", kind) && !*text ? cJSON_CreateNull()
                                          : cJSON_CreateString(text);
 }
 
-static cJSON *take_field(struct call *call, char kind, const char *name,
-                         const cJSON *value)
+static cJSON *take_field(struct call *call, enum model_use use, char kind,
+                         const char *name, const cJSON *value)
 {
     if (strchr("snTPM", kind))
-        return take_text(call, kind, name, value);
+        return take_text(call, use, kind, name, value);
     if (kind == 'b')
         return cJSON_CreateBool(request_true(call->request, name, false));
     if (kind == 'm' && (cJSON_IsObject(value) || cJSON_IsArray(value)))
@@ -143,11 +156,11 @@ static cJSON *take_field(struct call *call, char kind, const char *name,
     if (kind == 't' && cJSON_IsArray(value))
         return check_tags(call, name, value) ? NULL
                                              : tags_clean(cJSON_Duplicate(value, true));
-    if (kind == 'l' && cJSON_IsObject(value) && check_labels(call, value))
+    if (kind == 'l' && cJSON_IsObject(value) && check_labels(call, use, value))
         return NULL;
     if ((kind == 'l' || kind == 'o') && cJSON_IsObject(value))
         return cJSON_Duplicate(value, true);
-    bad_value(call, name, "a value of another type is expected");
+    bad_type(call, name, "a value of another type is expected");
     return NULL;
 }
 
@@ -163,7 +176,7 @@ static cJSON *take_fields(struct call *call, enum model_use use)
         const cJSON *value = json_get(call->request, settable[i].name);
         if (!(settable[i].uses & use) || !value || cJSON_IsNull(value))
             continue;
-        cJSON *clean = take_field(call, settable[i].kind, settable[i].name, value);
+        cJSON *clean = take_field(call, use, settable[i].kind, settable[i].name, value);
         if (!clean) {
             cJSON_Delete(fields);
             return NULL;
@@ -220,8 +233,12 @@ static int store_fields(struct call *call, const char *id, cJSON *fields)
     if (!fields->child) {
         json_set(call->data, "fields", cJSON_CreateObject());
         json_set_int(call->data, "updated", 0);
+        json_set(call->data, "fields", cJSON_CreateObject());
         return 0;
     }
+    /* What the web page has kept of other content is no longer true. */
+    if (json_get(fields, "uri") && !json_get(fields, "ui_cache"))
+        json_set(fields, "ui_cache", cJSON_CreateObject());
     task_stamp(call, fields, says_new_content(fields));
     json_set_int(call->data, "updated",
                  doc_set(call->db, &model_type, id, fields, NULL));
@@ -251,7 +268,7 @@ static int update_model(struct call *call, const char *id)
 {
     auto_json *model = model_requested(call, id);
     const char *task = json_str(call->request, "task", "");
-    if (!model || check_reference(call, 'T', "task", task))
+    if (!model || check_reference(call, MODEL_UPDATE, 'T', "task", task))
         return -1;
     auto_json *fields = take_fields(call, MODEL_UPDATE);
     if (!fields)
@@ -334,6 +351,10 @@ int models_update_for_task(struct call *call)
     int count = cJSON_GetArraySize(output);
     if (!json_get(call->request, "name"))
         json_set_str(call->request, "name", json_str(task, "name", ""));
+    auto_free char *comment =
+        xasprintf("Created by task `%s` (%s)", json_str(task, "name", ""), task_id);
+    if (!*other && !json_get(call->request, "comment"))
+        json_set_str(call->request, "comment", comment);
     if (!*other && count) {
         const char *known =
             json_str(cJSON_GetArrayItem(output, count - 1), "model", "");

@@ -236,7 +236,27 @@ static bool wants_entries(const cJSON *request)
     return named || excluding;
 }
 
-/* The agent looks into tags, whatever fields it asked for. */
+/* Of each entry what the projection names ("entries.task"); all if it names none. */
+static void narrow_entries(const cJSON *request, cJSON *entries)
+{
+    const cJSON *path;
+    auto_json *members = cJSON_CreateArray();
+    cJSON_ArrayForEach(path, json_get(request, "only_fields"))
+    {
+        const char *text = cJSON_IsString(path) ? path->valuestring : "";
+        if (!strcmp(text, "entries"))
+            return;
+        if (!strncmp(text, "entries.", 8))
+            cJSON_AddItemToArray(members, cJSON_CreateString(text + 8));
+    }
+    cJSON *entry;
+    cJSON_ArrayForEach(entry, entries)
+    {
+        if (members->child)
+            query_project(entry, members);
+    }
+}
+
 static void complete_docs(struct call *call, cJSON *docs)
 {
     bool entries = wants_entries(call->request);
@@ -244,12 +264,12 @@ static void complete_docs(struct call *call, cJSON *docs)
     cJSON *doc;
     cJSON_ArrayForEach(doc, docs)
     {
-        if (!json_get(doc, "tags"))
-            json_set(doc, "tags", cJSON_CreateArray());
         call_conform_metadata(call, doc);
-        if (entries)
-            json_set(doc, "entries",
-                     queue_entries(call->db, json_str(doc, "id", ""), max));
+        if (!entries)
+            continue;
+        cJSON *list = queue_entries(call->db, json_str(doc, "id", ""), max);
+        json_set(doc, "entries", list);
+        narrow_entries(call->request, list);
     }
 }
 
@@ -297,6 +317,9 @@ static int get_all_ex(struct call *call)
     cJSON_ArrayForEach(doc, docs)
     {
         join_tasks(call, json_get(doc, "entries"));
+        if (json_get(doc, "company"))
+            json_set_str(json_set(doc, "company", cJSON_CreateObject()), "id",
+                         call->caller.company);
         cJSON *list =
             cJSON_DetachItemFromObjectCaseSensitive(workers, json_str(doc, "id", ""));
         json_set(doc, "workers", list ? list : cJSON_CreateArray());
@@ -449,17 +472,14 @@ static int add_metadata(struct call *call)
 
 static int delete_metadata(struct call *call)
 {
-    const cJSON *key;
-    if (!request_strings(call, "keys"))
+    const cJSON *keys = request_strings(call, "keys"), *key;
+    if (!keys)
         return -1;
     auto_json *doc = load(call->db, queue_of(call));
     if (!doc)
         return no_queue(call, queue_of(call));
-    cJSON_ArrayForEach(key, json_get(call->request, "keys"))
-    {
-        if (cJSON_IsString(key))
-            json_remove(json_get(doc, "metadata"), key->valuestring);
-    }
+    cJSON_ArrayForEach(key, keys)
+        json_remove(json_get(doc, "metadata"), key->valuestring);
     save(call->db, queue_of(call), doc);
     json_set_int(call->data, "updated", 1);
     return 0;

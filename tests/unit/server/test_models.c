@@ -47,9 +47,9 @@ static void test_create(void **state)
         const char *more;
         int code;
     } bad[] = {{"'task': 'nobody'", 101},  {"'project': 'nobody'", 12},
-               {"'parent': 'nobody'", 16}, {"'labels': {'a': 'x'}", 12},
+               {"'parent': 'nobody'", 16}, {"'labels': {'a': 'x'}", 800},
                {"'tags': ['__$not']", 16}, {"'metadata': {'a': {'key': 'a'}}", 800},
-               {"'framework': 5", 800},    {"'design': 5", 800}};
+               {"'framework': 5", 12},     {"'design': 5", 12}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(api_call(api, "models.create",
                                   "{'name': 'abc', 'uri': 'u', %s}", bad[i].more),
