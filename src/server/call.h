@@ -132,6 +132,7 @@ struct endpoint {
 extern const struct endpoint auth_endpoints[], login_endpoints[], debug_endpoints[],
     server_endpoints[], users_endpoints[], projects_endpoints[], queues_endpoints[],
     tasks_endpoints[], workers_endpoints[], events_endpoints[], models_endpoints[],
-    organization_endpoints[], pipelines_endpoints[], reports_endpoints[];
+    organization_endpoints[], pipelines_endpoints[], reports_endpoints[],
+    serving_endpoints[], storage_endpoints[];
 
 #endif

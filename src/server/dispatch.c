@@ -18,10 +18,10 @@
 
 /* Every API service's table; each owner adds its own. */
 static const struct endpoint *const services[] = {
-    auth_endpoints,      login_endpoints,  debug_endpoints,    server_endpoints,
-    users_endpoints,     queues_endpoints, projects_endpoints, tasks_endpoints,
-    models_endpoints,    events_endpoints, workers_endpoints,  organization_endpoints,
-    pipelines_endpoints, reports_endpoints};
+    auth_endpoints,      login_endpoints,   debug_endpoints,    server_endpoints,
+    users_endpoints,     queues_endpoints,  projects_endpoints, tasks_endpoints,
+    models_endpoints,    events_endpoints,  workers_endpoints,  organization_endpoints,
+    pipelines_endpoints, reports_endpoints, serving_endpoints,  storage_endpoints};
 
 /* One endpoint's versions lie together, newest first. */
 struct dispatch {
