@@ -139,7 +139,8 @@ static bool is_registered(struct call *call, const char *worker)
                      0, "tti", call->caller.user, worker, call->now_ms) != 0;
 }
 
-/* Renews the registration. A report says which task there is: none clears it. */
+/* Renews the registration. A report says which task and which tags there are: none
+ * clears them (apimodels/workers.py); without queues they stay. */
 static void update_worker(struct call *call, const char *worker, const char *task)
 {
     const cJSON *list = json_get(call->request, "queues");
@@ -149,7 +150,7 @@ static void update_worker(struct call *call, const char *worker, const char *tas
     store_change(call->db,
                  "UPDATE workers SET expires = ?1 + register_timeout * 1000, ip = ?2,"
                  " task = ?3, queue = ?4, queues = ifnull(?5, queues),"
-                 " tags = ifnull(?6, tags), system_tags = ifnull(?7, system_tags),"
+                 " tags = ifnull(?6, '[]'), system_tags = ifnull(?7, '[]'),"
                  " last_activity_time = ?1, last_report_time = ?1"
                  " WHERE user = ?8 AND id = ?9",
                  "itttttttt", call->now_ms, call->client_ip, task,

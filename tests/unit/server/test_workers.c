@@ -45,6 +45,17 @@ static void test_registration_runs_out(void **state)
     assert_int_equal(d->subcode, 1001);
 }
 
+static void test_report_without_tags_clears_them(void **state)
+{
+    struct driver *d = *state;
+    driver_call(d, "workers.register", "{\"worker\":\"w\",\"tags\":[\"red\"]}");
+    driver_call(d, "workers.get_all", "{\"tags\":[\"red\"]}");
+    assert_int_equal(cJSON_GetArraySize(json_get(d->data, "workers")), 1);
+    report(d, "w", NULL, "null");
+    driver_call(d, "workers.get_all", "{\"tags\":[\"red\"]}");
+    assert_int_equal(cJSON_GetArraySize(json_get(d->data, "workers")), 0);
+}
+
 static void test_report_registers_and_renews(void **state)
 {
     struct driver *d = *state;
@@ -231,10 +242,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, driver_setup, driver_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_registration_runs_out), TEST(test_report_registers_and_renews),
-        TEST(test_report_with_task),      TEST(test_list_filters),
-        TEST(test_queues_are_joined),     TEST(test_stats_over_time),
-        TEST(test_stats_refuse_too_much), TEST(test_metric_keys_and_activity),
+        TEST(test_registration_runs_out),
+        TEST(test_report_registers_and_renews),
+        TEST(test_report_without_tags_clears_them),
+        TEST(test_report_with_task),
+        TEST(test_list_filters),
+        TEST(test_queues_are_joined),
+        TEST(test_stats_over_time),
+        TEST(test_stats_refuse_too_much),
+        TEST(test_metric_keys_and_activity),
         TEST(test_runtime_properties),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
