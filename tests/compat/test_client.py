@@ -8,7 +8,10 @@ def test_projects(sdk, server, project, tmp_path):
     output.mkdir()
     found = sdk.run("projects", project, output, cwd=tmp_path).json
     family = [project, f"{project}/child", f"{project}/child/grand child"]
-    assert found["names"] == found["by sdk"] == family
+    assert found["names"] == family
+    # 1.x asks for the first page only, and an old server may have many.
+    if server.is_embedded or sdk.number >= (2,):
+        assert found["by sdk"] == family
     assert found["exact"] == [found["id by name"]] == [found["parent"]]
     assert found["description"] == "changed"
     parent = server.api("projects.get_by_id", project=found["parent"])["project"]
@@ -52,7 +55,8 @@ def test_workers(sdk, server, project):
     task = server.api("tasks.create", name="at work", type="testing")["id"]
     found = sdk.run("workers", worker, queue, task).json
     assert found["registered"] == [[queue]] and found["queues"] == [queue]
-    assert found["tags"] == ["mine"] and found["task"] == task
+    # A report without tags takes those of the registration away.
+    assert found["tags"] == [["mine"], []] and found["task"] == task
     assert {"cpu_usage", "memory_used"} <= set(found["keys"])
     assert found["stats"] == [worker] and found["activity"] > 0 and found["gone"]
     assert all(w["id"] != worker for w in server.api("workers.get_all")["workers"])

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from clearml.backend_api.session.client import APIClient
+from clearml.backend_api.session.client import APIClient, APIError
 
 worker, queue, task = sys.argv[1:]
 client = APIClient()
@@ -20,12 +20,18 @@ client.workers.status_report(worker=worker, timestamp=int(time.time() * 1000), q
                              machine_stats={"cpu_usage": [10.0, 20.0], "memory_used": 5.0})
 (busy,) = mine()
 now = time.time()
+keys = []
+while not keys and time.time() < now + 120:  # the server's index takes its time
+    try:
+        keys = [k for c in client.workers.get_metric_keys(worker_ids=[worker]).categories for k in c.metric_keys]
+    except APIError:
+        time.sleep(1)
 said = {
     "registered": [[q.id for q in w.queues] for w in registered],
-    "tags": sorted(busy.tags or []),
+    "tags": [registered[0].tags, busy.tags],
     "task": busy.task.id,
     "queues": [q.id for q in busy.queues],
-    "keys": sorted(k for c in client.workers.get_metric_keys(worker_ids=[worker]).categories for k in c.metric_keys),
+    "keys": keys,
     "stats": [s.worker for s in client.workers.get_stats(
         from_date=now - 600, to_date=now + 600, interval=1200, worker_ids=[worker],
         items=[{"key": "cpu_usage", "aggregation": "avg"}]).workers],
