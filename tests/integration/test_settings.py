@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from reeve_up import OUT, SANITIZER_OPTIONS, SLOW, Reeve
+from reeve_up import OUT, SANITIZER_OPTIONS, SLOW, Reeve, wait_until
 
 CONF = """
 agent {
@@ -33,6 +33,12 @@ sdk { aws.s3 { key: K, region: "" }
 SHOW = "import json, os; print('SEEN', json.dumps(dict(os.environ, conf=open(os.environ['CLEARML_CONFIG_FILE']).read())))"
 
 
+def table():
+    path = pathlib.Path(__file__).parents[2] / "src" / "config" / "options.tsv"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    return [line.split("\t") for line in lines]
+
+
 def run_config(tmp_path, *args, env=None):
     kept = {name: os.environ[name] for name in ("PATH", *SANITIZER_OPTIONS) if name in os.environ}
     return subprocess.run([OUT / "bin" / "reeve", *args], capture_output=True, text=True,
@@ -48,7 +54,9 @@ def write(path, text):
 def reeve(tmp_path_factory):
     folder = tmp_path_factory.mktemp("config")
     conf = write(folder / "extra.conf", CONF % sys.executable)
-    made = Reeve(folder / "data", "--config", conf).start()
+    # What this machine has set, and reeve has a word about.
+    here = {row[1]: "" for row in table() if row[0] == "variable" and row[2] != "same" and row[1] in os.environ}
+    made = Reeve(folder / "data", "--config", conf, env=here).start()
     yield made
     left = made.end()
     assert not left, left
@@ -107,7 +115,8 @@ def test_a_task_gets_no_keys_of_the_agent(first):
 
 
 def test_the_worker_is_named(reeve):
-    assert [w["id"] for w in reeve.call("workers.get_all")["workers"] if w["id"].startswith("named:")]
+    wait_until(lambda: [w for w in reeve.call("workers.get_all")["workers"] if w["id"].startswith("named:")],
+               what="a worker of that name")
 
 
 def test_the_masters_log_has_no_word_against_its_own_settings(reeve):
@@ -200,12 +209,6 @@ def test_the_file_of_a_variable_is_the_only_one(tmp_path):
 
 
 # ---- the table ----
-
-def table():
-    path = pathlib.Path(__file__).parents[2] / "src" / "config" / "options.tsv"
-    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-    return [line.split("\t") for line in lines]
-
 
 def test_the_table_is_sound():
     rows = table()
