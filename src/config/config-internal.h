@@ -34,6 +34,8 @@ int config_add_extra_environment(struct layers *l, struct reeve_error *err);
 /* CLEARML_API_HOST and the other variables with a fixed meaning. */
 void config_add_environment(struct layers *l);
 
+/* "~" and "~/x" with the home folder in place. */
+char *config_expand_home_dup(const char *path);
 /* The value of CLEARML_<name>, else of TRAINS_<name>; NULL if none or empty. */
 const char *config_environment(const char *name);
 

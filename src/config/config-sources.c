@@ -29,6 +29,7 @@ int config_add_defaults(struct layers *l, struct reeve_error *err)
                                    "  translate_ssl_replacement_scheme: https\n"
                                    "  abort_callback_max_timeout: 1800\n"
                                    "  apply_environment: true\n"
+                                   "  apply_files: true\n"
                                    "}\n"
                                    "sdk {}\n";
     cJSON *origins = NULL;
@@ -200,6 +201,7 @@ static const struct variable {
     {"agent.translate_ssl_replacement_scheme",
      {"CLEARML_AGENT_SSH_URL_REPLACEMENT_SCHEME"}},
     {"agent.apply_environment", {"CLEARML_AGENT_ENABLE_ENV_CONFIG_SECTION"}},
+    {"agent.apply_files", {"CLEARML_AGENT_ENABLE_FILES_CONFIG_SECTION"}},
     {"sdk.aws.s3.key", {"AWS_ACCESS_KEY_ID"}},
     {"sdk.aws.s3.secret", {"AWS_SECRET_ACCESS_KEY"}},
     {"sdk.aws.s3.region", {"AWS_DEFAULT_REGION"}},

@@ -81,8 +81,7 @@ void layers_set(struct layers *l, const char *path, cJSON *value, const char *fr
 
 /* ---- loading ---- */
 
-/* "~" and "~/x" with the home folder in place. */
-static char *expand_home_dup(const char *path)
+char *config_expand_home_dup(const char *path)
 {
     if (path[0] != '~' || (path[1] && path[1] != '/'))
         return xstrdup(path);
@@ -99,7 +98,7 @@ static int add_folders(struct layers *l, struct reeve_error *err)
     const char *named = config_environment("CONFIG_PATH");
     if (!named)
         return 0;
-    auto_free char *root = expand_home_dup(named);
+    auto_free char *root = config_expand_home_dup(named);
     auto_free char *common = xasprintf("%s/default", root);
     if (config_add_folder(l, common, err) < 0)
         return -1;
@@ -118,11 +117,11 @@ static int add_files(struct layers *l, const char *file, struct reeve_error *err
         return config_add_file(l, file, true, err);
     const char *named = config_environment("CONFIG_FILE");
     if (named) {
-        auto_free char *path = expand_home_dup(named);
+        auto_free char *path = config_expand_home_dup(named);
         return config_add_file(l, path, false, err);
     }
     for (size_t i = 0; i < ARRAY_SIZE(usual_files); i++) {
-        auto_free char *path = expand_home_dup(usual_files[i]);
+        auto_free char *path = config_expand_home_dup(usual_files[i]);
         if (config_add_file(l, path, false, err) < 0)
             return -1;
     }
@@ -133,15 +132,15 @@ char *config_file_dup(void)
 {
     const char *named = config_environment("CONFIG_FILE");
     if (named)
-        return expand_home_dup(named);
+        return config_expand_home_dup(named);
     size_t i = ARRAY_SIZE(usual_files);
     while (i-- > 0) {
-        char *path = expand_home_dup(usual_files[i]);
+        char *path = config_expand_home_dup(usual_files[i]);
         if (access(path, F_OK) == 0)
             return path;
         free(path);
     }
-    return expand_home_dup(usual_files[ARRAY_SIZE(usual_files) - 1]);
+    return config_expand_home_dup(usual_files[ARRAY_SIZE(usual_files) - 1]);
 }
 
 static struct config *config_take(struct layers *l)

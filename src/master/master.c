@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/record.h"
+#include "config/files.h"
 #include "config/option-table.h"
 #include "config/programs.h"
 #include "master/adopt.h"
@@ -115,6 +116,7 @@ static int load_settings(struct master *m, struct reeve_error *err)
     option_check(m->config, say_option, &refused);
     if (refused.text[0])
         return reeve_error_set(err, 0, "%s", refused.text);
+    files_apply(m->config, m->options->umask);
     load_waits(m);
     m->api_url = xstrdup(config_str(m->config, "api.api_server", ""));
     m->web_url = xstrdup(config_str(m->config, "api.web_server", ""));

@@ -26,6 +26,14 @@ environment {
     NOTHING: null
     OVERRIDDEN: conf
 }
+files {
+    plain { path: "~/made/plain.txt", contents: "one\\ntwo" }
+    coded { path: "$MADE/coded", contents: "AP\\n8=\\n", format: base64, target_format: bytes, mode: 0600 }
+    tree { path: "${MADE}/tree.json", contents { a: [1, "x"] }, target_format: json }
+    kept { path: "~/kept", contents: new, overwrite: false }
+    folder { path: "~", contents: x }
+    wrong { path: "~/wrong", contents: "???", format: base64 }
+}
 sdk { aws.s3 { key: K, region: "" }
       development { default_output_uri: "", worker.report_period_sec: 2.5 }
       own { list: [1, "two", { three: 3 }], text: ${?HOME} } }
@@ -56,7 +64,8 @@ def reeve(tmp_path_factory):
     conf = write(folder / "extra.conf", CONF % sys.executable)
     # What this machine has set, and reeve has a word about.
     here = {row[1]: "" for row in table() if row[0] == "variable" and row[2] != "same" and row[1] in os.environ}
-    made = Reeve(folder / "data", "--config", conf, env=here).start()
+    (folder / "kept").write_text("old")
+    made = Reeve(folder / "data", "--config", conf, env={**here, "HOME": str(folder), "MADE": str(folder / "made")}).start()
     yield made
     left = made.end()
     assert not left, left
@@ -101,17 +110,31 @@ def test_a_version_that_is_asked_for_is_passed_over(reeve, first):
     assert "python2.9" not in reeve.logs(task)
 
 
-def test_the_sdk_section_is_passed_on_unchanged(first):
+def test_the_sdk_section_is_passed_on_unchanged(reeve, first):
     sdk = json.loads(first["conf"])["sdk"]
     assert sdk == {"aws": {"s3": {"key": "K", "region": ""}},
                    "development": {"default_output_uri": "", "worker": {"report_period_sec": 2.5}},
-                   "own": {"list": [1, "two", {"three": 3}], "text": os.environ["HOME"]}}
+                   "own": {"list": [1, "two", {"three": 3}], "text": str(reeve.data.parent)}}
 
 
 def test_a_task_gets_no_keys_of_the_agent(first):
     conf = json.loads(first["conf"])
     assert "agent" not in conf and "credentials" not in conf["api"]
     assert not any(name.endswith("SECRET_KEY") and name.startswith("CLEARML") for name in first)
+
+
+def test_files_are_written(reeve):
+    home = reeve.data.parent
+    assert (home / "made" / "plain.txt").read_text() == "one\ntwo"
+    mask = os.umask(0o22)
+    os.umask(mask)
+    assert (home / "made" / "plain.txt").stat().st_mode & 0o777 == 0o666 & ~mask
+    assert (home / "made" / "coded").read_bytes() == b"\0\xff"
+    assert (home / "made" / "coded").stat().st_mode & 0o777 == 0o600
+    assert json.loads((home / "made" / "tree.json").read_text()) == {"a": [1, "x"]}
+    assert (home / "kept").read_text() == "old" and not (home / "wrong").exists()
+    log = reeve.log.read_text()
+    assert "it is there already" in log and "it is a folder" in log and "no base64" in log
 
 
 def test_the_worker_is_named(reeve):
