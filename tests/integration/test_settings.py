@@ -142,6 +142,25 @@ def test_the_worker_is_named(reeve):
                what="a worker of that name")
 
 
+def test_the_default_python_and_what_is_switched_off(tmp_path):
+    conf = write(tmp_path / "extra.conf", """
+        agent { default_python: 3.99, ignore_requested_python_version: true, apply_files: false }
+        environment.FROM_CONF: x
+        files.f { path: "~/made", contents: x }
+    """)
+    made = Reeve(tmp_path / "data", "--config", conf,
+                 env={"HOME": str(tmp_path), "CLEARML_AGENT_ENABLE_ENV_CONFIG_SECTION": "0"}).start()
+    try:
+        shell = made.shell("echo got:$FROM_CONF:")
+        task = make_task(made)
+        assert made.wait(shell) == 0 and "got::" in made.logs(shell).splitlines()
+        assert made.wait(task) == 1 and "python3.99" in made.logs(task)
+        assert not (tmp_path / "made").exists()
+    finally:
+        left = made.end()
+    assert not left, left
+
+
 def test_the_masters_log_has_no_word_against_its_own_settings(reeve):
     text = reeve.log.read_text()
     assert "not known" not in text and "not used by this version" not in text
