@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/id.h"
 #include "base/json.h"
 #include "server/auth.h"
 #include "server/call.h"
@@ -167,6 +168,82 @@ static int revoke_credentials(struct call *call)
     return 0;
 }
 
+/* ---- users ---- */
+
+#define USER_NAME_MAX 100
+
+/* Administrators alone. 0 or -1. */
+static int require_admin(struct call *call)
+{
+    if (!strcmp(call->caller.role, "admin"))
+        return 0;
+    call_fail(call, 403, 20, "Forbidden (operation not allowed for role)");
+    return call_fail_arg(call, "role", call->caller.role);
+}
+
+/* The request's role for a user; NULL after failing. */
+static const char *role_requested(struct call *call)
+{
+    static const char *const roles[] = {"admin", "superuser", "user", "annotator",
+                                        "guest"};
+    const char *role = json_str(call->request, "role", "user");
+    for (size_t i = 0; i < ARRAY_SIZE(roles); i++)
+        if (!strcmp(role, roles[i]))
+            return roles[i];
+    call_fail(call, 400, 12, "Validation error (role: %.100s)", role);
+    return NULL;
+}
+
+/* A user without keys: others act as it, or make it some. */
+static int create_user(struct call *call)
+{
+    static const char *const given[] = {"family_name", "given_name", "avatar"};
+    const char *name = json_str(call->request, "name", "");
+    if (require_admin(call) < 0)
+        return -1;
+    if (strcmp(json_str(call->request, "company", ""), call->caller.company) != 0)
+        return call_fail(call, 400, 10,
+                         "Invalid object id (cannot create user in another company)");
+    if (strlen(name) > USER_NAME_MAX)
+        return call_fail(call, 400, 12, "Validation error (name: too long)");
+    const char *role = role_requested(call);
+    if (!role)
+        return -1;
+    char id[ID_SIZE], iso[CLOCK_ISO_SIZE];
+    auto_json *doc = cJSON_CreateObject();
+    json_set_str(doc, "id", id_new(id));
+    json_set_str(doc, "name", name);
+    json_set_str(doc, "company", call->caller.company);
+    json_set_str(doc, "role", role);
+    json_set_str(doc, "created", clock_iso_clearml(call->now_ms, iso));
+    for (size_t i = 0; i < ARRAY_SIZE(given); i++)
+        if (json_str(call->request, given[i], NULL))
+            json_set_str(doc, given[i], json_str(call->request, given[i], ""));
+    auto_free char *text = json_format(doc);
+    store_change(call->db, "INSERT INTO users (id, name, doc) VALUES (?, ?, ?)", "ttt",
+                 id, name, text);
+    json_set_str(call->data, "id", id);
+    return 0;
+}
+
+static int edit_user(struct call *call)
+{
+    if (require_admin(call) < 0)
+        return -1;
+    const char *user = json_str(call->request, "user", "");
+    const char *role = role_requested(call);
+    if (!role)
+        return -1;
+    int n = store_change(
+        call->db, "UPDATE users SET doc = json_set(doc, '$.role', ?) WHERE id = ?",
+        "tt", role, user);
+    if (n < 1)
+        return call_fail(call, 400, 301, "Invalid user id");
+    json_set_int(call->data, "updated", n);
+    json_set_str(json_set(call->data, "fields", cJSON_CreateObject()), "role", role);
+    return 0;
+}
+
 static void set_basic_mode(cJSON *basic)
 {
     json_set_bool(basic, "enabled", false);
@@ -197,6 +274,13 @@ static const struct field token_for_user_fields[] = {
     {"company", FIELD_STRING, false},
     {"expiration_sec", FIELD_INTEGER, false},
     {0}};
+static const struct field create_user_fields[] = {
+    {"name", FIELD_STRING, true},         {"company", FIELD_STRING, true},
+    {"email", FIELD_STRING, true},        {"role", FIELD_STRING, false},
+    {"family_name", FIELD_STRING, false}, {"given_name", FIELD_STRING, false},
+    {"avatar", FIELD_STRING, false},      {0}};
+static const struct field edit_user_fields[] = {
+    {"user", FIELD_STRING, true}, {"role", FIELD_STRING, true}, {0}};
 static const struct field token_fields[] = {{"token", FIELD_STRING, true}, {0}};
 static const struct field label_fields[] = {{"label", FIELD_STRING, false}, {0}};
 static const struct field key_fields[] = {
@@ -213,6 +297,8 @@ const struct endpoint auth_endpoints[] = {
     {"auth.get_credentials", "1.0", ENDPOINT_READ, get_credentials, NULL},
     {"auth.edit_credentials", "1.0", ENDPOINT_WRITE, edit_credentials, key_fields},
     {"auth.revoke_credentials", "1.0", ENDPOINT_WRITE, revoke_credentials, key_fields},
+    {"auth.create_user", "1.0", ENDPOINT_WRITE, create_user, create_user_fields},
+    {"auth.edit_user", "1.0", ENDPOINT_WRITE, edit_user, edit_user_fields},
     {"auth.fixed_users_mode", "1.0", ENDPOINT_READ | ENDPOINT_PUBLIC, fixed_users_mode,
      NULL},
     {0}};

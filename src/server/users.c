@@ -3,15 +3,16 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "server/api-error.h"
 #include "server/auth.h"
 #include "server/call.h"
 #include "server/services.h"
+#include "server/sql.h"
 #include "server/store.h"
 
 #include <string.h>
 
 #define PREFERENCES_MAX (1u << 20)
-#define PREFERENCE_DEPTH_MAX 32
 
 static const char *const columns[] = {"id=id", "name=name", NULL};
 static const char *const none[] = {NULL};
@@ -55,6 +56,69 @@ static int get_all(struct call *call)
         return -1;
     cJSON_ArrayForEach(doc, docs) json_remove(doc, "preferences");
     json_set(call->data, "users", docs);
+    return 0;
+}
+
+/* Who made a task, a model or a project in these projects and those below them; in any,
+ * if there are none. The caller's. */
+static cJSON *active_users(struct call *call, const cJSON *projects)
+{
+    bool all = !projects->child;
+    auto_free char *ids = all ? NULL : json_format(projects);
+    cJSON *users_found = cJSON_CreateArray();
+    auto_reset *stmt = store_query(
+        call->db,
+        "WITH p (id) AS (SELECT c.id FROM projects c, projects r WHERE r.id IN"
+        " (SELECT value FROM json_each(?1)) AND (c.id = r.id OR"
+        " substr(c.name, 1, length(r.name) + 1) = r.name || '/'))"
+        " SELECT user FROM tasks WHERE ?1 IS NULL OR project IN (SELECT id FROM p)"
+        " UNION SELECT user FROM models WHERE ?1 IS NULL OR project IN (SELECT id FROM"
+        " p) UNION SELECT json_extract(doc, '$.user') FROM projects WHERE ?1 IS NULL OR"
+        " id IN (SELECT id FROM p)",
+        "t", ids);
+    while (store_row(stmt))
+        if (sqlite3_column_type(stmt, 0) != SQLITE_NULL)
+            cJSON_AddItemToArray(
+                users_found,
+                cJSON_CreateString((const char *)sqlite3_column_text(stmt, 0)));
+    return users_found;
+}
+
+static bool holds(const cJSON *list, const char *text)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (cJSON_IsString(item) && !strcmp(item->valuestring, text))
+            return true;
+    }
+    return false;
+}
+
+/* The request's ids, or all, as far as they are active. */
+static void narrow_to_active(struct call *call, const cJSON *projects)
+{
+    auto_json *active = active_users(call, projects);
+    const cJSON *asked = json_get(call->request, "id"), *user;
+    bool all = !cJSON_IsArray(asked) || !asked->child;
+    cJSON *ids = cJSON_CreateArray();
+    cJSON_ArrayForEach(user, active)
+    {
+        if (all || holds(asked, user->valuestring))
+            cJSON_AddItemToArray(ids, cJSON_CreateString(user->valuestring));
+    }
+    json_set(call->request, "id", ids);
+}
+
+static int get_all_ex(struct call *call)
+{
+    const cJSON *projects = json_get(call->request, "active_in_projects");
+    if (!cJSON_IsArray(projects))
+        return get_all(call);
+    narrow_to_active(call, projects);
+    if (json_get(call->request, "id")->child)
+        return get_all(call);
+    json_set(call->data, "users", cJSON_CreateArray());
     return 0;
 }
 
@@ -110,23 +174,21 @@ static int get_preferences(struct call *call)
     return 0;
 }
 
-/* Names with dots are paths. */
-static int set_preference(struct call *call, cJSON *preferences, const cJSON *value)
+/* As deep as cJSON reads. */
+static int check_keys(struct call *call, const cJSON *value)
 {
-    auto_free char *path = xstrdup(value->string);
-    char *next = path, *name = NULL;
-    cJSON *at = preferences;
-    for (int depth = 0; (name = strsep(&next, ".")) && next; depth++) {
-        cJSON *child = json_get(at, name);
-        if (!child)
-            child = json_set(at, name, cJSON_CreateObject());
-        if (!cJSON_IsObject(child) || depth > PREFERENCE_DEPTH_MAX) {
-            call_fail(call, 400, 305, "Malformed key and/or value");
-            return call_fail_arg(call, "key", value->string);
-        }
-        at = child;
+    const cJSON *child;
+    cJSON_ArrayForEach(child, value)
+    {
+        const char *key = cJSON_IsObject(value) ? child->string : "";
+        if (*key == '$' || strchr(key, '.'))
+            return call_fail(call, 400, API_FIELDS_VALUE,
+                             "Invalid value for fields (Key %.100s is invalid. Keys "
+                             "cannot start with '$' or contain '.'.)",
+                             key);
+        if (check_keys(call, child) < 0)
+            return -1;
     }
-    json_set(at, name, cJSON_Duplicate(value, true));
     return 0;
 }
 
@@ -136,11 +198,12 @@ static int set_preferences(struct call *call)
     auto_json *doc = load(call->db, call->caller.user);
     if (!doc)
         return no_user(call, call->caller.user);
+    if (check_keys(call, json_get(call->request, "preferences")) < 0)
+        return -1;
     auto_json *preferences = preferences_of(doc);
     cJSON_ArrayForEach(value, json_get(call->request, "preferences"))
     {
-        if (set_preference(call, preferences, value) < 0)
-            return -1;
+        json_set(preferences, value->string, cJSON_Duplicate(value, true));
     }
     auto_free char *text = json_format(preferences);
     if (strlen(text) > PREFERENCES_MAX)
@@ -161,6 +224,8 @@ static const struct field update_fields[] = {
     {"user", FIELD_STRING, true},        {"name", FIELD_STRING, false},
     {"given_name", FIELD_STRING, false}, {"family_name", FIELD_STRING, false},
     {"avatar", FIELD_STRING, false},     {0}};
+static const struct field active_fields[] = {
+    {"active_in_projects", FIELD_STRINGS, false}, {0}};
 static const struct field preferences_fields[] = {{"preferences", FIELD_OBJECT, true},
                                                   {0}};
 
@@ -168,6 +233,7 @@ const struct endpoint users_endpoints[] = {
     {"users.get_by_id", "1.0", ENDPOINT_READ, get_by_id, user_fields},
     {"users.get_all", "1.0", ENDPOINT_READ, get_all, NULL},
     {"users.get_all_ex", "1.0", ENDPOINT_READ, get_all, NULL},
+    {"users.get_all_ex", "2.8", ENDPOINT_READ, get_all_ex, active_fields},
     {"users.get_current_user", "1.0", ENDPOINT_READ, get_current_user, NULL},
     {"users.update", "1.0", ENDPOINT_WRITE, update, update_fields},
     {"users.get_preferences", "1.0", ENDPOINT_READ, get_preferences, NULL},

@@ -1,7 +1,7 @@
 """Endpoints that the SDK or the agent could call and that the embedded server does not have, with the reason.
 
 test_endpoints.py holds it against what the packages can call and what the server says that it has: the list is
-exact. None of these is in ClearML's open-source server 2.0.0 either; what that has and reeve's has not is NOT_YET.
+exact. None of these is in ClearML's open-source server 2.0.0 either.
 """
 
 HYPER_DATASETS = "HyperDatasets, a paid part of ClearML"
@@ -32,10 +32,4 @@ NOT_IMPLEMENTED = {
     "routers.get_routes": "the application gateway, a paid part of ClearML",
     "tasks.share": "sharing beyond the company, of the hosted server only",
     "users.get_vaults": "configuration vaults, a paid part of ClearML: both ask, and go on without",
-}
-
-NOT_YET = {
-    "auth.edit_user": "the web page's, for the name of a user",
-    "serving.container_status_report": "figures of clearml-serving's containers",
-    "serving.register_container": "figures of clearml-serving's containers",
 }
