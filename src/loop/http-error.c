@@ -56,6 +56,7 @@ static const char *advice(const struct http_failure *f)
     case CURLE_COULDNT_RESOLVE_HOST:
         return "the name has no address now; is api.api_server right?";
     case CURLE_COULDNT_CONNECT:
+    case CURLE_OPERATION_TIMEDOUT: /* our own bound is on the rest: why_not */
         return f->proxied ? "is the proxy of HTTP_PROXY, HTTPS_PROXY or ALL_PROXY up?"
                           : "is the server up, and is api.api_server right?";
     case CURLE_SSL_CONNECT_ERROR:

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "loop/http-error.h"
 #include "loop/proxy.h"
+#include "loop/retry-after.h"
 #include "loop/trust.h"
 
 #include <ctype.h>
@@ -63,7 +64,7 @@ struct http_request {
     bool too_long; /* the answer was */
     bool timed_out;
     bool crowded; /* it timed out before its turn came */
-    int64_t retry_after_ms;
+    char retry_after[RETRY_AFTER_SIZE], date[RETRY_AFTER_SIZE]; /* headers */
     CURLcode result;
     long status;
     long verify;    /* what OpenSSL found about the certificate */
@@ -254,36 +255,28 @@ static size_t body_arrived(char *data, size_t size, size_t n, void *arg)
     return bytes;
 }
 
-/* The value of Retry-After, as milliseconds from now; -1 if it is neither a number of
- * seconds nor a date. */
-static int64_t retry_after_parse(const char *text, size_t n)
+/* Keeps the value if the line is a header of that name; what is too long is none. */
+static void take_header(const char *line, size_t n, const char *name,
+                        char out[RETRY_AFTER_SIZE])
 {
-    char value[64];
-    while (n && isspace((unsigned char)*text))
-        text++, n--;
-    while (n && isspace((unsigned char)text[n - 1]))
+    size_t skip = strlen(name);
+    if (n <= skip || strncasecmp(line, name, skip) != 0)
+        return;
+    line += skip;
+    n -= skip;
+    while (n && isspace((unsigned char)*line))
+        line++, n--;
+    while (n && isspace((unsigned char)line[n - 1]))
         n--;
-    if (!n || n >= sizeof value)
-        return -1;
-    memcpy(value, text, n);
-    value[n] = '\0';
-    if (strspn(value, "0123456789") == n) {
-        const int64_t limit = 1000000000;
-        int64_t seconds = n > 9 ? limit : strtoll(value, NULL, 10);
-        return seconds * 1000;
-    }
-    time_t when = curl_getdate(value, NULL);
-    if (when < 0)
-        return -1;
-    int64_t ms = (int64_t)when * 1000 - clock_wall_ms();
-    return ms > 0 ? ms : 0;
+    if (n >= RETRY_AFTER_SIZE)
+        n = 0;
+    memcpy(out, line, n);
+    out[n] = '\0';
 }
 
 /* Called by curl, for each header line and for the status line. */
 static size_t header_arrived(char *data, size_t size, size_t n, void *arg)
 {
-    static const char name[] = "retry-after:";
-    const size_t name_len = sizeof name - 1;
     struct http_request *r = arg;
     size_t bytes = size * n;
     r->header_bytes += bytes;
@@ -292,9 +285,9 @@ static size_t header_arrived(char *data, size_t size, size_t n, void *arg)
         return 0;
     }
     if (bytes >= 5 && !memcmp(data, "HTTP/", 5))
-        r->retry_after_ms = -1;
-    else if (bytes > name_len && !strncasecmp(data, name, name_len))
-        r->retry_after_ms = retry_after_parse(data + name_len, bytes - name_len);
+        r->retry_after[0] = r->date[0] = '\0';
+    take_header(data, bytes, "retry-after:", r->retry_after);
+    take_header(data, bytes, "date:", r->date);
     return bytes;
 }
 
@@ -480,7 +473,8 @@ static void announce(struct http_request *r)
     char text[CURL_ERROR_SIZE + 256];
     struct http_answer answer = {.body = &r->answer,
                                  .location = r->location,
-                                 .retry_after_ms = r->retry_after_ms};
+                                 .retry_after_ms =
+                                     retry_after_ms(r->retry_after, r->date)};
     answer.seconds = (double)r->usec / 1e6;
     if (r->result == CURLE_OK && r->status > 0) {
         answer.outcome = HTTP_ANSWERED;
@@ -633,7 +627,6 @@ struct http_request *http_send(struct http *http, const struct http_params *para
     r->http = http;
     r->done = done;
     r->arg = arg;
-    r->retry_after_ms = -1;
     r->repeatable = params->repeatable;
     r->method = xstrdup(params->method);
     r->url = xstrdup(params->url);

@@ -426,14 +426,16 @@ static void answer_retry(void *arg, const struct fake_request *r)
         "Retry-After: soon\r\n",
         "Retry-After: 99999999999999999999\r\n",
         "Retry-After: -5\r\n",
-        "Retry-After:\r\n"};
+        "Retry-After:\r\n",
+        "Date: Thu, 01 Jan 2060 00:00:00 GMT\r\n"
+        "Retry-After: Thu, 01 Jan 2060 00:00:10 GMT\r\n"};
     fake_answer(r->conn, 503, values[r->number - 1], "");
 }
 
 static void test_retry_after(void **state)
 {
     struct fixture *f = setup(answer_retry, 0, 0);
-    const int64_t expected[] = {7000, 0, 0, -1, 1000000000000, -1, -1};
+    const int64_t expected[] = {7000, 0, 0, -1, 1000000000000, -1, -1, 10000};
     for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
         ask(f, 0);
         assert_int_equal(f->status, 503);
