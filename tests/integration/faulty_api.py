@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 import urllib.parse
 
 from reeve_up import FAST, OUT, SLOW, alive, clean_environment, wait_until
@@ -43,6 +44,8 @@ class Proxy:
         self.resume()
         self.after = lambda name, body, answer: None
         self.redirect = None
+        # Connections that were made before are half-open: what is sent there is never answered.
+        self.lost_before, self.found = 0.0, threading.Event()
         self.prefix = ""  # a path below which the API is
         self.authorization = None  # takes the place of a client's token
         self.seen = collections.Counter()
@@ -52,8 +55,16 @@ class Proxy:
             protocol_version = "HTTP/1.1"
             timeout = idle
 
+            def setup(self):
+                super().setup()
+                self.born = time.monotonic()
+
             def do_GET(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if self.born < proxy.lost_before:
+                    proxy.found.wait()
+                    self.close_connection = True
+                    return
                 name = urllib.parse.urlsplit(self.path).path.rpartition("/")[2]
                 proxy.seen[name] += 1
                 answer = proxy.before(name, body)
@@ -126,7 +137,11 @@ class Proxy:
     def resume(self):
         self.before = lambda name, body: None
 
+    def lose_connections(self):
+        self.lost_before = time.monotonic()
+
     def close(self):
+        self.found.set()
         self.listener.shutdown()
         self.listener.server_close()
 

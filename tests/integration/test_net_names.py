@@ -67,7 +67,6 @@ def test_name_service_does_not_answer(named):
 def test_master_ends_while_the_name_is_looked_up(named):
     named.names.unlink()
     named.master.start()
-    wait_away(named, [])
     assert named.master.stop() == 0
     named.names.write_text("127.0.0.1\n")
 
@@ -81,20 +80,36 @@ def test_first_address_refuses(named):
     assert "cannot be used" not in named.master.log.read_text()
 
 
-def test_first_address_is_silent(named):
-    """The first takes no connection: its backlog is full. The second is tried in time."""
-    with socket.socket() as full:
-        full.bind(("127.0.0.2", named.proxy.port))
-        full.listen(0)
-        fillers = []
-        try:
-            for _ in range(4):
-                fillers.append(socket.socket())
-                fillers[-1].setblocking(False)
-                fillers[-1].connect_ex(full.getsockname())
-            named.names.write_text("127.0.0.2\n127.0.0.1\n")
-            named.master.start()
-            Counting(named).check()
-        finally:
-            for filler in fillers:
-                filler.close()
+@pytest.fixture
+def silent():
+    """silent(address, port): takes no connection there, since its backlog is full. Gives the port."""
+    sockets = []
+
+    def make(address, port=0):
+        sockets.append(socket.socket())
+        sockets[0].bind((address, port))
+        sockets[0].listen(0)
+        for _ in range(4):
+            sockets.append(socket.socket())
+            sockets[-1].setblocking(False)
+            sockets[-1].connect_ex(sockets[0].getsockname())
+        return sockets[0].getsockname()[1]
+    yield make
+    for made in sockets:
+        made.close()
+
+
+def test_first_address_is_silent(named, silent):
+    """The second is tried in time."""
+    silent("127.0.0.2", named.proxy.port)
+    named.names.write_text("127.0.0.2\n127.0.0.1\n")
+    named.master.start()
+    Counting(named).check()
+
+
+def test_every_address_is_silent(rig, silent):
+    """A black hole: the master answers meanwhile, and a command gives up in a line."""
+    rig.master.env["CLEARML_API_HOST"] = f"http://127.0.0.1:{silent('127.0.0.1')}"
+    rig.master.start()
+    wait_away(rig, ["is the server up"])
+    one_line(command(rig, "queue", "list"), "is the server up")

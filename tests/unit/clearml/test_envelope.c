@@ -88,6 +88,42 @@ static void test_foreign(void **state)
     }
 }
 
+/* Of a page its title is told, whole or not, and what its status hints at. */
+static void test_pages(void **state)
+{
+    static const struct {
+        int status;
+        const char *body, *words;
+    } pages[] = {
+        {502, "<html><title>Bad Gateway</title>", "\"Bad Gateway\" (a proxy answers"},
+        {200, "\r\n <!doctype html><head><title>Sign\nin</title>", "\"Sign in\""},
+        {200, "<html>", "a web page"},
+        {200, "<", "a web page"},
+        {200, "<title>", "\"\""},
+        {200, "<title>cut off", "\"cut off\""},
+        {200, "<title>\xff\xfe</title>", "a web page, \""},
+        {401, "<title>Who?</title>", "wants a user and a password"},
+        {407, "", "wants a user and a password"},
+        {503, "<title>Soon</title>", "(maintenance)"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+        struct envelope e = decode(pages[i].status, pages[i].body);
+        assert_int_equal(e.kind, ENVELOPE_FOREIGN);
+        if (!strstr(e.message, pages[i].words))
+            fail_msg("%s: %s", pages[i].words, e.message);
+    }
+}
+
+/* A proxy's bound on bodies is a no, whatever comes with it. */
+static void test_too_large(void **state)
+{
+    struct envelope e = decode(413, "<html><title>Request Entity Too Large</title>");
+    assert_int_equal(e.kind, ENVELOPE_REFUSED);
+    assert_int_equal(e.code, 413);
+    e = decode(413, "");
+    assert_int_equal(e.kind, ENVELOPE_REFUSED);
+}
+
 static void test_message_types_are_checked(void **state)
 {
     struct envelope e =
@@ -145,6 +181,8 @@ int main(void)
         cmocka_unit_test(test_ok),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_message_types_are_checked),
         cmocka_unit_test(test_long_message),
         cmocka_unit_test(test_value_bomb),
