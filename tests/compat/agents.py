@@ -19,7 +19,6 @@ import differences
 import servers
 import versions
 
-OFFICIAL = "3.0.3"
 SETTINGS = """
 agent {{
     worker_name: "{name}"
@@ -70,10 +69,7 @@ class Agent:
         if word == "reeve":
             return [str(OUT / "bin" / "reeve")]
         if word == "official":
-            # Without an environment of its own, a task runs with the agent's interpreter.
-            python = versions.venv(versions.VENVS / f"agent-{OFFICIAL}",
-                                   [f"clearml-agent=={OFFICIAL}", f"clearml=={versions.NEWEST}"])
-            return [str(python.parent / "clearml-agent")]
+            return [str(versions.agent_python().parent / "clearml-agent")]
         return shlex.split(word)
 
     def run(self, *args, timeout=300, **options):

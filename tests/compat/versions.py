@@ -35,8 +35,9 @@ def python_of(version):
 
 
 def agent_python():
-    """The interpreter of an environment that has clearml-agent."""
-    return venv(VENVS / f"agent-{AGENT}", [f"clearml-agent=={AGENT}"])
+    """The interpreter of an environment that has clearml-agent, and the SDK: a task without an
+    environment of its own runs with the agent's."""
+    return venv(VENVS / f"agent-{AGENT}", [f"clearml-agent=={AGENT}", f"clearml=={NEWEST}"])
 
 
 def venv(folder, packages):
