@@ -382,8 +382,9 @@ void claim_take(struct claim *c)
         return;
     }
     /* Before API 2.26 there is no new_status, and a popped task cannot be dequeued:
-     * tasks.started alone, which would revive one that was stopped meanwhile. */
-    if (api_older_than(m->api, 2, 26)) {
+     * tasks.started alone, which would revive one that was stopped meanwhile. One that
+     * was not popped leaves its queue by this call in any version. */
+    if (!c->direct && api_older_than(m->api, 2, 26)) {
         claim_fetch(c);
         return;
     }
