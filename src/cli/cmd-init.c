@@ -231,7 +231,8 @@ static int gather(struct setup *s, const struct args *args, struct reeve_error *
         read_pasted(s->asks, &text);
         if (take_pasted(s, &text, err) < 0)
             return -1;
-        explicit_bzero(text.data, text.len);
+        if (text.len)
+            explicit_bzero(text.data, text.len);
     }
     if (take_environment(s, err) < 0)
         return -1;
