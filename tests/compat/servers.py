@@ -11,8 +11,11 @@ import calls
 import versions
 
 # Flushes of 2.x take 5 to 10 s each while a process of its own does the reporting.
+# Task.init's thread that looks at the checkout and Task.init itself may each make a lock of the task's file
+# (Task._edit_lock, 2.1.12), and then wait for each other for ever: seen on a busy host.
 SETTINGS = """
 sdk.development.report_use_subprocess: false
+sdk.development.vcs_repo_detect_async: false
 sdk.development.worker.report_period_sec: 1
 sdk.storage.cache.default_base_dir: "{home}/cache"
 """
