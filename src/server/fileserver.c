@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "server/conditional.h"
 #include "server/files.h"
 #include "server/http.h"
 #include "server/multipart.h"
@@ -164,53 +165,6 @@ static void add_file_headers(struct http_request *request, const char *path,
         add_attachment(request, path);
 }
 
-enum range { RANGE_ALL, RANGE_PART, RANGE_BAD };
-
-static bool read_number(const char **p, uint64_t *out)
-{
-    if (!isdigit((unsigned char)**p))
-        return false;
-    char *end;
-    errno = 0;
-    *out = strtoull(*p, &end, 10);
-    *p = end;
-    return errno == 0;
-}
-
-/* "bytes=first-last", "bytes=first-", "bytes=-count". Of several ranges, or of what is
- * no range at all, the whole file is sent, as HTTP allows. */
-static enum range read_range(const char *header, uint64_t size, uint64_t *offset,
-                             uint64_t *n)
-{
-    uint64_t first, last;
-    *offset = 0;
-    *n = size;
-    if (!header || strncasecmp(header, "bytes=", 6) != 0 || strchr(header, ','))
-        return RANGE_ALL;
-    const char *p = header + 6;
-    if (*p == '-') {
-        p++;
-        if (!read_number(&p, &last) || *p)
-            return RANGE_ALL;
-        if (last == 0 || size == 0)
-            return RANGE_BAD;
-        *n = last < size ? last : size;
-        *offset = size - *n;
-        return RANGE_PART;
-    }
-    if (!read_number(&p, &first) || *p++ != '-')
-        return RANGE_ALL;
-    if (!*p)
-        last = UINT64_MAX;
-    else if (!read_number(&p, &last) || *p || last < first)
-        return RANGE_ALL;
-    if (first >= size)
-        return RANGE_BAD;
-    *offset = first;
-    *n = (last < size - 1 ? last : size - 1) - first + 1;
-    return RANGE_PART;
-}
-
 static void reply_file(struct http_request *request, const char *path, int fd,
                        const struct stat *st)
 {
@@ -219,16 +173,16 @@ static void reply_file(struct http_request *request, const char *path, int fd,
     snprintf(etag, sizeof etag, "\"%" PRIx64 "-%" PRIx64 "-%" PRIx64 "\"", size,
              (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec);
     add_file_headers(request, path, st, etag);
-    const char *known = http_header(request, "If-None-Match");
-    if (known && !strcmp(known, etag)) {
+    if (conditional_known(http_header(request, "If-None-Match"),
+                          http_header(request, "If-Modified-Since"), etag,
+                          st->st_mtime)) {
         close(fd);
         http_reply(request, 304, NULL, "", 0);
         return;
     }
-    const char *same = http_header(request, "If-Range");
-    bool whole = same && strcmp(same, etag) != 0;
-    enum range range =
-        read_range(whole ? NULL : http_header(request, "Range"), size, &offset, &n);
+    bool same = conditional_same(http_header(request, "If-Range"), etag, st->st_mtime);
+    enum range range = conditional_range(same ? http_header(request, "Range") : NULL,
+                                         size, &offset, &n);
     if (range == RANGE_BAD) {
         close(fd);
         snprintf(content_range, sizeof content_range, "bytes */%" PRIu64, size);

@@ -365,3 +365,50 @@ def test_logs_with_metrics(server):
     assert clear(exclude_metrics=["b"]) == 2
     assert clear() == 1
     fails(server, "events.clear_task_log", 400, 12, task=task, include_metrics="a")
+
+
+# ---- wrong events ----
+
+WRONG = [
+    {"type": 5}, {"type": None}, {"type": "nothing"}, {"metric": 5}, {"metric": {"a": 1}}, {"variant": [1]},
+    {"value": "x"}, {"value": {}}, {"value": True}, {"value": "1e999"}, {"iter": "x"}, {"iter": {}}, {"iter": 2 ** 64},
+    {"iter": "9" * 400}, {"timestamp": "x"}, {"timestamp": []}, {"worker": {}}, {"key": ["k"]}, {"task": "nobody"},
+    {"task": None}, {"task": 5}]
+
+
+def test_wrong_events_leave_the_others(server):
+    """As there: what is wrong is counted and told, the rest is stored."""
+    task = server.task()
+    lines = [scalar(task, 0)]
+    for i, wrong in enumerate(WRONG, 1):
+        lines += [{**scalar(task, 1000 + i), **wrong}, scalar(task, i)]
+    answer = server.call("events.add_batch", lines=lines)
+    assert (answer["added"], answer["errors"]) == (len(WRONG) + 1, len(WRONG))
+    assert sum(answer["errors_info"].values()) == len(WRONG)
+    histogram = server.call("events.scalar_metrics_iter_histogram", {"task": task})
+    assert histogram["m"]["v"]["x"] == list(range(len(WRONG) + 1))
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=[str(w)[:30] for w in WRONG])
+def test_nothing_but_wrong_events(server, wrong):
+    with pytest.raises(ApiError) as caught:
+        server.call("events.add", {**scalar(server.task(), 1), **wrong})
+    assert (caught.value.code, caught.value.subcode) == (400, 131)
+
+
+def test_odd_events_are_kept_as_they_came(server):
+    task = server.task()
+    odd = "\u0001 \u2028 \U0001f600 \\ \" \ufffd" + "x" * 100_000
+    add(server, [event("log", task, 1, metric=None, variant=None, msg=odd, level=5, worker="w"),
+                 event("plot", task, -5, metric="p" * 1000, plot_str=odd),
+                 scalar(task, 2 ** 52, 1.7976931348623157e308, metric=""),
+                 {**scalar(task, 7, "0.5", metric=None, variant="x"), "iter": "7"}])
+    log = server.call("events.get_task_log", {"task": task})["events"][0]
+    assert (log["msg"], log["level"], log["metric"], log["iter"]) == (odd, "5", "", 1)
+    plots = server.call("events.get_task_plots", {"task": task})["plots"]
+    assert [(p["iter"], p["plot_str"], p["plot_len"], p["metric"]) for p in plots] == [
+        (-5, odd, len(odd), "p" * 1000)]
+    metrics = server.call("events.scalar_metrics_iter_histogram", {"task": task})[""]
+    assert metrics["v"]["x"] == [2 ** 52] and metrics["v"]["y"] == [1.7976931348623157e308]
+    assert (metrics["x"]["x"], metrics["x"]["y"]) == ([7], [0.5])
+    assert server.call("tasks.get_by_id", {"task": task})["task"]["last_iteration"] == 2 ** 52

@@ -112,6 +112,11 @@ def test_ranges(server):
         assert request(server, "GET", "/r", headers={"Range": text})[0] == 200
     etag = request(server, "HEAD", "/r")[1]["etag"]
     assert request(server, "GET", "/r", headers={"If-None-Match": etag})[0] == 304
+    assert request(server, "GET", "/r", headers={"If-None-Match": f'"old", {etag}'})[0] == 304
+    modified = request(server, "HEAD", "/r")[1]["last-modified"]
+    assert request(server, "GET", "/r", headers={"If-Modified-Since": modified})[0] == 304
+    assert request(server, "GET", "/r", headers={"If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"})[0] == 200
+    assert request(server, "GET", "/r", headers={"Range": "bytes=0-1", "If-Range": modified})[0] == 206
     assert request(server, "GET", "/r", headers={"Range": "bytes=0-1", "If-Range": '"old"'})[0] == 200
 
 
