@@ -46,6 +46,7 @@ class Proxy:
         self.redirect = None
         # Connections that were made before are half-open: what is sent there is never answered.
         self.lost_before, self.found = 0.0, threading.Event()
+        self.closed_before = 0.0  # connections that were made before are closed at their next request
         self.prefix = ""  # a path below which the API is
         self.authorization = None  # takes the place of a client's token
         self.seen = collections.Counter()
@@ -63,6 +64,9 @@ class Proxy:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 if self.born < proxy.lost_before:
                     proxy.found.wait()
+                    self.close_connection = True
+                    return
+                if self.born < proxy.closed_before:
                     self.close_connection = True
                     return
                 name = urllib.parse.urlsplit(self.path).path.rpartition("/")[2]
@@ -136,6 +140,9 @@ class Proxy:
 
     def resume(self):
         self.before = lambda name, body: None
+
+    def close_connections(self):
+        self.closed_before = time.monotonic()
 
     def lose_connections(self):
         self.lost_before = time.monotonic()

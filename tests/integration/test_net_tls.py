@@ -1,6 +1,7 @@
 """TLS on the way to the server, with certificates of a private authority."""
 
 import os
+import ssl
 
 import pytest
 
@@ -132,9 +133,17 @@ def test_certificate_that_is_replaced(make_rig, authority, other):
     """The server shows a certificate that is not trusted for a while."""
     good, bad = authority.certificate("IP:127.0.0.1"), other.certificate("IP:127.0.0.1")
     context = authority.context("IP:127.0.0.1")
-    rig = make_rig(env={"REQUESTS_CA_BUNDLE": str(authority.file)}, tls=context, idle=0.1)
+    # A resumed session shows no certificate.
+    context.num_tickets = 0
+    context.options |= ssl.OP_NO_TICKET
+    rig = make_rig(env={"REQUESTS_CA_BUNDLE": str(authority.file)}, tls=context)
     rig.master.start()
-    lives_through(rig, lambda: context.load_cert_chain(*bad), lambda: context.load_cert_chain(*good), UNTRUSTED)
+
+    def show(chain):
+        context.load_cert_chain(*chain)
+        rig.proxy.close_connections()
+
+    lives_through(rig, lambda: show(bad), lambda: show(good), UNTRUSTED)
 
 
 # ---- the wrong protocol
