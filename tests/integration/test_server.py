@@ -261,3 +261,15 @@ def test_no_extensions(tmp_path, plain):
         assert total == (2 if plain else 1)
     finally:
         server.kill()
+
+
+def test_metadata_of_a_queue_for_old_clients(server):
+    """Clients up to 2.16 expect a list, and take an answer with an object for none at all."""
+    client = server.start().client()
+    queue = client.data("queues.create", name="with metadata")["id"]
+    item = {"key": "k", "type": "t", "value": "v"}
+    client.data("queues.add_or_update_metadata", queue=queue, metadata=[item])
+    for version, wanted in (("2.13", []), ("2.16", []), ("2.17", {"k": item}), ("2.31", {"k": item})):
+        assert client.data(f"v{version}/queues.get_by_id", queue=queue)["queue"]["metadata"] == wanted
+        assert client.data(f"v{version}/queues.get_all", name="with metadata")["queues"][0]["metadata"] == wanted
+    client.close()
