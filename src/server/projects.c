@@ -389,6 +389,7 @@ static int update(struct call *call)
         else
             json_set(now, field->string, cJSON_Duplicate(field, true));
     }
+    json_remove(fields, "basename");
     json_set_str(now, "last_update", clock_iso_clearml(call->now_ms, iso));
     project_save(call->db, now);
     json_set_int(call->data, "updated", 1);
@@ -415,6 +416,8 @@ static int check_depth(struct call *call, const char *name, const char *new_name
 static int move(struct call *call)
 {
     char other[65];
+    if (!cJSON_IsString(json_get(call->request, "new_location")))
+        return api_fail(call, API_VALIDATION, NULL, "field", "new_location", NULL);
     auto_json *doc = writable_project(call);
     if (!doc)
         return -1;

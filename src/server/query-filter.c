@@ -561,6 +561,10 @@ static int query_multi(struct query *q, const char *name, const cJSON *value, bo
     const cJSON *fields = json_get(value, "fields");
     const cJSON *pattern = json_get(value, "pattern"),
                 *dates = json_get(value, "datetime");
+    /* The letters of a text are taken for fields there. */
+    if (cJSON_IsString(fields) && pattern)
+        return api_fail(q->call, API_INVALID_FIELDS, NULL, "fields",
+                        fields->valuestring, NULL);
     pattern = cJSON_IsNull(pattern) ? NULL : pattern;
     dates = cJSON_IsNull(dates) ? NULL : dates;
     if (!cJSON_IsArray(fields) || !pattern == !dates ||

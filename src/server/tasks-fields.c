@@ -107,14 +107,19 @@ static cJSON *clean_tags(struct call *call, const char *name, const cJSON *value
     return NULL;
 }
 
+/* An empty list or text. */
+static bool is_empty(const cJSON *value)
+{
+    return (cJSON_IsArray(value) && !value->child) ||
+           (cJSON_IsString(value) && !value->valuestring[0]);
+}
+
 static cJSON *clean_object(struct call *call, const char *name, const cJSON *value)
 {
     if (cJSON_IsObject(value))
         return cJSON_Duplicate(value, true);
-    bool empty = (cJSON_IsArray(value) && !value->child) ||
-                 (cJSON_IsString(value) && !value->valuestring[0]);
-    api_fail(call, empty ? API_DATA_VALIDATION : API_FIELDS_VALUE, "expecting dict",
-             "field", name, NULL);
+    api_fail(call, is_empty(value) ? API_DATA_VALIDATION : API_FIELDS_VALUE,
+             "expecting dict", "field", name, NULL);
     return NULL;
 }
 
@@ -429,6 +434,11 @@ static int take_fields(struct call *call, const cJSON *request,
     for (size_t i = 0; i < ARRAY_SIZE(settable); i++) {
         const cJSON *value = json_get(request, settable[i].name);
         if (!(settable[i].uses & 1u << use) || !value || cJSON_IsNull(value))
+            continue;
+        /* Python's false changes nothing where a dictionary is expected. */
+        bool object =
+            settable[i].clean == clean_object || settable[i].clean == clean_container;
+        if (object && use != TASK_CREATE && is_empty(value))
             continue;
         cJSON *clean = settable[i].clean(call, settable[i].name, value);
         if (!clean)

@@ -113,14 +113,42 @@ static const struct field configurations[] = {
     {"tasks", FIELD_STRINGS, true}, {"names", FIELD_STRINGS, false}, {0}};
 static const struct field configuration_names[] = {
     {"tasks", FIELD_STRINGS, true}, {"skip_empty", FIELD_BOOL, false}, {0}};
+static const struct field type_data[] = {{"preview", FIELD_STRING, false},
+                                         {"content_type", FIELD_STRING, false},
+                                         {"data_hash", FIELD_STRING, false},
+                                         {0}};
+static const struct field artifact[] = {
+    {"key", FIELD_STRING, true},
+    {"type", FIELD_STRING, true},
+    {"mode", FIELD_STRING, false, "input|output"},
+    {"uri", FIELD_STRING, false},
+    {"hash", FIELD_STRING, false},
+    {"content_size", FIELD_INTEGER, false},
+    {"timestamp", FIELD_INTEGER, false},
+    {"type_data", FIELD_OBJECT, false, NULL, 0, type_data},
+    {"display_data", FIELD_ARRAY, false},
+    {0}};
 static const struct field artifacts[] = {
-    {"task", FIELD_STRING, true}, {"artifacts", FIELD_ARRAY, true}, {0}};
+    {"task", FIELD_STRING, true},
+    {"force", FIELD_BOOL, false},
+    {"artifacts", FIELD_ARRAY, true, NULL, 1, artifact},
+    {0}};
+static const struct field artifact_id[] = {
+    {"key", FIELD_STRING, true}, {"mode", FIELD_STRING, false, "input|output"}, {0}};
+static const struct field delete_artifacts[] = {
+    {"task", FIELD_STRING, true},
+    {"force", FIELD_BOOL, false},
+    {"artifacts", FIELD_ARRAY, true, NULL, 1, artifact_id},
+    {0}};
 static const struct field model[] = {
     {"task", FIELD_STRING, true},        {"name", FIELD_STRING, true},
-    {"model", FIELD_STRING, true},       {"type", FIELD_STRING, true},
+    {"model", FIELD_STRING, true},       {"type", FIELD_STRING, true, "input|output"},
     {"iteration", FIELD_INTEGER, false}, {0}};
-static const struct field models[] = {
-    {"task", FIELD_STRING, true}, {"models", FIELD_ARRAY, true}, {0}};
+static const struct field model_key[] = {
+    {"name", FIELD_STRING, true}, {"type", FIELD_STRING, true, "input|output"}, {0}};
+static const struct field models[] = {{"task", FIELD_STRING, true},
+                                      {"models", FIELD_ARRAY, true, NULL, 1, model_key},
+                                      {0}};
 static const struct field get_all[] = {
     {"allow_public", FIELD_BOOL, false}, {"search_hidden", FIELD_BOOL, false}, {0}};
 static const struct field types[] = {{"projects", FIELD_STRINGS, false}, {0}};
@@ -179,7 +207,7 @@ const struct endpoint tasks_endpoints[] = {
      delete_configuration},
     {"tasks.add_or_update_artifacts", "2.10", W, tasks_add_or_update_artifacts,
      artifacts},
-    {"tasks.delete_artifacts", "2.10", W, tasks_delete_artifacts, artifacts},
+    {"tasks.delete_artifacts", "2.10", W, tasks_delete_artifacts, delete_artifacts},
     {"tasks.add_or_update_model", "2.13", W, tasks_add_or_update_model, model},
     {"tasks.delete_models", "2.13", W, tasks_delete_models, models},
     {0},

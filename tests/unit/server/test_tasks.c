@@ -722,7 +722,7 @@ static void test_artifacts(void **state)
                               "{'task': '%s', 'artifacts': [{'key': 'a', 'type': 't', "
                               "'mode': 'x'}]}",
                               task),
-                     800);
+                     12);
     put(api, task, "completed");
     assert_int_equal(api_call(api, "tasks.delete_artifacts",
                               "{'task': '%s', 'artifacts': [{'key': 'a'}]}", task),
