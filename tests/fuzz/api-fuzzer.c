@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Request bodies against every endpoint's handler, on a database with one queue "q",
- * task "t", project "p" and model "m". Input: calls separated by a NUL, each one byte
- * for the endpoint, one for the content type, then the body. */
+ * task "t", report "r", project "p" and model "m". Input: calls separated by a NUL,
+ * each one byte for the endpoint, one for content type and API version, then the body.
+ */
 #include "config.h"
 
 #include "base/alloc.h"
@@ -30,12 +31,13 @@ struct world {
     int n;
 };
 
-static void run_call(struct world *w, const char *name, const char *type,
-                     const char *body, size_t n)
+/* version: "v2.1/", or "" for the newest. */
+static void run_call(struct world *w, const char *version, const char *name,
+                     const char *type, const char *body, size_t n)
 {
     struct call call;
     auto_buf out = BUF_INIT;
-    auto_free char *path = xasprintf("/%s", name);
+    auto_free char *path = xasprintf("/%s%s", version, name);
     call_init(&call, w->server);
     call.db = w->db;
     strcpy(call.caller.user, "user");
@@ -67,13 +69,18 @@ static void make_fixtures(struct world *w)
     static const char project[] = "{\"name\":\"project\"}";
     static const char task[] = "{\"name\":\"task\",\"type\":\"service\"}";
     static const char model[] = "{\"name\":\"model\",\"uri\":\"http://x/y\"}";
-    run_call(w, "projects.create", NULL, project, sizeof project - 1);
-    run_call(w, "tasks.create", NULL, task, sizeof task - 1);
-    run_call(w, "models.create", NULL, model, sizeof model - 1);
+    static const char report[] = "{\"name\":\"report\"}";
+    run_call(w, "", "projects.create", NULL, project, sizeof project - 1);
+    run_call(w, "", "tasks.create", NULL, task, sizeof task - 1);
+    run_call(w, "", "models.create", NULL, model, sizeof model - 1);
+    run_call(w, "", "reports.create", NULL, report, sizeof report - 1);
     sqlite3_exec(w->db,
                  "UPDATE queues SET id = 'q', doc = json_set(doc, '$.id', 'q');"
-                 "UPDATE projects SET id = 'p', doc = json_set(doc, '$.id', 'p');"
-                 "UPDATE tasks SET id = 't', project = 'p'; UPDATE models SET id = 'm'",
+                 "UPDATE projects SET id = 'p', doc = json_set(doc, '$.id', 'p')"
+                 " WHERE name = 'project';"
+                 "UPDATE tasks SET id = 'r' WHERE name = 'report';"
+                 "UPDATE tasks SET id = 't', project = 'p' WHERE name = 'task';"
+                 "UPDATE models SET id = 'm'",
                  NULL, NULL, NULL);
 }
 
@@ -114,6 +121,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const types[] = {NULL, "application/json-lines",
                                         "application/x-www-form-urlencoded"};
+    /* Where the API changed its forms: tags, parameters, models, metadata, events. */
+    static const char *const versions[] = {"",      "v2.2/",  "v2.8/",  "v2.12/",
+                                           "v1.5/", "v2.16/", "v2.20/", "v999.0/"};
     if (!world) {
         world = make_world();
         atexit(end_world);
@@ -124,10 +134,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < CALLS_MAX && end - at >= 2; i++) {
         const char *name =
             cJSON_GetArrayItem(w->endpoints, (uint8_t)at[0] % w->n)->string;
-        const char *type = types[(uint8_t)at[1] % ARRAY_SIZE(types)];
+        uint8_t how = (uint8_t)at[1];
+        const char *type = types[how % ARRAY_SIZE(types)];
+        const char *version = versions[how / ARRAY_SIZE(types) % ARRAY_SIZE(versions)];
         const char *nul = memchr(at + 2, '\0', (size_t)(end - at) - 2);
         size_t n = (size_t)((nul ? nul : end) - at) - 2;
-        run_call(w, name, type, at + 2, n);
+        run_call(w, version, name, type, at + 2, n);
         at += n + 3;
         if (!nul)
             break;
