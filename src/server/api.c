@@ -12,6 +12,7 @@
 #include "server/call.h"
 #include "server/dispatch.h"
 #include "server/http.h"
+#include "server/lane.h"
 #include "server/server.h"
 #include "server/store.h"
 #include "server/wait.h"
@@ -22,6 +23,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* How long a read may hold a listener's thread, and how long it may take at all:
+ * clients give up after ten seconds. */
+#define READ_QUICK_MS 250
+#define READ_MAX_MS 9000
+
 /* Bodies up to this size are always taken; larger ones share the server's budget. */
 #define BODY_FREE (64u << 10)
 
@@ -29,12 +35,14 @@ enum phase {
     API_START,  /* the body comes, or is in */
     API_READ,   /* to be run here */
     API_WRITE,  /* to be given to the writer */
-    API_WRITTEN /* the writer is through */
+    API_WRITTEN /* the writer, or the lane of slow reads, is through */
 };
 
-/* One request. While its connection is suspended the writer or the waits own it. */
+/* One request. While its connection is suspended the writer, the lane or the waits own
+ * it. */
 struct api_request {
     struct call call;
+    cJSON *again; /* the request as it came, for a read that is run twice */
     struct server *server;
     struct http_request *http;
     struct buf body;
@@ -282,29 +290,68 @@ static void wait_for_queue(struct api_request *r)
         http_resume(r->http);
 }
 
-static void run_reader(struct api_request *r)
+static int read_run(sqlite3 *db, void *arg)
 {
+    struct api_request *r = arg;
     struct call *call = &r->call;
-    call->db = store_reader(r->server->store);
+    call->db = db;
     call->stopping = atomic_load(&r->server->stopping);
     r->generation = waits_generation(r->server->waits);
     call_reset_answer(call);
-    if (!call->db) {
-        call_fail(call, 500, 0, "General server error (no database connection)");
-        answer(r);
-        return;
-    }
+    if (!db)
+        return r->result = call_fail(call, 500, 0,
+                                     "General server error (no database connection)");
     /* One snapshot for all that the handler reads. */
-    store_change(call->db, "BEGIN", "");
+    store_change(db, "BEGIN", "");
     r->result = dispatch_run(call);
-    store_rest(call->db);
-    store_change(call->db, "COMMIT", "");
-    if (r->result == CALL_WAIT) {
+    store_rest(db);
+    store_change(db, "COMMIT", "");
+    return r->result;
+}
+
+static int slow_run(sqlite3 *db, void *arg)
+{
+    struct api_request *r = arg;
+    r->call.deadline_ms = clock_boot_ms() + READ_MAX_MS;
+    return read_run(db, r);
+}
+
+static void slow_done(void *arg, int result)
+{
+    struct api_request *r = arg;
+    r->phase = API_WRITTEN;
+    http_resume(r->http);
+}
+
+/* Once more from the start, where it holds up nobody. */
+static void run_slowly(struct api_request *r)
+{
+    struct call *call = &r->call;
+    cJSON_Delete(call->request);
+    call->request = steal(&r->again);
+    r->job = (struct store_job){slow_run, slow_done, r, NULL};
+    http_suspend(r->http);
+    if (lane_submit(r->server->lane, &r->job))
+        return;
+    call_fail(call, 429, 0, "Too many slow requests at once");
+    slow_done(r, -1);
+}
+
+static void run_reader(struct api_request *r)
+{
+    struct call *call = &r->call;
+    if (!r->again)
+        r->again = cJSON_Duplicate(call->request, true);
+    call->deadline_ms = clock_boot_ms() + READ_QUICK_MS;
+    read_run(store_reader(r->server->store), r);
+    if (call->expired) {
+        run_slowly(r);
+    } else if (r->result == CALL_WAIT) {
         http_suspend(r->http);
         wait_for_queue(r);
-        return;
+    } else {
+        answer(r);
     }
-    answer(r);
 }
 
 static int write_run(sqlite3 *db, void *arg)
@@ -367,6 +414,7 @@ static void api_destroy(void *state)
     if (r->budget > 0)
         atomic_fetch_sub(&r->server->bodies, r->budget);
     buf_free(&r->body);
+    cJSON_Delete(r->again);
     call_free(&r->call);
     free(r);
 }

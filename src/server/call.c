@@ -54,6 +54,7 @@ void call_reset_answer(struct call *call)
     call->code = 200;
     call->subcode = 0;
     call->wait_queue[0] = '\0';
+    call->expired = false;
     call->now_ms = clock_wall_ms();
 }
 

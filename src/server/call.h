@@ -63,6 +63,8 @@ struct call {
     int64_t wait_until_ms; /* CLOCK_BOOTTIME end of a long poll, 0 before it began */
     char wait_queue[65];   /* what call_wait asked for */
     bool stopping;         /* the server stops: no more waiting */
+    int64_t deadline_ms;   /* CLOCK_BOOTTIME: a read is given up then; 0: never */
+    bool expired;          /* it was */
 };
 
 /* Sets ClearML's error: http code, subcode, message (its text as errors.conf has it

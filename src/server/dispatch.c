@@ -3,6 +3,7 @@
 
 #include "server/dispatch.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "server/fields.h"
@@ -332,6 +333,26 @@ int dispatch_validate(struct call *call)
     return fields_check(call, call->request, call->endpoint->fields);
 }
 
+/* ---- running ---- */
+
+/* Virtual machine steps between two looks at the clock. */
+#define STEPS 10000
+
+static int is_expired(void *arg)
+{
+    struct call *call = arg;
+    if (clock_boot_ms() <= call->deadline_ms)
+        return 0;
+    call->expired = true;
+    return 1;
+}
+
+static void watch_deadline(struct call *call)
+{
+    if (call->deadline_ms)
+        sqlite3_progress_handler(call->db, STEPS, is_expired, call);
+}
+
 /* As the same caller, in the same transaction. */
 static void call_inside(struct call *outer, const char *name, cJSON *request,
                         struct call *inner)
@@ -340,6 +361,7 @@ static void call_inside(struct call *outer, const char *name, cJSON *request,
     inner->db = outer->db;
     inner->caller = outer->caller;
     inner->now_ms = outer->now_ms;
+    inner->deadline_ms = outer->deadline_ms;
     snprintf(inner->worker, sizeof inner->worker, "%s", outer->worker);
     cJSON_Delete(inner->request);
     inner->request = request;
@@ -358,13 +380,20 @@ cJSON *dispatch_inside(struct dispatch *d, struct call *call, const char *name,
                                                  : steal(&inner.data);
     else
         call_fail(call, inner.code, inner.subcode, "%s", inner.message);
+    call->expired |= inner.expired;
+    watch_deadline(call);
     call_free(&inner);
     return data;
 }
 
 int dispatch_run(struct call *call)
 {
+    watch_deadline(call);
     int result = call->endpoint->handler(call);
+    if (call->deadline_ms)
+        sqlite3_progress_handler(call->db, 0, NULL, NULL);
+    if (call->expired)
+        return call_fail(call, 400, 12, "Validation error (the query takes too long)");
     if (result < 0 && call->code == 200)
         call_fail(call, 500, 0, "General server error");
     return result;

@@ -10,14 +10,13 @@
 
 #include <string.h>
 
-#define ARCHIVED                                                                       \
-    "EXISTS (SELECT 1 FROM json_each(t.system_tags) WHERE value = 'archived')"
+#define ARCHIVED "instr(t.system_tags, '\"archived\"') > 0"
 
 /* ---- deleting ---- */
 
 /* kind 1: a pipeline, 2: a dataset, 0: any other project. */
 #define WITH_PROJECTS                                                                  \
-    "WITH p AS (SELECT id, CASE"                                                       \
+    "WITH p AS MATERIALIZED (SELECT id, CASE"                                          \
     "  WHEN doc ->> '$.basename' <> '.pipelines' AND EXISTS (SELECT 1 FROM"            \
     "   json_each(doc, '$.system_tags') WHERE value = 'pipeline') THEN 1"              \
     "  WHEN doc ->> '$.basename' <> '.datasets' AND EXISTS (SELECT 1 FROM"             \
@@ -27,8 +26,7 @@
 static const char count_tasks_sql[] = WITH_PROJECTS
     " t AS (SELECT p.kind AS kind, p.id AS project, t.type AS type, " ARCHIVED
     " AS archived,"
-    "  EXISTS (SELECT 1 FROM json_each(t.system_tags) WHERE value = 'reports') AS "
-    "report"
+    "  instr(t.system_tags, '\"reports\"') > 0 AS report"
     "  FROM tasks t JOIN p ON t.project = p.id)"
     " SELECT count(DISTINCT CASE WHEN kind = 1 AND type = 'controller' AND NOT archived"
     "               THEN project END),"

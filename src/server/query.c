@@ -524,10 +524,14 @@ static int query_rows(struct query *q, sqlite3_stmt *stmt, query_row_f row, void
 {
     int rc;
     int64_t deadline = clock_boot_ms() + QUERY_TIME_MAX_MS;
-    sqlite3_progress_handler(q->call->db, 100000, query_expired, &deadline);
+    /* A read has one for all that it does. */
+    bool own = q->call->deadline_ms == 0;
+    if (own)
+        sqlite3_progress_handler(q->call->db, 100000, query_expired, &deadline);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
         row(stmt, arg);
-    sqlite3_progress_handler(q->call->db, 0, NULL, NULL);
+    if (own)
+        sqlite3_progress_handler(q->call->db, 0, NULL, NULL);
     if (rc == SQLITE_DONE)
         return 0;
     if (rc == SQLITE_INTERRUPT)

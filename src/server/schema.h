@@ -4,6 +4,6 @@
 
 extern const char auth_schema[], queues_schema[], projects_schema[], events_schema[],
     workers_schema[], tasks_schema[], models_schema[], organization_schema[],
-    event_models_schema[], event_times_schema[], serving_schema[];
+    tasks_schema_2[], event_models_schema[], event_times_schema[], serving_schema[];
 
 #endif

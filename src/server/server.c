@@ -13,6 +13,7 @@
 #include "server/defaults.h"
 #include "server/dispatch.h"
 #include "server/http.h"
+#include "server/lane.h"
 #include "server/scrolls.h"
 #include "server/services.h"
 #include "server/store.h"
@@ -148,6 +149,9 @@ static int start(struct server *server, struct reeve_error *err)
     server->store = store_open(server->data_dir, err);
     if (!server->store)
         return -1;
+    server->lane = lane_open(server->store);
+    if (!server->lane)
+        return reeve_error_set(err, 0, "cannot start a thread");
     server->auth = auth_open(server->data_dir, server->store, err);
     if (!server->auth)
         return -1;
@@ -206,6 +210,7 @@ void server_stop(struct server *server)
     http_close(server->api);
     http_close(server->web);
     http_close(server->files);
+    lane_close(server->lane);
     store_close(server->store);
     waits_destroy(server->waits);
     scrolls_destroy(server->scrolls);

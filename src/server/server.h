@@ -28,6 +28,7 @@ struct server_options {
 };
 
 struct store;
+struct lane;
 struct auth;
 struct call_log;
 struct waits;
@@ -40,6 +41,7 @@ struct server {
     char *data_dir;  /* absolute */
     char *files_dir; /* data_dir/files: the file server's */
     struct store *store;
+    struct lane *lane; /* for slow reads */
     struct auth *auth;
     struct call_log *call_log; /* NULL: none */
     struct waits *waits;

@@ -73,6 +73,12 @@ const char tasks_schema[] =
     " id TEXT NOT NULL,"
     " PRIMARY KEY(word, id)) WITHOUT ROWID;";
 
+/* The statistics of projects are read from the index alone. */
+const char tasks_schema_2[] =
+    "DROP INDEX tasks_project;"
+    "CREATE INDEX tasks_project ON tasks(project, status, type, started, completed,"
+    " system_tags);";
+
 #define EMPTY_MODELS "{\"input\":[],\"output\":[]}"
 #define EMPTY_SCRIPT                                                                   \
     "{\"binary\":\"python\",\"repository\":\"\",\"entry_point\":\"\","                 \
