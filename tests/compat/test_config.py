@@ -120,7 +120,7 @@ def test_the_agents_own_files_read_the_same(tmp_path):
     texts = [path.read_text() for path in sorted(folder.glob("*.conf"))]
     cases = json.dumps([{"files": {"main.conf": text}} for text in texts])
     done = subprocess.run([versions.agent_python(), HERE / "hocon_official.py"], input=cases, capture_output=True, text=True,
-                          timeout=120 * SLOW)
+                          timeout=300 * SLOW)
     assert len(texts) >= 4
     for text, theirs in zip(texts, json.loads(done.stdout), strict=True):
         (tmp_path / "main.conf").write_text(text)

@@ -17,7 +17,7 @@ NO_VARIABLES = {"CLEARML_AGENT"}
 @pytest.fixture(scope="module")
 def official():
     done = subprocess.run([versions.agent_python(), HERE / "official_options.py"], capture_output=True, text=True,
-                          timeout=120 * SLOW)
+                          timeout=300 * SLOW)
     assert done.returncode == 0, done.stderr
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     return [row for row in rows if row[1] not in NO_OPTIONS | NO_VARIABLES]
