@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "server/auth.h"
 #include "server/schema.h"
 #include "server/services.h"
 #include "server/store.h"
@@ -381,7 +382,7 @@ static cJSON *worker_json(struct call *call, sqlite3_stmt *stmt, cJSON *cache)
              id_and_name(user, strcmp(user, call->caller.user)
                                    ? NULL
                                    : call->caller.user_name));
-    json_set(w, "company", id_and_name(call->caller.company, NULL));
+    json_set(w, "company", id_and_name(call->caller.company, AUTH_COMPANY_NAME));
     json_set_int(w, "register_timeout", sqlite3_column_int64(stmt, W_REGISTER_TIMEOUT));
     add_time(w, "register_time", stmt, W_REGISTER_TIME);
     add_time(w, "last_activity_time", stmt, W_ACTIVITY);
