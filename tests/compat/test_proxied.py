@@ -3,7 +3,6 @@
 import pytest
 
 import servers
-from conftest import Sdk
 from nginx import BASE, Nginx, needs_nginx
 from pipe_rig import artifacts, tasks_in
 
@@ -26,7 +25,7 @@ def proxied(sdk, served, tmp_path):
         text = text.replace(there, here)
     server = servers.Server(tmp_path / "behind", text)
     server.nginx = nginx
-    yield Sdk(sdk.version, server, sdk.flows)
+    yield type(sdk)(sdk.version, server, sdk.flows)
     nginx.stop()
 
 
@@ -40,7 +39,7 @@ def test_pipeline(proxied, served, project):
     total = served.api("tasks.get_by_id", task=done.json["steps"]["total"])["task"]
     host = proxied.server.nginx.url.removesuffix(BASE)
     assert artifacts(total)["sum"]["uri"].startswith(f"{host}{FILES}/")
-    assert f"POST {FILES} HTTP" in paths(proxied) and "/tasks.completed HTTP" in paths(proxied)
+    assert f"POST {FILES} HTTP" in paths(proxied) and "/tasks.create HTTP" in paths(proxied)
 
 
 def test_dataset(proxied, served, project, tmp_path):
