@@ -55,6 +55,40 @@ struct api_request {
     int result;
 };
 
+/* An answer that is made while it is sent. */
+struct api_stream {
+    struct server *server;
+    struct call_stream stream;
+};
+
+static int stream_next(void *arg, struct buf *out)
+{
+    struct api_stream *s = arg;
+    sqlite3 *db = store_reader(s->server->store);
+    if (!db)
+        return -1;
+    int result = s->stream.next(s->stream.state, db, out);
+    store_rest(db);
+    return result;
+}
+
+static void stream_done(void *arg)
+{
+    struct api_stream *s = arg;
+    s->stream.done(s->stream.state);
+    free(s);
+}
+
+static void answer_stream(struct api_request *r)
+{
+    struct api_stream *s = xcalloc(1, sizeof *s);
+    s->server = r->server;
+    s->stream = r->call.stream;
+    r->call.stream = (struct call_stream){0};
+    http_reply_stream(r->http, 200, r->call.raw_type,
+                      &(struct http_stream){stream_next, stream_done, s});
+}
+
 /* A download: the data as they are, under a name that a header can carry. */
 static void answer_raw(struct api_request *r)
 {
@@ -67,6 +101,10 @@ static void answer_raw(struct api_request *r)
             xasprintf("attachment; filename=\"%s\"", call->raw_file);
         http_add_header(r->http, "Content-Disposition", value);
     }
+    if (call->stream.next) {
+        answer_stream(r);
+        return;
+    }
     size_t n = strlen(call->raw_data);
     http_reply_take(r->http, 200, call->raw_type, steal(&call->raw_data), n);
 }
@@ -74,7 +112,8 @@ static void answer_raw(struct api_request *r)
 static void answer(struct api_request *r)
 {
     call_log_write(r->server->call_log, &r->call, clock_boot_ms() - r->came_ms);
-    if (r->call.raw_type && r->call.raw_data && r->call.code == 200) {
+    if (r->call.raw_type && (r->call.raw_data || r->call.stream.next) &&
+        r->call.code == 200) {
         answer_raw(r);
         return;
     }

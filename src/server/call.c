@@ -27,6 +27,14 @@ void call_init(struct call *call, struct server *server)
     call->code = 200;
 }
 
+/* Nobody has taken it. */
+static void stream_end(struct call *call)
+{
+    if (call->stream.done)
+        call->stream.done(call->stream.state);
+    call->stream = (struct call_stream){0};
+}
+
 void call_free(struct call *call)
 {
     cJSON_Delete(call->request);
@@ -35,6 +43,7 @@ void call_free(struct call *call)
     cJSON_Delete(call->error_data);
     free(call->raw_data);
     free(call->raw_file);
+    stream_end(call);
     free(call->message);
     free(call->set_cookie);
 }
@@ -48,7 +57,7 @@ void call_reset_answer(struct call *call)
     free(steal(&call->raw_data));
     call->raw_type = NULL;
     free(steal(&call->raw_file));
-    call->raw_type = NULL;
+    stream_end(call);
     free(steal(&call->message));
     free(steal(&call->set_cookie));
     call->code = 200;

@@ -8,6 +8,8 @@
 #ifndef REEVE_SERVER_CALL_H
 #define REEVE_SERVER_CALL_H
 
+#include "base/buf.h"
+
 #include <cjson/cJSON.h>
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -34,6 +36,14 @@ struct auth_session {
     int64_t expires;     /* seconds since 1970, 0 if it never does */
 };
 
+/* An answer too large to be held: next appends a piece, nothing at the end, and reads
+ * with a connection of the thread that sends it. done frees state. */
+struct call_stream {
+    int (*next)(void *state, sqlite3 *db, struct buf *out);
+    void (*done)(void *state);
+    void *state;
+};
+
 struct call {
     struct server *server;
     sqlite3 *db;
@@ -54,8 +64,10 @@ struct call {
     char *raw_data;       /* if set: the data as JSON text, sent in place of data */
     const char *raw_type; /* if set: raw_data is the whole answer, of this content type,
                              without an envelope (200 only) */
-    char *raw_file;       /* the name under which a browser is to save it, or NULL */
-    int code, subcode;    /* 200 and 0 until call_fail */
+    struct call_stream stream; /* if set: the whole answer, made while it is sent, of
+                                  the content type raw_type (200 only) */
+    char *raw_file;    /* the name under which a browser is to save it, or NULL */
+    int code, subcode; /* 200 and 0 until call_fail */
     char *message;
     cJSON *error_data;
     char *set_cookie; /* value of a Set-Cookie header, or NULL */

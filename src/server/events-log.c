@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/json-text.h"
 #include "base/json.h"
+#include "server/sql.h"
 #include "server/store.h"
 #include "server/tasks-internal.h"
 
@@ -224,8 +225,39 @@ static void json_line(struct buf *out, sqlite3_stmt *stmt)
     buf_add_str(out, "}\n");
 }
 
-/* What a browser is given to save, at most. */
-#define DOWNLOAD_MAX ((size_t)512 << 20)
+/* A log on its way out: the line it has come to. */
+struct download {
+    char *task, *format; /* format NULL: a line of JSON each */
+    int64_t time, id;
+};
+
+/* About so much is read at once. */
+#define DOWNLOAD_PIECE ((size_t)256 << 10)
+
+static int download_next(void *state, sqlite3 *db, struct buf *out)
+{
+    struct download *d = state;
+    auto_reset *stmt = select_log(db, d->task, false, d->time, d->id, NULL);
+    while (out->len < DOWNLOAD_PIECE && store_row(stmt)) {
+        d->time = sqlite3_column_int64(stmt, 1);
+        d->id = sqlite3_column_int64(stmt, EVENT_LOG_COLUMN_COUNT);
+        if (!d->format) {
+            json_line(out, stmt);
+            continue;
+        }
+        format_line(out, d->format, stmt);
+        buf_add_char(out, '\n');
+    }
+    return 0;
+}
+
+static void download_done(void *state)
+{
+    struct download *d = state;
+    free(d->task);
+    free(d->format);
+    free(d);
+}
 
 int events_download_task_log(struct call *call)
 {
@@ -239,20 +271,13 @@ int events_download_task_log(struct call *call)
     if (!json && !format_line(&out, format, NULL))
         return call_fail(call, 400, 16,
                          "Invalid value for fields (invalid line format)");
-    buf_clear(&out);
-    sqlite3_stmt *stmt = select_log(call->db, task, false, INT64_MIN, INT64_MIN, NULL);
-    while (out.len < DOWNLOAD_MAX && store_row(stmt)) {
-        if (json) {
-            json_line(&out, stmt);
-        } else {
-            format_line(&out, format, stmt);
-            buf_add_char(&out, '\n');
-        }
-    }
-    sqlite3_reset(stmt);
+    struct download *d = xcalloc(1, sizeof *d);
+    *d = (struct download){xstrdup(task), json ? NULL : xstrdup(format), INT64_MIN,
+                           INT64_MIN};
+    call->stream = (struct call_stream){download_next, download_done, d};
     call->raw_type = "text/plain; charset=utf-8";
     call->raw_file = xasprintf("task_%s.log", task);
-    return event_answer(call, &out);
+    return 0;
 }
 
 /* ---- removal ---- */

@@ -244,6 +244,50 @@ void http_reply_fd(struct http_request *request, int status, const char *content
     set_response(request, status, content_type, response);
 }
 
+/* What is left of the piece at hand. */
+struct streaming {
+    struct http_stream stream;
+    struct buf piece;
+    size_t sent;
+};
+
+static ssize_t stream_read(void *cls, uint64_t pos, char *out, size_t max)
+{
+    struct streaming *s = cls;
+    if (s->sent == s->piece.len) {
+        buf_clear(&s->piece);
+        s->sent = 0;
+        if (s->stream.next(s->stream.state, &s->piece) < 0)
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+        if (!s->piece.len)
+            return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    size_t n = s->piece.len - s->sent < max ? s->piece.len - s->sent : max;
+    memcpy(out, s->piece.data + s->sent, n);
+    s->sent += n;
+    return (ssize_t)n;
+}
+
+static void stream_free(void *cls)
+{
+    struct streaming *s = cls;
+    s->stream.done(s->stream.state);
+    buf_free(&s->piece);
+    free(s);
+}
+
+#define STREAM_BLOCK 65536
+
+void http_reply_stream(struct http_request *request, int status,
+                       const char *content_type, const struct http_stream *stream)
+{
+    struct streaming *s = xcalloc(1, sizeof *s);
+    s->stream = *stream;
+    set_response(request, status, content_type,
+                 MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
+                                                   stream_read, s, stream_free));
+}
+
 void http_suspend(struct http_request *request)
 {
     request->suspended = true;

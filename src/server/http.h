@@ -6,6 +6,7 @@
 #ifndef REEVE_SERVER_HTTP_H
 #define REEVE_SERVER_HTTP_H
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "server/call.h"
 
@@ -75,6 +76,17 @@ void http_reply_take(struct http_request *request, int status, const char *conte
 /* n bytes of a file from offset; fd is taken. HEAD sends the headers alone. */
 void http_reply_fd(struct http_request *request, int status, const char *content_type,
                    int fd, uint64_t offset, uint64_t n);
+
+/* A body that is made in pieces while it is sent, on the listener's threads. next
+ * appends one, nothing at the end; -1 ends the connection. done is called once,
+ * whatever became of the request. */
+struct http_stream {
+    int (*next)(void *state, struct buf *out);
+    void (*done)(void *state);
+    void *state;
+};
+void http_reply_stream(struct http_request *request, int status,
+                       const char *content_type, const struct http_stream *stream);
 
 /* Only in end: stops the connection until http_resume, which any thread may call. */
 void http_suspend(struct http_request *request);

@@ -1,6 +1,9 @@
 """events.*: what ClearML's clients and its web page read, page by page, of tasks and of models."""
 
+import http.client
 import itertools
+import json
+import urllib.parse
 
 import pytest
 
@@ -412,3 +415,35 @@ def test_odd_events_are_kept_as_they_came(server):
     assert metrics["v"]["x"] == [2 ** 52] and metrics["v"]["y"] == [1.7976931348623157e308]
     assert (metrics["x"]["x"], metrics["x"]["y"]) == ([7], [0.5])
     assert server.call("tasks.get_by_id", {"task": task})["task"]["last_iteration"] == 2 ** 52
+
+
+def raw(server, name, body):
+    """An answer that is no envelope."""
+    url = urllib.parse.urlsplit(server.endpoint["api"])
+    connection = http.client.HTTPConnection(url.hostname, url.port, timeout=60)
+    connection.request("POST", f"/{name}", json.dumps(body), {"Authorization": f"Bearer {server.token}"})
+    return connection, connection.getresponse()
+
+
+def test_log_is_downloaded_while_it_is_read(server):
+    task = server.task()
+    lines = [{"type": "log", "task": task, "timestamp": 1000 + i // 7, "level": "INFO", "worker": "w",
+              "msg": f"line {i} {'x' * 500}"} for i in range(4000)]
+    for start in range(0, len(lines), 1000):
+        add(server, lines[start:start + 1000])
+    _, answer = raw(server, "events.download_task_log", {
+        "task": task, "line_type": "text", "line_format": "{timestamp} {level} {{{worker}}} {msg}"})
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="task_{task}.log"'
+    assert answer.read().decode().splitlines() == [f"{l['timestamp']} INFO {{w}} {l['msg']}" for l in lines]
+    _, answer = raw(server, "events.download_task_log", {"task": task})
+    assert [json.loads(line)["msg"] for line in answer.read().splitlines()] == [l["msg"] for l in lines]
+    # One that goes away in the middle.
+    connection, answer = raw(server, "events.download_task_log", {"task": task})
+    assert answer.read(1000)
+    connection.close()
+    assert server.call("events.get_task_log", {"task": task})["total"] == len(lines)
+    _, answer = raw(server, "events.download_task_log", {"task": server.task()})
+    assert answer.status == 200 and answer.read() == b""
+    for wrong in ("{nothing}", "{", "}"):
+        fails(server, "events.download_task_log", 400, 16, task=task, line_type="text", line_format=wrong)
+    fails(server, "events.download_task_log", 400, 101, task="nobody")

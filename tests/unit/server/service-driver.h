@@ -81,6 +81,20 @@ static inline const struct endpoint *driver_find(const char *name, int version)
     return best;
 }
 
+/* All pieces of an answer that is made while it is sent. */
+static inline char *driver_stream_dup(struct driver *d, struct call *call)
+{
+    struct buf all = BUF_INIT;
+    for (size_t before = 1; before != all.len;) {
+        struct buf piece = BUF_INIT;
+        before = all.len;
+        assert_int_equal(call->stream.next(call->stream.state, d->db, &piece), 0);
+        buf_add(&all, piece.data, piece.len);
+        buf_free(&piece);
+    }
+    return buf_take(&all);
+}
+
 static inline void driver_take_answer(struct driver *d, struct call *call)
 {
     cJSON_Delete(d->data);
@@ -91,6 +105,8 @@ static inline void driver_take_answer(struct driver *d, struct call *call)
     snprintf(d->message, sizeof d->message, "%s", call->message ? call->message : "");
     snprintf(d->raw_type, sizeof d->raw_type, "%s",
              call->raw_type ? call->raw_type : "");
+    if (call->stream.next)
+        call->raw_data = driver_stream_dup(d, call);
     if (call->raw_data && call->raw_type)
         d->raw = steal(&call->raw_data);
     if (call->raw_data) {
