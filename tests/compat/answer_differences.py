@@ -94,7 +94,6 @@ LISTED = [
                "the one user may do all that there is to do", ".* instead of .* 403/20"),
     Difference(r"login\.supported_modes", r"\.server_errors\..*", "there is no Elasticsearch"),
     Difference(r"server\.info", r"\.build", "another server"),
-    Difference(r"workers\.set_runtime_properties", "", "makes clearml-agent keep its limit of services"),
     Difference(r"workers\.register", "", "a worker has a name", ".* 400/1001 instead of .* 200"),
     Difference(r"workers\.(status_report|get_metric_keys)", "", "figures of a wrong type are left out, "
                "others are there at once", r"\S+ 200 instead of \S+ 400/\d+"),
