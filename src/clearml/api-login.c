@@ -17,7 +17,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOGIN_TIMEOUT_MS = 15000, MIN_TOKEN_S = 10, MAX_LOGIN_MOVES = 5 };
+enum {
+    LOGIN_TIMEOUT_MS = 15000,
+    MIN_TOKEN_S = 10,
+    MAX_LOGIN_MOVES = 5,
+    LOGIN_PAUSE_MAX_MS = 15000
+};
 
 static void login_send(struct api *api);
 
@@ -70,6 +75,9 @@ static void resume_waiting(struct api *api)
 static int64_t login_pause(struct api *api, int64_t retry_after_ms)
 {
     int64_t pause = api_backoff_ms(api, api->login_failures++, retry_after_ms);
+    /* While a login is needed, nothing else finds out that the server is back. */
+    if (retry_after_ms < 0 && pause > LOGIN_PAUSE_MAX_MS)
+        pause = LOGIN_PAUSE_MAX_MS;
     api->login_not_before = clock_boot_ms() + pause;
     return pause;
 }
