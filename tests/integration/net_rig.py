@@ -79,11 +79,12 @@ def check_log(rig, words=()):
     log = rig.master.log.read_text()
     begins = [line for line in log.splitlines() if "cannot be used" in line]
     ends = [line for line in log.splitlines() if "answers again, after" in line]
-    assert 1 <= len(begins) <= 2 and 1 <= len(ends) <= 2, log
+    # A pair a minute at most: more than a few would take longer than any of these tests.
+    assert 1 <= len(begins) <= 5 and 1 <= len(ends) <= 5, log
     assert all(re.search(r"cannot be used: .{10,}; runs go on", line) for line in begins), log
     assert not words or any(all(w in line for w in words) for line in begins), log
     loud = [line for line in log.splitlines() if re.search(r"level=(warn|error)|\b(warn|error)\b", line)]
-    assert len(loud) < 15, log
+    assert len(loud) < 30, log
 
 
 def command(rig, *args, env=None):
