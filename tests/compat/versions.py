@@ -49,7 +49,7 @@ def venv(folder, packages):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != wanted:
             run(sys.executable, "-m", "venv", "--clear", folder)
-            run(folder / "bin" / "pip", "install", "--disable-pip-version-check", "-q", *packages)
+            run(folder / "bin" / "pip", "install", "--disable-pip-version-check", "--retries", "10", "-q", *packages)
             stamp.write_text(wanted)
     return folder / "bin" / "python"
 
