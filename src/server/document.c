@@ -440,4 +440,3 @@ int doc_delete(sqlite3 *db, const struct doc_type *type, const char *id)
     }
     return 1;
 }
-
