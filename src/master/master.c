@@ -445,7 +445,7 @@ static void stop_all(struct master *m, int64_t grace_ms)
 
 void master_shutdown(struct master *m, bool stop_runs)
 {
-    if (m->exiting && m->options->task && !m->hurried) {
+    if (m->exiting && m->options->task && !m->hurried && runs_count(m->runs) > 0) {
         m->hurried = true;
         stop_all(m, 0); /* asked twice: no grace; a third time: now */
         return;

@@ -5,10 +5,11 @@ import pathlib
 import signal
 import subprocess
 import threading
+import uuid
 
 import pytest
 
-from reeve_up import OUT, SLOW, alive, wait_until
+from reeve_up import OUT, SLOW, alive, free_port, wait_until
 
 WAIT = 120 * SLOW
 
@@ -147,6 +148,26 @@ def test_aborted_on_the_server(reeve, execute, tmp_path):
     assert end(process)[0] == 128 + signal.SIGTERM
     assert not alive(pid)
     assert reeve.status(task) == "stopped"
+
+
+def test_interrupted_while_nobody_answers(tmp_path):
+    """Nothing was claimed: a second signal ends it at once, and nothing is left."""
+    env = {**os.environ, "CLEARML_API_HOST": f"http://127.0.0.1:{free_port()}", "CLEARML_API_ACCESS_KEY": "a",
+           "CLEARML_API_SECRET_KEY": "b", "HOME": str(tmp_path), "REEVE_STATE_DIR": str(tmp_path / "state"),
+           "REEVE_RUN_DIR": str(tmp_path / "run")}
+    log = tmp_path / "log"
+    with open(log, "w") as err:
+        process = subprocess.Popen([OUT / "bin" / "reeve", "execute", "--id", "0" * 32, "--cgroup-root",
+                                    f"reeve-{uuid.uuid4().hex[:12]}"], env=env, stderr=err)
+    try:
+        wait_until(lambda: "cannot be used" in log.read_text(), 60, what="a try to reach the server")
+        # Two signals of one kind may be one, so they are of two kinds.
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT) in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+    finally:
+        process.kill()
+    assert not list(tmp_path.glob("state/execute/*")) and not list(tmp_path.glob("run/execute/*"))
 
 
 def test_unmonitored(reeve, execute):
