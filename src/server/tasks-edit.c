@@ -78,7 +78,15 @@ static int set_and_answer(struct call *call, const char *id, cJSON *fields)
                      clock_iso_clearml((int64_t)created->valuedouble, iso));
     task_conform(call, fields);
     json_set_int(call->data, "updated", updated);
-    json_set(call->data, "fields", cJSON_Duplicate(fields, true));
+    cJSON *answer = json_set(call->data, "fields", cJSON_Duplicate(fields, true)),
+          *item;
+    cJSON_ArrayForEach(item, answer)
+    {
+        /* An empty list is told as it came. */
+        const cJSON *given = json_get(call->request, item->string);
+        if (cJSON_IsObject(item) && !item->child && cJSON_IsArray(given))
+            item->type = (item->type & ~0xff) | cJSON_Array;
+    }
     return 0;
 }
 

@@ -435,11 +435,13 @@ static int take_fields(struct call *call, const cJSON *request,
         const cJSON *value = json_get(request, settable[i].name);
         if (!(settable[i].uses & 1u << use) || !value || cJSON_IsNull(value))
             continue;
-        /* Python's false changes nothing where a dictionary is expected. */
+        /* What is false in Python stands for an empty dictionary. */
         bool object =
             settable[i].clean == clean_object || settable[i].clean == clean_container;
-        if (object && use != TASK_CREATE && is_empty(value))
+        if (object && use != TASK_CREATE && is_empty(value)) {
+            json_set(fields, settable[i].name, cJSON_CreateObject());
             continue;
+        }
         cJSON *clean = settable[i].clean(call, settable[i].name, value);
         if (!clean)
             return -1;
