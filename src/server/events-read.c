@@ -423,10 +423,15 @@ static bool add_tasks_plots(struct multi_plots *m, const cJSON *tasks,
     return true;
 }
 
+static void multi_free(struct multi_plots *m)
+{
+    event_scroll_free(&m->scroll);
+}
+
 int events_get_multi_task_plots(struct call *call)
 {
     const cJSON *tasks, *metrics;
-    struct multi_plots m = {.call = call};
+    __attribute__((cleanup(multi_free))) struct multi_plots m = {.call = call};
     if (event_require_sources(call, MULTI_TASKS_MAX, &tasks) < 0 ||
         event_metrics_requested(call, &metrics) < 0 ||
         event_iters_requested(call, &m.iters) < 0 ||
@@ -443,6 +448,5 @@ int events_get_multi_task_plots(struct call *call)
     bool last = done && request_true(call->request, "no_scroll", false);
     json_set(call->data, "scroll_id",
              last ? cJSON_CreateNull() : cJSON_CreateRaw(buf_str(&scroll)));
-    event_scroll_free(&m.scroll);
     return 0;
 }

@@ -112,6 +112,8 @@ def test_foreign_scrolls_are_refused(server):
     answer = server.call("events.get_task_events", {"task": task})
     for scroll in ("x", "{}", '{"of":"events"}', '{"of":"events","at":[1,2]}', "[" * 5000):
         fails(server, "events.get_task_events", 400, 1104, task=task, scroll_id=scroll)
+    fails(server, "events.get_multi_task_plots", 400, 1104, tasks=[task],
+          scroll_id='{"of":"multi","at":["-1","0"],"request":{"metrics":[]}}')
     fails(server, "events.scalar_metrics_iter_raw", 400, 1104, task=task, metric={"metric": "m"},
           scroll_id=answer["scroll_id"])
     assert server.call("events.clear_scroll", {"scroll_id": answer["scroll_id"]}) == {}
