@@ -175,8 +175,9 @@ int events_get_task_log_scroll(struct call *call)
 
 /* ---- as a file ---- */
 
-/* Puts the fields of a line in place of their names in braces; NULL if the format asks
- * for something else. stmt NULL: only looks at the format. */
+/* Puts the fields of a line in place of their names in braces; false if the format asks
+ * for something else. stmt NULL: only looks at the format. A format may name a long
+ * message any number of times: such a line is cut. */
 static bool format_line(struct buf *out, const char *format, sqlite3_stmt *stmt)
 {
     static const struct {
@@ -187,7 +188,7 @@ static bool format_line(struct buf *out, const char *format, sqlite3_stmt *stmt)
                   {"{level}", 2},
                   {"{worker}", 3},
                   {"{msg}", 4}};
-    for (const char *p = format; *p; p++) {
+    for (const char *p = format; *p && out->len < EVENT_ANSWER_MAX; p++) {
         if ((*p == '{' || *p == '}') && p[1] == *p) {
             buf_add_char(out, *p++);
             continue;

@@ -293,6 +293,31 @@ static void test_log_text_survives(void **state)
     assert_int_equal(json_int(event, "timestamp", 0), d->now_ms);
 }
 
+/* n times a text; the caller's. */
+static char *repeated_dup(const char *text, int n)
+{
+    struct buf all = BUF_INIT;
+    while (n-- > 0)
+        buf_add_str(&all, text);
+    return buf_take(&all);
+}
+
+/* A format that names a long message many times makes no line of any length. */
+static void test_log_lines_are_bounded(void **state)
+{
+    struct driver *d = *state;
+    auto_free char *task = driver_task(d, "long lines");
+    auto_free char *msg = repeated_dup("0123456789", 100000);
+    auto_free char *format = repeated_dup("{msg}", 1000);
+    add_log(d, task, d->now_ms, msg);
+    driver_call(d, "events.download_task_log",
+                "{\"task\":\"%s\",\"line_type\":\"text\",\"line_format\":\"%s\"}", task,
+                format);
+    size_t n = strlen(d->raw);
+    assert_true(n > 32000000 && n < 40000000);
+    assert_int_equal(d->raw[n - 1], '\n');
+}
+
 static void test_log_download_and_clear(void **state)
 {
     struct driver *d = *state;
@@ -506,6 +531,7 @@ int main(void)
         TEST(test_log_pages),
         TEST(test_log_old_form_scrolls),
         TEST(test_log_text_survives),
+        TEST(test_log_lines_are_bounded),
         TEST(test_log_download_and_clear),
         TEST(test_task_events_scroll),
         TEST(test_histogram),
