@@ -20,6 +20,8 @@
 #define PROJECT_NAME_MAX 60
 /* What one prepared query may take, so that many of them cannot fill the disk. */
 #define REQUEST_MAX (1u << 20)
+/* A field may be asked for under any number of names. */
+#define TABLE_MAX ((size_t)128 << 20)
 
 const char organization_schema[] = "CREATE TABLE downloads (id TEXT PRIMARY KEY,"
                                    " expires INTEGER NOT NULL, doc TEXT NOT NULL)"
@@ -206,6 +208,8 @@ static void add_row(struct buf *out, const cJSON *mappings, const cJSON *doc)
     const cJSON *mapping;
     cJSON_ArrayForEach(mapping, mappings)
     {
+        if (out->len > TABLE_MAX)
+            return;
         auto_buf cell = BUF_INIT;
         const cJSON *value = at_path(doc, json_str(mapping, "field", ""));
         if (cJSON_IsObject(value))
@@ -265,6 +269,8 @@ int organization_download(struct call *call)
         if (!docs)
             return -1;
         cJSON_ArrayForEach(doc, docs) add_row(&out, mappings, doc);
+        if (out.len > TABLE_MAX)
+            return api_fail(call, API_VALIDATION, "the table is too large", NULL);
         if (n < 500)
             break;
         left -= n;

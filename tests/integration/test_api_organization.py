@@ -104,6 +104,15 @@ def test_download_refused(server, change, codes):
     assert refused(server, "organization.prepare_download_for_get_all", **request) == codes
 
 
+def test_download_is_bounded(server, name):
+    project = server.call("projects.create", {"name": name})["id"]
+    server.task("long", project=project, comment="x" * 2_000_000)
+    prepared = server.call("organization.prepare_download_for_get_all", {
+        "entity_type": "task", "project": [project], "only_fields": ["comment"],
+        "field_mappings": [{"field": "comment", "name": str(i)} for i in range(100)]})["prepare_id"]
+    assert refused(server, "organization.download_for_get_all", prepare_id=prepared) == (400, 12)
+
+
 def test_download_of_what_was_not_prepared(server):
     assert refused(server, "organization.download_for_get_all", prepare_id="none") == (400, 10)
 
