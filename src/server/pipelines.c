@@ -131,17 +131,6 @@ static int start_pipeline(struct call *call)
 
 /* ---- delete ---- */
 
-static bool in_list(const cJSON *list, const char *text)
-{
-    const cJSON *one;
-    cJSON_ArrayForEach(one, list)
-    {
-        if (cJSON_IsString(one) && strcmp(one->valuestring, text) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Only controllers of the project are deleted, and never all of them. */
 static int delete_runs(struct call *call)
 {
@@ -151,12 +140,15 @@ static int delete_runs(struct call *call)
         return -1;
     bool left = false;
     cJSON *gone = cJSON_CreateArray();
-    sqlite3_stmt *find = store_query(
-        call->db, "SELECT id FROM tasks WHERE project = ? AND type = 'controller'", "t",
-        project);
+    auto_free char *given = json_format(ids);
+    sqlite3_stmt *find =
+        store_query(call->db,
+                    "SELECT id, id IN (SELECT value FROM json_each(?2)) FROM tasks"
+                    " WHERE project = ?1 AND type = 'controller'",
+                    "tt", project, given);
     while (store_row(find)) {
         const char *id = (const char *)sqlite3_column_text(find, 0);
-        if (in_list(ids, id))
+        if (sqlite3_column_int(find, 1))
             cJSON_AddItemToArray(gone, cJSON_CreateString(id));
         else
             left = true;
