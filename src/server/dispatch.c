@@ -272,8 +272,9 @@ static cJSON *convert_arg(const char *text)
     size_t digits = strspn(text, "0123456789");
     size_t more = text[digits] == '.' ? strspn(text + digits + 1, "0123456789") : 0;
     size_t n = strlen(text);
-    if (n < 300 &&
-        ((n > 0 && digits == n) || (digits + more > 0 && digits + 1 + more == n)))
+    bool whole = n > 0 && digits == n;
+    bool broken = text[digits] == '.' && digits + more > 0 && digits + 1 + more == n;
+    if (n < 300 && (whole || broken))
         return cJSON_CreateNumber(strtod(text, NULL));
     if (strcmp(text, "true") == 0 || strcmp(text, "True") == 0 ||
         strcmp(text, "TRUE") == 0)

@@ -147,7 +147,8 @@ static void test_arguments(void **state)
     call_init(&call, NULL);
     static const char text[] =
         "{\"n\":[\"5\"],\"f\":[\"2.5\"],\"t\":[\"true\"],\"l\":[\"1\",\"b\"],"
-        "\"m[]\":[\"x\"],\"o.p.q\":[\"z\"],\"minus\":[\"-1\"],\"dot\":[\".\"]}";
+        "\"m[]\":[\"x\"],\"o.p.q\":[\"z\"],\"minus\":[\"-1\"],\"dot\":[\".\"],"
+        "\"unit\":[\"5x\"],\"half\":[\".5\"],\"two\":[\"2.\"]}";
     auto_json *args = json_parse(text, sizeof text - 1, NULL);
     assert_non_null(args);
     assert_int_equal(dispatch_merge_args(&call, args), 0);
@@ -159,6 +160,9 @@ static void test_arguments(void **state)
     assert_string_equal(json_path(call.request, "o", "p", "q", NULL)->valuestring, "z");
     assert_string_equal(json_str(call.request, "minus", ""), "-1");
     assert_string_equal(json_str(call.request, "dot", ""), ".");
+    assert_string_equal(json_str(call.request, "unit", ""), "5x");
+    assert_true(json_num(call.request, "half", 0) == 0.5);
+    assert_true(json_num(call.request, "two", 0) == 2);
     call_free(&call);
 }
 
