@@ -66,6 +66,9 @@ int64_t event_series_open(sqlite3 *db, const struct event *event);
     "e.worker, e.extra, s.model, e.stored"
 /* No answer grows much beyond this, however long the events are. */
 #define EVENT_ANSWER_MAX ((size_t)32 << 20)
+/* Nor much beyond this where it cannot be parted, or where clients ask for all of a
+ * task at once: what is behind is left out. */
+#define EVENT_WHOLE_MAX ((size_t)128 << 20)
 /* ClearML never returns more events than this at once. */
 #define EVENT_BATCH_MAX 10000
 void event_log_add_json(struct buf *out, sqlite3_stmt *stmt);

@@ -50,7 +50,7 @@ static bool add_iteration(struct iterations *it, int64_t iter)
     json_text_int(it->out, iter);
     buf_add_str(it->out, ",\"events\":[");
     bool any = false;
-    for (size_t i = 0; i < it->series->count; i++) {
+    for (size_t i = 0; i < it->series->count && it->out->len < EVENT_WHOLE_MAX; i++) {
         if (iter < it->lowest[i])
             continue;
         auto_reset *stmt = event_row_at(it->call->db, it->series->items[i].id, iter);

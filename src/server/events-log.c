@@ -93,13 +93,14 @@ static sqlite3_stmt *select_log(sqlite3 *db, const char *task, bool earlier,
 }
 
 /* Fills the page with batch events and, since clients go on from the last time stamp,
- * all that share that one. */
+ * all that share that one, as far as they can be held. */
 static void read_page(struct page *p, sqlite3_stmt *stmt, size_t batch)
 {
     while (batch && store_row(stmt)) {
         bool full = p->count >= batch || p->text.len >= EVENT_ANSWER_MAX;
-        if (full && (sqlite3_column_int64(stmt, 1) != p->last_time ||
-                     p->count >= batch + EVENT_BATCH_MAX))
+        if (full &&
+            (sqlite3_column_int64(stmt, 1) != p->last_time ||
+             p->text.len >= EVENT_WHOLE_MAX || p->count >= batch + EVENT_BATCH_MAX))
             break;
         page_add(p, stmt);
     }

@@ -235,12 +235,10 @@ struct last_page {
 };
 
 #define LAST_PAGE_EVENTS EVENT_BATCH_MAX
-/* More than other answers: clients ask for all of a task's plots at once. */
-#define LAST_PAGE_BYTES ((size_t)128 << 20)
 
 static bool last_page_full(const struct last_page *p)
 {
-    return p->returned >= LAST_PAGE_EVENTS || p->out.len >= LAST_PAGE_BYTES;
+    return p->returned >= LAST_PAGE_EVENTS || p->out.len >= EVENT_WHOLE_MAX;
 }
 
 /* Appends what is left of the last iterations of a series, newest first. */
@@ -342,7 +340,7 @@ static void add_plots_at(struct multi_plots *m, const struct event_series_list *
 {
     auto_buf number = BUF_INIT;
     json_text_int(&number, iter);
-    for (size_t i = 0; i < list->count; i++) {
+    for (size_t i = 0; i < list->count && m->bytes < EVENT_WHOLE_MAX; i++) {
         auto_reset *stmt = event_row_at(m->call->db, list->items[i].id, iter);
         if (!stmt)
             continue;

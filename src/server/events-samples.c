@@ -344,6 +344,8 @@ static int answer_plots(struct sample *s, bool found, bool known)
     for (size_t i = 0; found && i < s->series.count && n < PLOTS_MAX; i++) {
         if (strcmp(s->series.items[i].metric, s->metric) != 0)
             continue;
+        if (out.len >= EVENT_WHOLE_MAX)
+            break;
         auto_reset *stmt = event_row_at(s->call->db, s->series.items[i].id, s->iter);
         if (!stmt)
             continue;

@@ -244,9 +244,6 @@ struct histogram_out {
     struct buf out;
 };
 
-/* No answer grows much beyond this: what is behind is left out. */
-#define HISTOGRAM_ANSWER_MAX ((size_t)128 << 20)
-
 static int compare_items(const void *a, const void *b)
 {
     const struct histogram_item *x = a, *y = b;
@@ -314,13 +311,14 @@ static size_t add_variant_points(struct histogram_out *o, size_t i)
 static void add_histograms(struct histogram_out *o)
 {
     buf_add_char(&o->out, '{');
-    for (size_t i = 0; i < o->count && o->out.len < HISTOGRAM_ANSWER_MAX;) {
+    for (size_t i = 0; i < o->count && o->out.len < EVENT_WHOLE_MAX;) {
         const char *metric = o->items[i].series->metric;
         size_t before = o->out.len;
         add_name(&o->out, metric);
         buf_add_char(&o->out, '{');
         size_t start = o->out.len;
-        while (i < o->count && !strcmp(o->items[i].series->metric, metric))
+        while (i < o->count && o->out.len < EVENT_WHOLE_MAX &&
+               !strcmp(o->items[i].series->metric, metric))
             i += add_variant_points(o, i);
         if (o->out.len == start)
             o->out.len = before;
