@@ -43,16 +43,8 @@ class Reeve(reeve_up.Reeve):
         os.close(tell)
         with os.fdopen(ready, "rb") as told:
             assert told.read(1), f"reeved ended early:\n{self.log.read_text()}"
-        reeve_up.wait_until(self._queues_are_there, timeout, what="the master's queues")
+        reeve_up.wait_until(self.queues_are_there, timeout, what="the master's queues")
         return self
-
-    def _queues(self):
-        named = [word for before, word in zip(self.args, self.args[1:]) if before == "--queue"]
-        return named or ["services"]
-
-    def _queues_are_there(self):
-        found = self.api("queues.get_all", search_hidden=True, only_fields=["id", "name"])["queues"]
-        return {queue["name"] for queue in found} >= set(self._queues())
 
     def _command(self):
         queues = [] if "--queue" in self.args else ["--queue", "services"]

@@ -172,7 +172,14 @@ class Reeve:
         self.api = Api(self.endpoint["api"], self.endpoint["access_key"], self.endpoint["secret_key"])
         words = pathlib.Path(f"/proc/{self.json('status')['pid']}/cmdline").read_text().split("\0")
         self.group = words[words.index("--cgroup-root") + 1]
+        wait_until(self.queues_are_there, timeout, what="the master's queues")
         return self
+
+    def queues_are_there(self):
+        """Those that the master serves, which it makes once it is up."""
+        named = [word for before, word in zip(self.args, self.args[1:]) if before == "--queue"]
+        found = self.api("queues.get_all", search_hidden=True, only_fields=["id", "name"])["queues"]
+        return {queue["name"] for queue in found} >= set(named or ["services"])
 
     def stop(self, timeout=60):
         if self.process and self.process.poll() is None:
