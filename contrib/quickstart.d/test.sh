@@ -65,40 +65,42 @@ print(total - bad - skips, bad, skips)
 PYTHON
 }
 
-# run_pytest NAME PREFIX CACHE ARGUMENT...
+# run_pytest NAME PREFIX CACHE ARGUMENT...: sets passed, failed, skipped and code.
 run_pytest() {
     local name=$1 prefix=$2 cache=$3
     shift 3
+    code=0
     rm -f "$top/build/log/$name.xml"
     REEVE_OUT=$prefix PYTHONDONTWRITEBYTECODE=1 logged "$name" "$top/build/venv/bin/python" -m pytest \
-        -o cache_dir="$cache" "${long[@]}" -q -rsfE --junitxml="$top/build/log/$name.xml" "$@"
+        -o cache_dir="$cache" "${long[@]}" -q -rsfE --junitxml="$top/build/log/$name.xml" "$@" || code=$?
+    read -r passed failed skipped < <(junit_sums "$top/build/log/$name.xml")
+    # It may also end early.
+    [ $code -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
 }
 
 # python_tests NAME PREFIX ARGUMENT...
 python_tests() {
-    local name=$1 prefix=$2 cache=$top/build/log/$1.cache passed failed skipped
+    local name=$1 prefix=$2 cache=$top/build/log/$1.cache passed failed skipped code
     shift 2
     rm -rf "$cache"
-    run_pytest "$name" "$prefix" "$cache" "$@" || :
+    run_pytest "$name" "$prefix" "$cache" "$@"
     grep -h '^SKIPPED' "$top/build/log/$name.log" || :
-    read -r passed failed skipped < <(junit_sums "$top/build/log/$name.xml")
-    if [ "$failed" -gt 0 ] && [ "$failed" -le $again_at_most ] && [ -s "$cache/v/cache/lastfailed" ]; then
-        again "$name" python_tests_again "$failed" "$name" "$prefix" "$cache" "$@"
+    # 1: all ran, and some failed. Any other code means tests that were not even tried.
+    if [ $code -eq 1 ] && [ "$failed" -le $again_at_most ] && [ -s "$cache/v/cache/lastfailed" ]; then
+        again "$name" python_tests_again "$name" "$prefix" "$cache" "$@"
         grep -hE '^(FAILED|ERROR) ' "$top/build/log/$name.log" || :
         failed=0
     fi
     add "$passed" "$failed" "$skipped" "$name"
 }
 
-# python_tests_again FAILED NAME PREFIX CACHE ARGUMENT...
+# python_tests_again NAME PREFIX CACHE ARGUMENT...
 python_tests_again() {
-    local before=$1 name=$2 passed failed skipped
-    shift 2
-    run_pytest "$name-again" "$1" "$2" --last-failed --last-failed-no-failures=none -rp "${@:3}" || :
+    local name=$1 passed failed skipped code
+    shift
+    run_pytest "$name-again" "$1" "$2" --last-failed --last-failed-no-failures=none -rp "${@:3}"
     grep -hE '^PASSED ' "$top/build/log/$name-again.log" | sed 's/^PASSED/passed only when run alone:/' || :
-    read -r passed failed skipped < <(junit_sums "$top/build/log/$name-again.xml")
-    # What is neither passed nor skipped now has failed, also if pytest ended early.
-    add "$passed" $((before - passed - skipped)) "$skipped" "$name, run again"
+    add "$passed" "$failed" "$skipped" "$name, run again"
 }
 
 # again NAME COMMAND ARGUMENT...: to be called when the lanes are done.
