@@ -35,7 +35,7 @@ def test_dataset(sdk, server, project, tmp_path):
         assert {"state"} <= {a["key"] for a in document["execution"]["artifacts"]}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_clearml_data(sdk, server, project, tmp_path):
     """The command line, a version and its child."""
     (tmp_path / "source").mkdir()

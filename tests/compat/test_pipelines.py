@@ -56,6 +56,7 @@ def test_functions(sdk, server, project):
     assert done.json == {"successful": True, "steps": {n: s["id"] for n, s in steps.items()}}
 
 
+@pytest.mark.slow
 def test_functions_on_a_queue(sdk, served, project):
     """The controller here, its steps on a queue."""
     done = sdk.run("pipeline_functions", "--project", project, "--steps-queue", "steps")

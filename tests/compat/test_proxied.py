@@ -7,7 +7,7 @@ from nginx import BASE, Nginx, needs_nginx
 from pipe_rig import artifacts, tasks_in
 
 FILES = "/clearml/files"
-pytestmark = needs_nginx
+pytestmark = [needs_nginx, pytest.mark.slow]
 
 
 @pytest.fixture
