@@ -1,5 +1,8 @@
 """What tests of tasks that others run look at: their ends, their logs, their parts."""
 
+import urllib.error
+import urllib.request
+
 from reeve_up import wait_until
 
 ENDS = ("completed", "failed", "stopped", "closed", "published")
@@ -30,3 +33,14 @@ def tasks_in(server, project, **query):
     found = server.api("projects.get_all", name=f"^{project}$", search_hidden=True)["projects"]
     return found and server.api("tasks.get_all", project=[p["id"] for p in found], search_hidden=True,
                                 order_by=["created"], **query)["tasks"]
+
+
+def status_of(server, url):
+    """What the file server answers to whoever has the keys."""
+    token = server.api.token or server.api.login()
+    request = urllib.request.Request(url, headers={"Authorization": "Bearer " + token})
+    try:
+        with server.api.opener.open(request, timeout=60) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code

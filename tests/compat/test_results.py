@@ -1,9 +1,8 @@
 """Artifacts, models, offline sessions, and what deleting a task takes along."""
 
-import urllib.error
-import urllib.request
-
 import pytest
+
+from pipe_rig import status_of
 
 NAMES = {"a dict é", "again", "array", "file", "folder", "frame", "link", "number", "object", "picture",
          "registered", "text", "wildcard"}
@@ -88,16 +87,6 @@ def test_delete_with_artifacts(sdk, server, project, tmp_path):
         assert server.api(endpoint, id=[what])[name] == []
     for url in urls:
         assert status_of(server, url) == 404
-
-
-def status_of(server, url):
-    token = server.api.token or server.api.login()
-    request = urllib.request.Request(url, headers={"Authorization": "Bearer " + token})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
 
 
 def test_storage_manager(sdk, server, project, tmp_path):

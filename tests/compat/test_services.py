@@ -1,21 +1,13 @@
 """ClearML's services: what cleans up, what alerts, what scales."""
 
-import urllib.error
-import urllib.request
-
-from pipe_rig import ended, log_of, tasks_in
+from pipe_rig import ended, log_of, status_of, tasks_in
 from reeve_up import ApiError, wait_until
 
 
 def exists(server, url):
-    token = server.api.token or server.api.login()
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
-    try:
-        with urllib.request.urlopen(request, timeout=60):
-            return True
-    except urllib.error.HTTPError as error:
-        assert error.code == 404
-        return False
+    status = status_of(server, url)
+    assert status in (200, 404)
+    return status == 200
 
 
 def gone(server, task):
