@@ -29,10 +29,12 @@ print(json.dumps([session.get_api_server_host(), session.access_key, session.sec
 
 
 def clean_environment(conf, home, **more):
-    """Of ClearML's own variables there is none but the one that names the configuration."""
+    """Of ClearML's own variables there is none but the one that names the configuration, and no git hook's. A
+    proxy, by which packages may come, is not asked for what is on this host."""
     env = {k: v for k, v in os.environ.items()
-           if not k.startswith(("CLEARML_", "TRAINS_", "REEVE_DATA", "PYTHONPATH"))}
-    env.update(CLEARML_CONFIG_FILE=str(conf), HOME=str(home), **more)
+           if not k.startswith(("CLEARML_", "TRAINS_", "REEVE_DATA", "PYTHONPATH", "GIT_"))}
+    direct = ",".join(filter(None, (env.get("no_proxy") or env.get("NO_PROXY"), "127.0.0.1")))
+    env.update(CLEARML_CONFIG_FILE=str(conf), HOME=str(home), no_proxy=direct, NO_PROXY=direct, **more)
     return env
 
 

@@ -35,7 +35,9 @@ NETWORK = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bu
 # REEVE_TEST_PLAIN=1: servers without the extensions that ClearML's own has not.
 PLAIN = os.environ.get("REEVE_TEST_PLAIN") == "1"
 SANITIZER_OPTIONS = ("ASAN_OPTIONS", "UBSAN_OPTIONS")
-GIT_ENV = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null",
+# A hook of git's has variables that name its own repository.
+GIT_ENV = {**{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
+           "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null",
            "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com",
            "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com"}
 

@@ -70,7 +70,7 @@ def fetch(server, prepared):
     request = urllib.request.Request(
         f"{server.endpoint['api']}/organization.download_for_get_all?prepare_id={prepared}",
         headers={"Authorization": "Bearer " + server.token})
-    with urllib.request.urlopen(request, timeout=60 * SLOW) as answer:
+    with server.api.opener.open(request, timeout=60 * SLOW) as answer:
         return answer.headers, answer.read().decode("utf-8-sig")
 
 

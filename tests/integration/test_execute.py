@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from reeve_up import OUT, SLOW, alive, free_port, wait_until
+from reeve_up import OUT, SLOW, alive, clean_environment, free_port, wait_until
 
 WAIT = 120 * SLOW
 
@@ -152,9 +152,9 @@ def test_aborted_on_the_server(reeve, execute, tmp_path):
 
 def test_interrupted_while_nobody_answers(tmp_path):
     """Nothing was claimed: a second signal ends it at once, and nothing is left."""
-    env = {**os.environ, "CLEARML_API_HOST": f"http://127.0.0.1:{free_port()}", "CLEARML_API_ACCESS_KEY": "a",
-           "CLEARML_API_SECRET_KEY": "b", "HOME": str(tmp_path), "REEVE_STATE_DIR": str(tmp_path / "state"),
-           "REEVE_RUN_DIR": str(tmp_path / "run")}
+    env = clean_environment(
+        CLEARML_API_HOST=f"http://127.0.0.1:{free_port()}", CLEARML_API_ACCESS_KEY="a", CLEARML_API_SECRET_KEY="b",
+        HOME=str(tmp_path), REEVE_STATE_DIR=str(tmp_path / "state"), REEVE_RUN_DIR=str(tmp_path / "run"))
     log = tmp_path / "log"
     with open(log, "w") as err:
         process = subprocess.Popen([OUT / "bin" / "reeve", "execute", "--id", "0" * 32, "--cgroup-root",

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from reeve_up import OUT, SLOW, free_port
+from reeve_up import OUT, SLOW, clean_environment, free_port
 
 KEYS = ("CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY", "CLEARML_API_HOST", "CLEARML_WEB_HOST",
         "CLEARML_FILES_HOST")
@@ -57,7 +57,7 @@ def settings(conf):
 
 
 def works(conf):
-    env = {**os.environ, "HOME": str(conf.parent)}
+    env = clean_environment(HOME=str(conf.parent))
     done = subprocess.run([OUT / "bin" / "reeve", "list", "--json", "--config", conf], capture_output=True,
                           text=True, env=env, timeout=120 * SLOW)
     return done.returncode == 0 and json.loads(done.stdout)

@@ -7,7 +7,6 @@ import itertools
 import math
 import shutil
 import time
-import urllib.request
 
 import pytest
 
@@ -126,7 +125,7 @@ def log(server, task, *messages, **fields):
 
 
 def test_policy_of_the_page(server):
-    with urllib.request.urlopen(server.endpoint["web"]) as response:
+    with server.api.opener.open(server.endpoint["web"]) as response:
         policy = response.headers["Content-Security-Policy"]
         body = response.read().decode()
     assert "default-src 'none'" in policy and "script-src 'self'" in policy
