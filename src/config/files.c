@@ -36,7 +36,7 @@ static char *expand_variables_dup(const char *text)
             buf_add_char(&out, *text);
         text = value ? name + n + braces : text + 1;
     }
-    return xstrdup(buf_str(&out));
+    return buf_take(&out);
 }
 
 static char *target_dup(const cJSON *entry)
@@ -126,10 +126,10 @@ static int apply(const cJSON *entry, const char *path, mode_t mode,
 
 void files_apply(const struct config *c, int umask)
 {
-    const cJSON *entry;
-    if (!config_bool(c, "agent.apply_files", false))
+    const cJSON *entry, *section = config_json(c, "files");
+    if (!cJSON_IsObject(section) || !config_bool(c, "agent.apply_files", false))
         return;
-    cJSON_ArrayForEach(entry, config_json(c, "files"))
+    cJSON_ArrayForEach(entry, section)
     {
         struct reeve_error err = {0};
         auto_free char *path = target_dup(entry);

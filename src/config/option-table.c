@@ -123,6 +123,8 @@ static void check_tree(struct check *k, const char *path, const cJSON *tree,
                        const cJSON *origins)
 {
     const cJSON *item;
+    if (!cJSON_IsObject(tree))
+        return;
     cJSON_ArrayForEach(item, tree)
     {
         const cJSON *from = json_get(origins, item->string);
@@ -150,11 +152,15 @@ static void check_root(struct check *k)
         struct nearest near = NEAREST_INIT(item->string);
         for (size_t i = 0; i < ARRAY_SIZE(sections); i++)
             nearest_try(&near, sections[i]);
-        if (!cJSON_IsObject(item) || !near.best || strcmp(near.best, item->string) == 0)
+        bool known = near.best && strcmp(near.best, item->string) == 0;
+        bool object = cJSON_IsObject(item);
+        if (!near.best || known == object || (known && cJSON_IsNull(item)))
             continue;
         auto_free char *text =
-            xasprintf("the section %s is not known; the nearest known one is %s",
-                      item->string, near.best);
+            known
+                ? xasprintf("the section %s is not read: it is no object", near.best)
+                : xasprintf("the section %s is not known; the nearest known one is %s",
+                            item->string, near.best);
         k->say(k->arg, OPTION_LEVEL_UNKNOWN, text);
     }
 }

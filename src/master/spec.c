@@ -92,7 +92,8 @@ static void resolve_policy(struct run *run, const cJSON *task, cJSON *spec,
 static void add_task_env(cJSON *spec, const cJSON *task, const struct config *config)
 {
     const cJSON *entry, *section = json_path(task, "hyperparams", "Environment", NULL);
-    if (!section || !config_bool(config, "agent.enable_task_env", false))
+    if (!cJSON_IsObject(section) ||
+        !config_bool(config, "agent.enable_task_env", false))
         return;
     cJSON *env = json_member(spec, "env");
     cJSON_ArrayForEach(entry, section)
@@ -173,10 +174,11 @@ static void set_env(cJSON *env, const char *name, const char *value)
  * writes its values. */
 static void add_configured_env(cJSON *env, const struct config *config)
 {
-    const cJSON *item;
-    if (!config_bool(config, "agent.apply_environment", false))
+    const cJSON *item, *section = config_json(config, "environment");
+    if (!cJSON_IsObject(section) ||
+        !config_bool(config, "agent.apply_environment", false))
         return;
-    cJSON_ArrayForEach(item, config_json(config, "environment"))
+    cJSON_ArrayForEach(item, section)
     {
         auto_free char *tree =
             cJSON_IsObject(item) || cJSON_IsArray(item) ? json_format(item) : NULL;

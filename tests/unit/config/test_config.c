@@ -3,7 +3,10 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/buf.h"
 #include "config/config.h"
+#include "config/files.h"
+#include "config/option-table.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -204,6 +207,28 @@ static void test_set(void **state)
     config_destroy(c);
 }
 
+static void note(void *arg, enum option_level level, const char *text)
+{
+    buf_printf(arg, "%d %s\n", (int)level, text);
+}
+
+/* What belongs under names and has none. */
+static void test_section_that_is_a_list(void **state)
+{
+    auto_buf said = BUF_INIT;
+    write_file("clearml.conf", "files: [a, { path: b }]\nagent.reeve: [c]\n"
+                               "environment: [d]\nlogging: e\nmine: f\n");
+    struct config *c = load(NULL);
+    files_apply(c, 022);
+    option_check(c, note, &said);
+    config_destroy(c);
+    assert_non_null(strstr(buf_str(&said), "1 the section files is not read: it is"));
+    assert_non_null(strstr(buf_str(&said), "1 the section environment is not read"));
+    assert_non_null(strstr(buf_str(&said), "1 the section logging is not read"));
+    assert_null(strstr(buf_str(&said), "mine"));
+    assert_null(strstr(buf_str(&said), "null"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -217,6 +242,7 @@ int main(void)
         TEST(test_unreadable_variable_hides_its_value),
         TEST(test_values),
         TEST(test_set),
+        TEST(test_section_that_is_a_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
