@@ -38,7 +38,7 @@ struct api_call {
     bool refreshed;   /* a 401 was answered by a login already */
     bool unsure;      /* some try may have been applied */
     bool told;        /* the server said when to come again */
-    unsigned moves;   /* redirects that were followed */
+    unsigned moves;   /* redirects that were followed in a row */
     /* The reply, or the last failure. */
     enum api_result result;
     int code, subcode;

@@ -266,6 +266,7 @@ static void call_moved(struct api_call *call, const struct http_answer *a)
         call_start(call);
         return;
     }
+    call->moves = 0;
     snprintf(text, sizeof text, "%s: %s", api->shown, err.text);
     try_failed(call, API_NOT_SENT, 0, 0, text, true, -1);
     api_set_reachable(api, false, err.text);
@@ -283,6 +284,7 @@ static void call_done(void *arg, const struct http_answer *a)
         call_moved(call, a);
         return;
     }
+    call->moves = 0;
     api_hold(api, a);
     if (a->outcome == HTTP_ANSWERED) {
         if (!call->held)

@@ -23,7 +23,7 @@ struct fixture {
     int logins, calls;
     int64_t token_life_s;
     char there[128]; /* where redirects lead, and with which status */
-    int redirect;
+    int redirect, aways;
     char last_head[2048], last_body[512], login_head[2048];
     /* The client's side. */
     int replies;

@@ -300,6 +300,29 @@ static void test_moved(void **state)
     }
 }
 
+/* Redirects to a place where the first eight calls fail. */
+static void moved_and_away(void *arg, const struct fake_request *r)
+{
+    struct fixture *f = arg;
+    if (!strstr(r->head, " /there/"))
+        redirect(arg, r);
+    else if (f->aways++ < 8)
+        html(arg, r);
+    else
+        answer_ok(arg, r);
+}
+
+/* Each try is redirected anew: that is no circle. */
+static void test_moved_in_each_try(void **state)
+{
+    struct fixture *f = setup_moved(307, "/there");
+    f->on_call = moved_and_away;
+    call(f, &safe);
+    assert_int_equal(f->result, API_OK);
+    assert_int_equal(f->aways, 9);
+    teardown(f);
+}
+
 static void test_not_followed(void **state)
 {
     static const struct {
@@ -367,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_refresh_before_expiry),
         cmocka_unit_test(test_without_keys),
         cmocka_unit_test(test_moved),
+        cmocka_unit_test(test_moved_in_each_try),
         cmocka_unit_test(test_not_followed),
         cmocka_unit_test(test_shorter_session),
     };
