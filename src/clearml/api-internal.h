@@ -52,10 +52,10 @@ struct api_call {
 struct api {
     struct ev_loop *loop;
     struct http *http;
-    char *url;   /* as configured, without a slash at the end */
-    char *moved; /* where redirects lead, NULL: nowhere else */
-    char *shown; /* the same without user and password, for messages */
-    char *basic; /* "Authorization: Basic ..." or NULL */
+    char *url;                 /* as configured, without a slash at the end */
+    char *moved;               /* where redirects lead, NULL: nowhere else */
+    char *shown, *moved_shown; /* the same without user and password, for messages */
+    char *basic;               /* "Authorization: Basic ..." or NULL */
     char *worker_header, *client_header;
     int64_t retry_min_ms, retry_max_ms, expiration_s;
     TAILQ_HEAD(, api_call) calls;
@@ -93,7 +93,9 @@ void session_refresh_if_due(struct api *api);
 void session_take(struct api *api, struct token *token, bool fresh);
 void session_stop(struct api *api);
 
-/* api-move.c: the base address in use; what a redirect of base + path leads to. */
+/* api-move.c: an address without user and password; the base address in use; what a
+ * redirect of base + path leads to. */
+char *api_shown_dup(const char *url);
 const char *api_base(const struct api *api);
 /* 0: api_base() is another now, and the call is to be sent there. -1: not followed. */
 int api_follow(struct api *api, const char *path, const struct http_answer *a,

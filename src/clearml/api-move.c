@@ -14,6 +14,15 @@
 
 #include <string.h>
 
+char *api_shown_dup(const char *url)
+{
+    struct url u;
+    url_split(url, &u);
+    const char *host = u.user.text ? u.user.text + u.user.n + 1 : NULL;
+    return host ? xasprintf("%.*s://%s", (int)u.scheme.n, u.scheme.text, host)
+                : xstrdup(url);
+}
+
 const char *api_base(const struct api *api)
 {
     return api->moved ? api->moved : api->url;
@@ -22,7 +31,8 @@ const char *api_base(const struct api *api)
 void api_unmove(struct api *api)
 {
     free(api->moved);
-    api->moved = NULL;
+    free(api->moved_shown);
+    api->moved = api->moved_shown = NULL;
 }
 
 /* How much of the redirect's path comes before the call's; -1: it is another call. */
@@ -66,5 +76,6 @@ int api_follow(struct api *api, const char *path, const struct http_answer *a,
                             a->location + there.scheme.n + 3);
     api_unmove(api);
     api->moved = moved;
+    api->moved_shown = api_shown_dup(moved);
     return 0;
 }

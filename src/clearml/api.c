@@ -571,11 +571,7 @@ static void set_url_shown(struct api *api, const char *url)
     while (n > 0 && url[n - 1] == '/')
         n--;
     api->url = xstrndup(url, n);
-    const char *host = strstr(api->url, "://") + 3;
-    size_t host_len = strcspn(host, "/");
-    const char *at = memrchr(host, '@', host_len);
-    api->shown =
-        xasprintf("%.*s%s", (int)(host - api->url), api->url, at ? at + 1 : host);
+    api->shown = api_shown_dup(api->url);
 }
 
 static char *basic_dup(const char *key, const char *secret)
@@ -652,7 +648,7 @@ void api_destroy(struct api *api)
     free(api->worker_header);
     free(api->client_header);
     free(api->url);
-    free(api->moved);
+    api_unmove(api);
     free(api->outage_why);
     free(api->shown);
     free(api);
@@ -684,9 +680,14 @@ const char *api_outage_why(const struct api *api)
     return api->outage_why ? api->outage_why : "";
 }
 
+const char *api_shown(const struct api *api)
+{
+    return api->shown;
+}
+
 const char *api_moved(const struct api *api)
 {
-    return api->moved;
+    return api->moved_shown;
 }
 
 double api_latency_ms(const struct api *api)

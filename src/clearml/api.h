@@ -96,7 +96,9 @@ bool api_reachable(const struct api *api);
 int64_t api_outage_since_ms(const struct api *api);
 int64_t api_outage_age_ms(const struct api *api);
 const char *api_outage_why(const struct api *api);
-/* Where redirects have led, NULL: calls go to the configured address. */
+/* The configured address, and where redirects have led (NULL: nowhere else), both as
+ * they may be shown: without user and password. */
+const char *api_shown(const struct api *api);
 const char *api_moved(const struct api *api);
 double api_latency_ms(const struct api *api); /* of the last answer; -1: none yet */
 /* From the token's claims after the first login; "" before: "2.31". */

@@ -202,7 +202,7 @@ static cJSON *server_to_json(const struct master *m)
 {
     cJSON *server = cJSON_CreateObject();
     bool reachable = api_reachable(m->api);
-    json_set_str(server, "url", m->api_url);
+    json_set_str(server, "url", api_shown(m->api));
     json_set_bool(server, "reachable", reachable);
     json_set_str(server, "error", reachable ? NULL : api_outage_why(m->api));
     if (reachable)

@@ -29,7 +29,7 @@ static void tell_begin(struct outage *o)
     if (o->untold)
         snprintf(missed, sizeof missed, " (%u short interruptions before)", o->untold);
     log_warn("the server %s cannot be used: %s; runs go on, log lines wait on disk%s",
-             m->api_url, api_outage_why(m->api), missed);
+             api_shown(m->api), api_outage_why(m->api), missed);
     o->untold = 0;
     o->telling = true;
     o->told_ms = clock_boot_ms();
@@ -39,7 +39,7 @@ static void tell_end(struct outage *o)
 {
     char age[DURATION_TEXT_SIZE];
     struct master *m = o->master;
-    log_info("the server %s answers again, after %s", m->api_url,
+    log_info("the server %s answers again, after %s", api_shown(m->api),
              duration_format(api_outage_age_ms(m->api), age));
     o->telling = false;
     o->told_ms = clock_boot_ms();

@@ -300,6 +300,25 @@ static void test_moved(void **state)
     }
 }
 
+static void test_shown_without_password(void **state)
+{
+    static const char *const cases[][2] = {
+        {"http://me:p@ss@127.0.0.1:1/base//", "http://127.0.0.1:1/base"},
+        {"https://me@[::1]:1/a@b", "https://[::1]:1/a@b"},
+        {"http://api/", "http://api"},
+    };
+    struct ev_loop *loop = ev_loop_new(0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct api_config config = {.url = cases[i][0]};
+        struct api *api = api_create(loop, &config, NULL);
+        assert_non_null(api);
+        assert_string_equal(api_shown(api), cases[i][1]);
+        assert_null(api_moved(api));
+        api_destroy(api);
+    }
+    ev_loop_destroy(loop);
+}
+
 /* Redirects to a place where the first eight calls fail. */
 static void moved_and_away(void *arg, const struct fake_request *r)
 {
@@ -389,6 +408,7 @@ int main(void)
         cmocka_unit_test(test_given_token),
         cmocka_unit_test(test_refresh_before_expiry),
         cmocka_unit_test(test_without_keys),
+        cmocka_unit_test(test_shown_without_password),
         cmocka_unit_test(test_moved),
         cmocka_unit_test(test_moved_in_each_try),
         cmocka_unit_test(test_not_followed),
