@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "config/config.h"
+#include "loop/url.h"
 #include "run/run-dir.h"
 
 #include <errno.h>
@@ -87,7 +88,7 @@ void target_pass_by_proxies(const char *host)
 {
     static const char *const names[] = {"no_proxy", "NO_PROXY"};
     const char *old = NULL;
-    for (size_t i = 0; i < ARRAY_SIZE(names) && (!old || !*old); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(names) && !old; i++)
         old = environment(names[i]);
     if (old && strcmp(old, "*") == 0)
         return;
@@ -146,10 +147,10 @@ static int read_endpoint(const char *data, struct target *t, struct reeve_error 
     t->verify = true;
     t->direct = true;
     if (t->api && t->access_key && t->secret_key) {
-        const char *host = strstr(t->api, "://");
-        size_t n = host ? strcspn(host + 3, ":/") : 0;
-        auto_free char *name = n ? xstrndup(host + 3, n) : xstrdup("localhost");
-        target_pass_by_proxies(name);
+        struct url url;
+        url_split(t->api, &url);
+        auto_free char *host = xstrndup(url.host.text, url.host.n);
+        target_pass_by_proxies(host);
         return CLI_DONE;
     }
     reeve_error_set(err, 0, "%s is not what `reeve up` writes", path);
