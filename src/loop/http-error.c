@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include "loop/http-error.h"
-#include "base/alloc.h"
 
 #include <stdio.h>
 #include <string.h>
