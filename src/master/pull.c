@@ -209,10 +209,12 @@ static void note_version(struct pull *p)
 {
     const struct api *api = p->master->api;
     const char *version = api_server_version(api);
+    if (!version[0])
+        version = "of no known version";
     if (api_older_than(api, 2, 4))
         log_error("the server's API is %s; reeve is made for 2.4 and later: update "
                   "the server",
-                  version[0] ? version : "of no known version");
+                  version);
     p->plain = api_older_than(api, 2, 15);
     if (p->plain)
         log_warn("the server's API is %s, which has no queues.peek_task (2.15): tasks "
