@@ -18,6 +18,7 @@
 #include "config/hocon.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -145,18 +146,40 @@ static void read_pasted(bool terminal, struct buf *text)
     }
 }
 
+static struct termios shown; /* the terminal as it was before anything was hidden */
+
+/* By a signal that ends the program, which does so once this returns. */
+static void show_and_end(int signal_number)
+{
+    tcsetattr(STDIN_FILENO, TCSANOW, &shown);
+    raise(signal_number);
+}
+
+/* What is typed is not shown from now on; what was typed ahead stays. */
+static bool hide_typing(void)
+{
+    static const int ends[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    struct sigaction act = {.sa_handler = show_and_end, .sa_flags = SA_RESETHAND}, old;
+    struct termios quiet;
+    if (tcgetattr(STDIN_FILENO, &shown) < 0)
+        return false;
+    /* Else one in the background would be stopped there. */
+    sigemptyset(&act.sa_mask);
+    sigaddset(&act.sa_mask, SIGTTOU);
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+        if (sigaction(ends[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+            sigaction(ends[i], &act, NULL);
+    quiet = shown;
+    quiet.c_lflag &= ~(tcflag_t)ECHO;
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &quiet);
+    return true;
+}
+
 /* The answer, or NULL for none; hidden: not shown while it is typed. */
 static char *ask_dup(const char *question, const char *usual, bool hidden)
 {
     auto_buf line = BUF_INIT;
-    struct termios shown, quiet;
-    bool hide = hidden && tcgetattr(STDIN_FILENO, &shown) == 0;
-    /* What is typed ahead stays. */
-    if (hide) {
-        quiet = shown;
-        quiet.c_lflag &= ~(tcflag_t)ECHO;
-        tcsetattr(STDIN_FILENO, TCSADRAIN, &quiet);
-    }
+    bool hide = hidden && hide_typing();
     printf(usual ? "%s [%s]: " : "%s: ", question, usual ? usual : "");
     fflush(stdout);
     bool read = read_line(&line);

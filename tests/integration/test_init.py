@@ -4,8 +4,10 @@ import json
 import os
 import pathlib
 import select
+import signal
 import stat
 import subprocess
+import termios
 
 import pytest
 
@@ -199,6 +201,18 @@ def test_pasted_on_a_terminal(reeve, init, conf):
     assert terminal.end() == 0
     assert "a git secret" not in terminal.seen
     assert works(conf) and settings(conf)["agent.git_pass"] == "a git secret"
+
+
+def test_a_signal_leaves_the_terminal_as_it_was(init):
+    terminal = Terminal([OUT / "bin" / "reeve", "init"], init.env)
+    terminal.answer("press Enter to type the keys:", "")
+    terminal.answer("Access key: ", "a key")
+    terminal.read_until("Secret key: ")
+    assert not termios.tcgetattr(terminal.fd)[3] & termios.ECHO
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.process.wait(60 * SLOW) == -signal.SIGINT
+    assert termios.tcgetattr(terminal.fd)[3] & termios.ECHO
+    os.close(terminal.fd)
 
 
 def test_the_tree_is_not_touched_by_a_full_disk(reeve, init, conf):
