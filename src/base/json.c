@@ -115,6 +115,19 @@ bool json_bool(const cJSON *object, const char *name, bool fallback)
     return cJSON_IsBool(v) ? cJSON_IsTrue(v) : fallback;
 }
 
+bool json_list_has(const cJSON *list, const char *text)
+{
+    const cJSON *item;
+    if (!cJSON_IsArray(list))
+        return false;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (cJSON_IsString(item) && !strcmp(item->valuestring, text))
+            return true;
+    }
+    return false;
+}
+
 cJSON *json_member(cJSON *object, const char *name)
 {
     cJSON *found = json_get(object, name);

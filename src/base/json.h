@@ -37,6 +37,8 @@ const char *json_str(const cJSON *object, const char *name, const char *fallback
 int64_t json_int(const cJSON *object, const char *name, int64_t fallback);
 double json_num(const cJSON *object, const char *name, double fallback);
 bool json_bool(const cJSON *object, const char *name, bool fallback);
+/* True if it is an array that has this string. */
+bool json_list_has(const cJSON *list, const char *text);
 
 /* The member, made as an empty object if there is none; borrowed. */
 cJSON *json_member(cJSON *object, const char *name);

@@ -97,16 +97,7 @@ const char *token_user(const struct token *t)
 
 bool token_has_extension(const struct token *t, const char *name)
 {
-    const cJSON *e;
-    const cJSON *list = json_get(t->claims, "reeve");
-    if (!cJSON_IsArray(list))
-        return false;
-    cJSON_ArrayForEach(e, list)
-    {
-        if (cJSON_IsString(e) && !strcmp(e->valuestring, name))
-            return true;
-    }
-    return false;
+    return json_list_has(json_get(t->claims, "reeve"), name);
 }
 
 int64_t token_seconds_left(const struct token *t, bool fresh, int64_t wall_ms)

@@ -66,17 +66,6 @@ static int get_by_id(struct call *call)
     return 0;
 }
 
-static bool in_list(const cJSON *list, const char *id)
-{
-    const cJSON *one;
-    cJSON_ArrayForEach(one, list)
-    {
-        if (cJSON_IsString(one) && strcmp(one->valuestring, id) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Unless the search is shallow, what lies below parent counts at any depth. */
 static void adjust_search(cJSON *request)
 {
@@ -101,7 +90,7 @@ static cJSON *find_projects(struct call *call,
     adjust_search(call->request);
     tags_take(call, "project", call->request);
     cJSON *docs = query_run(call, collection);
-    bool path = in_list(json_get(call->request, "only_fields"), "path");
+    bool path = json_list_has(json_get(call->request, "only_fields"), "path");
     cJSON_ArrayForEach(doc, docs)
     {
         if (!path)
@@ -123,13 +112,7 @@ static int get_all(struct call *call)
 
 static bool has_tag(const cJSON *doc, const char *tag)
 {
-    const cJSON *one;
-    cJSON_ArrayForEach(one, json_get(doc, "system_tags"))
-    {
-        if (cJSON_IsString(one) && strcmp(one->valuestring, tag) == 0)
-            return true;
-    }
-    return false;
+    return json_list_has(json_get(doc, "system_tags"), tag);
 }
 
 static const cJSON *filled(const cJSON *request, const char *name)
@@ -179,7 +162,7 @@ static int select_children(struct call *call, cJSON **selected)
     cJSON *found = cJSON_CreateArray();
     cJSON_ArrayForEach(one, *selected)
     {
-        if ((!ids || in_list(ids, one->valuestring)) &&
+        if ((!ids || json_list_has(ids, one->valuestring)) &&
             (hidden || !is_hidden(call, one->valuestring)))
             cJSON_AddItemToArray(found, cJSON_Duplicate(one, true));
     }
@@ -193,7 +176,8 @@ static cJSON *find_with_hidden(struct call *call)
     if (!json_bool(call->request, "search_hidden", false))
         return find_projects(call, &projects_joined);
     cJSON *only = json_get(call->request, "only_fields"), *doc;
-    bool added = cJSON_IsArray(only) && only->child && !in_list(only, "system_tags");
+    bool added =
+        cJSON_IsArray(only) && only->child && !json_list_has(only, "system_tags");
     if (added)
         cJSON_AddItemToArray(only, cJSON_CreateString("system_tags"));
     cJSON *docs = find_projects(call, &projects_joined);

@@ -87,17 +87,6 @@ static void totals_add(struct totals *t, int64_t bucket, const char *queue,
     json_set(t->last, queue, cJSON_CreateDoubleArray(pair, 2));
 }
 
-static bool asked_for(const cJSON *ids, const char *queue)
-{
-    const cJSON *id;
-    cJSON_ArrayForEach(id, ids)
-    {
-        if (cJSON_IsString(id) && strcmp(id->valuestring, queue) == 0)
-            return true;
-    }
-    return false;
-}
-
 static cJSON *element_of(cJSON *queues, const char *queue)
 {
     cJSON *element;
@@ -145,7 +134,7 @@ int queue_metrics_get(struct call *call)
         double wait_s = sqlite3_column_double(find, 3);
         if (!each)
             totals_add(&totals, bucket, queue, length, wait_s);
-        else if (asked_for(ids, queue))
+        else if (json_list_has(ids, queue))
             add_point(element_of(queues, queue), bucket, wait_s, length);
     }
     sqlite3_reset(find);

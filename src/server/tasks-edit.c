@@ -257,17 +257,6 @@ int tasks_move(struct call *call)
     return 0;
 }
 
-static bool has_text(const cJSON *list, const char *text)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, list)
-    {
-        if (cJSON_IsString(item) && !strcmp(item->valuestring, text))
-            return true;
-    }
-    return false;
-}
-
 /* tags and then less remove, sorted; takes tags. */
 static cJSON *changed_tags(cJSON *tags, const cJSON *add, const cJSON *remove)
 {
@@ -275,12 +264,12 @@ static cJSON *changed_tags(cJSON *tags, const cJSON *add, const cJSON *remove)
     cJSON *out = cJSON_CreateArray();
     cJSON_ArrayForEach(item, tags)
     {
-        if (cJSON_IsString(item) && !has_text(remove, item->valuestring))
+        if (cJSON_IsString(item) && !json_list_has(remove, item->valuestring))
             cJSON_AddItemToArray(out, cJSON_CreateString(item->valuestring));
     }
     cJSON_ArrayForEach(item, add)
     {
-        if (cJSON_IsString(item) && !has_text(remove, item->valuestring))
+        if (cJSON_IsString(item) && !json_list_has(remove, item->valuestring))
             cJSON_AddItemToArray(out, cJSON_CreateString(item->valuestring));
     }
     cJSON_Delete(tags);

@@ -179,15 +179,7 @@ int tasks_get_hyper_params(struct call *call)
 
 static bool name_wanted(const cJSON *names, const char *name)
 {
-    const cJSON *n;
-    if (!cJSON_IsArray(names) || !names->child)
-        return true;
-    cJSON_ArrayForEach(n, names)
-    {
-        if (cJSON_IsString(n) && !strcmp(n->valuestring, name))
-            return true;
-    }
-    return false;
+    return !cJSON_IsArray(names) || !names->child || json_list_has(names, name);
 }
 
 int tasks_get_configurations(struct call *call)

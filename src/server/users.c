@@ -84,17 +84,6 @@ static cJSON *active_users(struct call *call, const cJSON *projects)
     return users_found;
 }
 
-static bool holds(const cJSON *list, const char *text)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, list)
-    {
-        if (cJSON_IsString(item) && !strcmp(item->valuestring, text))
-            return true;
-    }
-    return false;
-}
-
 /* The request's ids, or all, as far as they are active. */
 static void narrow_to_active(struct call *call, const cJSON *projects)
 {
@@ -104,7 +93,7 @@ static void narrow_to_active(struct call *call, const cJSON *projects)
     cJSON *ids = cJSON_CreateArray();
     cJSON_ArrayForEach(user, active)
     {
-        if (all || holds(asked, user->valuestring))
+        if (all || json_list_has(asked, user->valuestring))
             cJSON_AddItemToArray(ids, cJSON_CreateString(user->valuestring));
     }
     json_set(call->request, "id", ids);
