@@ -82,6 +82,12 @@ int api_fail(struct call *call, enum api_error error, const char *extra, ...)
     return -1;
 }
 
+int api_fail_type(struct call *call, const char *field)
+{
+    return api_fail(call, API_VALIDATION, "a value of another type is expected",
+                    "field", field, NULL);
+}
+
 int api_fail_public(struct call *call, const char *what, const char *id)
 {
     return call_fail(call, 403, 21,

@@ -51,6 +51,8 @@ enum api_error {
  * (strings), ended by NULL. Returns -1. */
 int api_fail(struct call *call, enum api_error error, const char *extra, ...)
     __attribute__((sentinel));
+/* 400/12: the field has a value of another type than it may. Returns -1. */
+int api_fail_type(struct call *call, const char *field);
 /* 403/21: what is public is read by all and written by none. what: "task". Returns -1.
  */
 int api_fail_public(struct call *call, const char *what, const char *id);

@@ -37,12 +37,6 @@ static const char *const texts[] = {"endpoint_url",  "model_source",
 static const char *const numbers[] = {"uptime_sec", "requests_num", "requests_min",
                                       "latency_ms", NULL};
 
-static int fail_member(struct call *call, const char *name)
-{
-    return api_fail(call, API_VALIDATION, "a value of another type is expected",
-                    "field", name, NULL);
-}
-
 static bool reference_sound(const cJSON *list)
 {
     static const char *const types[] = {"app_id", "app_instance", "model",
@@ -67,7 +61,7 @@ static int take_numbers(struct call *call, cJSON *doc)
         if (!value || cJSON_IsNull(value))
             continue;
         if (!cJSON_IsNumber(value) || !isfinite(value->valuedouble))
-            return fail_member(call, numbers[i]);
+            return api_fail_type(call, numbers[i]);
         json_set_num(doc, numbers[i], value->valuedouble);
     }
     return 0;
@@ -80,7 +74,7 @@ static int take_texts(struct call *call, cJSON *doc)
         if (!value || cJSON_IsNull(value))
             continue;
         if (!cJSON_IsString(value))
-            return fail_member(call, texts[i]);
+            return api_fail_type(call, texts[i]);
         json_set_str(doc, texts[i], value->valuestring);
     }
     return 0;
@@ -111,7 +105,7 @@ static cJSON *take_container(struct call *call)
     take_size(call, doc);
     if (reference && !cJSON_IsNull(reference)) {
         if (!reference_sound(reference)) {
-            fail_member(call, "reference");
+            api_fail_type(call, "reference");
             return NULL;
         }
         json_set(doc, "reference", cJSON_Duplicate(reference, true));
@@ -141,7 +135,7 @@ static int register_container(struct call *call)
 {
     int64_t timeout_s = json_int(call->request, "timeout", TIMEOUT_S);
     if (timeout_s < 1 || timeout_s > TIMEOUT_MAX_S)
-        return fail_member(call, "timeout");
+        return api_fail_type(call, "timeout");
     auto_json *doc = take_container(call);
     if (!doc)
         return -1;
@@ -239,7 +233,7 @@ static int container_status_report(struct call *call)
         return api_fail(call, API_VALIDATION, "Missing required field 'endpoint_url'",
                         NULL);
     if (machine && !cJSON_IsNull(machine) && !cJSON_IsObject(machine))
-        return fail_member(call, "machine_stats");
+        return api_fail_type(call, "machine_stats");
     auto_json *doc = take_container(call);
     if (!doc)
         return -1;

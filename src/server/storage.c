@@ -114,24 +114,18 @@ static int get_settings(struct call *call)
     return 0;
 }
 
-static int fail_member(struct call *call, const char *name)
-{
-    return api_fail(call, API_VALIDATION, "a value of another type is expected",
-                    "field", name, NULL);
-}
-
 /* The known members of an object into out, their types checked. */
 static int take_members(struct call *call, const struct member *members,
                         const cJSON *from, cJSON *out)
 {
     if (!cJSON_IsObject(from))
-        return fail_member(call, from && from->string ? from->string : "item");
+        return api_fail_type(call, from && from->string ? from->string : "item");
     for (; members->name; members++) {
         const cJSON *value = json_get(from, members->name);
         if (!value || cJSON_IsNull(value))
             continue;
         if (members->flag ? !cJSON_IsBool(value) : !cJSON_IsString(value))
-            return fail_member(call, members->name);
+            return api_fail_type(call, members->name);
         json_set(out, members->name, cJSON_Duplicate(value, true));
     }
     return 0;
@@ -144,7 +138,7 @@ static int take_section(struct call *call, const struct section *s, const cJSON 
     if (take_members(call, s->members, from, out) < 0)
         return -1;
     if (given && !cJSON_IsNull(given) && !cJSON_IsArray(given))
-        return fail_member(call, s->list);
+        return api_fail_type(call, s->list);
     cJSON *list = json_set(out, s->list, cJSON_CreateArray());
     cJSON_ArrayForEach(item, given)
     {
