@@ -348,9 +348,12 @@ static int read_run(sqlite3 *db, void *arg)
     return r->result;
 }
 
+/* A server that stops waits for the lane, so nothing is begun there any more. */
 static int slow_run(sqlite3 *db, void *arg)
 {
     struct api_request *r = arg;
+    if (atomic_load(&r->server->stopping))
+        return call_fail(&r->call, 503, 0, "The server is stopping");
     r->call.deadline_ms = clock_boot_ms() + READ_MAX_MS;
     return read_run(db, r);
 }
