@@ -8,6 +8,7 @@ import time
 import pytest
 
 import joined
+from net_rig import COUNTING
 from reeve_up import OUT, alive, wait_until
 
 TASKS = int(os.environ.get("REEVE_TEST_MANY", "200"))
@@ -107,12 +108,21 @@ def test_server_killed_while_tasks_log(make_reeve):
         assert reeve.status(task) == "completed"
 
 
+def check_counted(reeve, task, folder):
+    """Ends the counting, which was to outlive something; each of its lines is on the server, once."""
+    (folder / "go").touch()
+    assert reeve.wait(task) == 0
+    text = "".join(e["msg"] for e in reeve.log_events(task))
+    numbers = [int(n) for n in re.findall(r"^line (\d+)$", text, re.M)]
+    assert numbers == list(range(int((folder / "count").read_text())))
+
+
 @pytest.mark.vm
-def test_up_killed_runs_are_adopted(make_reeve):
+def test_up_killed_runs_are_adopted(make_reeve, tmp_path):
     """kill -9 of `reeve up` leaves runs alive, and the next `up` on the folder adopts them."""
     import signal
     reeve = make_reeve()
-    task = reeve.shell("i=0; while [ $i -lt 60 ]; do echo line $i; i=$((i+1)); sleep 0.1; done")
+    task = reeve.shell(f"cd {tmp_path}; {COUNTING}")
     row = reeve.wait_phase(task, "running")
     reeve.process.kill()
     reeve.process.wait()
@@ -120,27 +130,22 @@ def test_up_killed_runs_are_adopted(make_reeve):
     reeve.start()
     again = wait_until(lambda: reeve.row(task), what="the adopted run")
     assert again["pid"] == row["pid"] and again["attempt"] == 1
-    assert reeve.wait(task) == 0
-    text = "".join(e["msg"] for e in reeve.log_events(task))
-    assert [int(n) for n in re.findall(r"^line (\d+)$", text, re.M)] == list(range(60))
+    check_counted(reeve, task, tmp_path)
 
 
 @pytest.mark.skipif(bool(joined.CONF), reason="`reeve up` starts the master again")
 @pytest.mark.vm
-def test_master_killed_runs_are_adopted(make_reeve):
-    import pathlib
+def test_master_killed_runs_are_adopted(make_reeve, tmp_path):
     import signal
     reeve = make_reeve()
-    task = reeve.shell("i=0; while [ $i -lt 50 ]; do echo line $i; i=$((i+1)); sleep 0.1; done")
+    task = reeve.shell(f"cd {tmp_path}; {COUNTING}")
     row = reeve.wait_phase(task, "running")
     for _ in range(2):
         os.kill(reeve.json("status")["pid"], signal.SIGKILL)
         wait_until(lambda: reeve.run("status", check=False).returncode == 0, what="its return")
         again = wait_until(lambda: reeve.row(task), what="the adopted run")
         assert again["pid"] == row["pid"]
-    assert reeve.wait(task) == 0
-    text = "".join(e["msg"] for e in reeve.log_events(task))
-    assert [int(n) for n in re.findall(r"^line (\d+)$", text, re.M)] == list(range(50))
+    check_counted(reeve, task, tmp_path)
     assert not alive(row['pid'])
 
 
