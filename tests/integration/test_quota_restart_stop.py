@@ -5,6 +5,7 @@ import pathlib
 import re
 import sys
 import time
+import uuid
 
 import pytest
 
@@ -82,22 +83,27 @@ def test_default_quota_from_configuration(make_reeve):
     reeve.wait(task)
 
 
+@pytest.fixture
+def nap():
+    """A command that sleeps, and that no other test on this host has."""
+    return f"sleep 300.{uuid.uuid4().int}"
+
+
 @pytest.mark.vm
-def test_whole_tree_is_gone(reeve):
-    task = reeve.shell("setsid sh -c 'trap \"\" TERM; sleep 300' & "
-                       "(setsid sleep 301 &) ; echo started; exit 0")
+def test_whole_tree_is_gone(reeve, nap):
+    task = reeve.shell(f"setsid sh -c 'trap \"\" TERM; {nap}' & "
+                       f"(setsid {nap} &) ; echo started; exit 0")
     assert reeve.wait(task) == 0
     row = next(r for r in reeve.ps("--all") if r["id"] == task)
     wait_until(lambda: not any(os.path.isdir(d) for d in row["cgroup"]), what="the group's end")
-    out = os.popen("ps -eo args").read()
-    assert "sleep 300" not in out and "sleep 301" not in out
+    assert nap not in os.popen("ps -ewwo args").read()
     assert "left behind" in reeve.logs(task)
 
 
 @pytest.mark.vm
-def test_groups_of_the_payload_are_gone(reeve):
+def test_groups_of_the_payload_are_gone(reeve, nap):
     """A payload may nest groups below its own; they end with it."""
-    task = reeve.shell("setsid sleep 302 & echo started; wait")
+    task = reeve.shell(f"setsid {nap} & echo started; wait")
     reeve.wait_line(task, "started")
     row = reeve.row(task)
     for folder in row["cgroup"]:
@@ -109,7 +115,7 @@ def test_groups_of_the_payload_are_gone(reeve):
     reeve.run("stop", task)
     assert reeve.wait(task) == 1
     wait_until(lambda: not any(os.path.isdir(d) for d in row["cgroup"]), what="the groups' end")
-    assert "sleep 302" not in os.popen("ps -eo args").read()
+    assert nap not in os.popen("ps -ewwo args").read()
 
 
 @pytest.mark.vm
