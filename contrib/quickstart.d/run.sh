@@ -76,7 +76,8 @@ stop_up() {
     for group in $groups; do
         [ ! -d "$group" ] || { echo "quickstart: left behind: $group" >&2; left=1; }
     done
-    pgrep -f -- "$data" >/dev/null 2>&1 &&
+    # --data DIR is in our own command line, and in that of sudo.
+    pgrep -af -- "$data" | grep -qv 'quickstart run ' &&
         { echo "quickstart: processes left behind" >&2; left=1; }
     return $left
 }
