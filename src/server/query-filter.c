@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "server/api-error.h"
+#include "server/names.h"
 #include "server/sql.h"
 
 #include <math.h>
@@ -170,12 +171,6 @@ struct terms {
 
 static void term_add(cJSON *values, const char *value)
 {
-    const cJSON *v;
-    cJSON_ArrayForEach(v, values)
-    {
-        if (!strcmp(v->valuestring, value))
-            return;
-    }
     cJSON_AddItemToArray(values, cJSON_CreateString(value));
 }
 
@@ -246,6 +241,9 @@ static int terms_parse(struct query *q, const char *path, const cJSON *list,
     }
     if (negate)
         return query_bad_value(q, "Value is expected after", path, list);
+    names_sort(t->in);
+    names_sort(t->all);
+    names_sort(t->nin);
     return 0;
 }
 
@@ -344,6 +342,7 @@ static int filter_values(struct query *q, const char *path, const cJSON *list,
         else
             return filter_wrong(q, path, "string expected");
     }
+    names_sort(values);
     return 0;
 }
 
