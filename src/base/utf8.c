@@ -3,6 +3,8 @@
 
 #include "base/utf8.h"
 
+#include <string.h>
+
 static bool continuation(unsigned char c)
 {
     return (c & 0xc0) == 0x80;
@@ -33,15 +35,26 @@ int utf8_sequence(const char *s, size_t n)
     return len;
 }
 
-bool utf8_valid(const char *p, size_t n)
+size_t utf8_sound(const char *p, size_t n)
 {
-    for (size_t i = 0; i < n;) {
+    size_t i = 0;
+    while (i < n) {
         int len = utf8_sequence(p + i, n - i);
         if (len <= 0)
-            return false;
+            break;
         i += (size_t)len;
     }
-    return true;
+    return i;
+}
+
+bool utf8_valid(const char *p, size_t n)
+{
+    return utf8_sound(p, n) == n;
+}
+
+void utf8_trim(char *text)
+{
+    text[utf8_sound(text, strlen(text))] = '\0';
 }
 
 void utf8_add_safe(struct buf *out, const char *p, size_t n)

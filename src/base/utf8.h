@@ -11,6 +11,11 @@
  * could become one with more input. n > 0. */
 int utf8_sequence(const char *p, size_t n);
 bool utf8_valid(const char *p, size_t n);
+/* How many bytes from the beginning are sound: of a text that was cut, all but half a
+ * character at its end. */
+size_t utf8_sound(const char *p, size_t n);
+/* Ends the text there. */
+void utf8_trim(char *text);
 /* Appends p with each unsound byte replaced by U+FFFD, as Python's errors="replace"
  * does. */
 void utf8_add_safe(struct buf *out, const char *p, size_t n);

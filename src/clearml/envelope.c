@@ -21,10 +21,7 @@ static void say(struct envelope *out, const char *text)
         unsigned char c = (unsigned char)*text;
         out->message[n++] = c < ' ' || c == 0x7f ? ' ' : *text;
     }
-    /* Never half a character at the end. */
-    while (n > 0 && !utf8_valid(out->message, n))
-        n--;
-    out->message[n] = '\0';
+    out->message[utf8_sound(out->message, n)] = '\0';
 }
 
 static const char *status_hint(int status)

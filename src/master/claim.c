@@ -22,6 +22,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "master/spec.h"
 #include "run/run-dir.h"
 
@@ -243,6 +244,7 @@ static void on_project(void *arg, const struct api_reply *r)
     const cJSON *project = json_get(r->data, "project");
     if (r->result == API_OK) {
         snprintf(c->project, sizeof c->project, "%s", json_str(project, "name", ""));
+        utf8_trim(c->project);
         claims_remember_project(c->all, json_str(c->document, "project", ""),
                                 c->project);
     }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "master/link.h"
 #include "master/master.h"
 #include "master/ship.h"
@@ -144,6 +145,7 @@ void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms,
     if (first ? !over || run->phase == PHASE_EXITED : cause >= STOP_STATUS) {
         run->stop = cause;
         snprintf(run->stop_text, sizeof run->stop_text, "%s", text);
+        utf8_trim(run->stop_text);
         if (!first || over)
             run_state_save(run);
     }

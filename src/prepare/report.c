@@ -27,8 +27,7 @@ static void add_one_line(struct buf *out, const char *text, size_t max)
             buf_add_char(out, printable.data[i]);
     }
     /* A cut may have split a character. */
-    while (out->len > start && !utf8_valid(out->data + start, out->len - start))
-        out->data[--out->len] = '\0';
+    out->len = start + utf8_sound(out->data + start, out->len - start);
     buf_add_char(out, '\n');
 }
 
