@@ -33,7 +33,8 @@ struct batch_task {
     char *id;
     bool model, valid, used, allow_locked, has_iter;
     int64_t iter;
-    cJSON *metrics; /* dotted fields for task_note_events */
+    int64_t scalars; /* how many series of scalars it has; -1 before they are counted */
+    cJSON *metrics;  /* dotted fields for task_note_events */
 };
 
 /* An open hash table of pointers to things that begin with their name. */
@@ -178,6 +179,7 @@ static int batch_note_task(struct batch *b, const cJSON *line)
         task->id = xstrdup(id);
         task->allow_locked = allow_locked;
         task->model = model;
+        task->scalars = -1;
         task->valid = model ? model_accepts(b->call->db, id, allow_locked)
                             : task_accepts(b->call->db, id, allow_locked);
         table_add(&b->tasks, task);
@@ -362,14 +364,15 @@ static const char *read_event(struct batch *b, cJSON *line, struct event *event)
     return read_numbers(b, line, event);
 }
 
-static struct batch_series *series_of(struct batch *b, const struct event *event)
+static struct batch_series *series_of(struct batch *b, struct batch_task *task,
+                                      const struct event *event)
 {
     auto_free char *key = xasprintf("%d\n%s\n%s\n%s", (int)event->type, event->task,
                                     event->metric, event->variant);
     struct batch_series *series = table_find(&b->series, key);
     if (series)
         return series;
-    int64_t id = event_series_open(b->call->db, event);
+    int64_t id = event_series_open(b->call->db, event, &task->scalars);
     if (id < 0)
         return NULL;
     series = xcalloc(1, sizeof *series);
@@ -418,11 +421,12 @@ static bool counts_iterations(const char *metric)
     return strcmp(metric, ":monitor:machine") && strcmp(metric, ":monitor:gpu");
 }
 
-static const char *store_event(struct batch *b, const struct event *event)
+static const char *store_event(struct batch *b, struct batch_task *task,
+                               const struct event *event)
 {
     if (event->type == EVENT_LOG)
         return event_insert_log(b->call->db, event) < 0 ? INDEX_ERROR : NULL;
-    struct batch_series *series = series_of(b, event);
+    struct batch_series *series = series_of(b, task, event);
     if (!series || event_insert(b->call->db, series->id, event) < 0)
         return INDEX_ERROR;
     if (series->scalar && event->has_value)
@@ -439,7 +443,7 @@ static const char *add_typed(struct batch *b, cJSON *line, enum event_type type,
         return error;
     auto_free char *extra = extra_dup(line, type, event.has_value);
     event.extra = extra;
-    error = store_event(b, &event);
+    error = store_event(b, task, &event);
     if (error)
         return error;
     task->used = true;

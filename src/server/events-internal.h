@@ -50,8 +50,9 @@ struct event {
 /* 0, or -1 if it could not be written. */
 int event_insert_log(sqlite3 *db, const struct event *event);
 int event_insert(sqlite3 *db, int64_t series, const struct event *event);
-/* The number of the event's series, made if it is new; -1 if that failed. */
-int64_t event_series_open(sqlite3 *db, const struct event *event);
+/* The number of the event's series, made if it is new; -1 if that failed. scalars: how
+ * many of scalars its task has, -1 if they are not counted yet. */
+int64_t event_series_open(sqlite3 *db, const struct event *event, int64_t *scalars);
 
 /* ---- answers as JSON text ---- */
 

@@ -129,7 +129,20 @@ int event_insert(sqlite3 *db, int64_t series, const struct event *event)
 /* ClearML keeps at most so many last_metrics of a task. */
 #define LISTED_MAX 2000
 
-int64_t event_series_open(sqlite3 *db, const struct event *event)
+/* Whether a new series of scalars is among those that the task lists. */
+static bool is_listed(sqlite3 *db, const struct event *event, int64_t *scalars)
+{
+    if (event->type != EVENT_SCALAR)
+        return false;
+    if (*scalars < 0)
+        *scalars = store_int(db,
+                             "SELECT count(*) FROM event_series WHERE task = ?"
+                             " AND type = ?",
+                             0, "ti", event->task, (int64_t)event->type);
+    return (*scalars)++ < LISTED_MAX;
+}
+
+int64_t event_series_open(sqlite3 *db, const struct event *event, int64_t *scalars)
 {
     int64_t id = store_int(db,
                            "SELECT id FROM event_series WHERE task = ? AND type = ?"
@@ -138,11 +151,7 @@ int64_t event_series_open(sqlite3 *db, const struct event *event)
                            event->variant);
     if (id >= 0)
         return id;
-    bool listed = event->type == EVENT_SCALAR &&
-                  store_int(db,
-                            "SELECT count(*) FROM event_series WHERE task = ?"
-                            " AND type = ?",
-                            0, "ti", event->task, (int64_t)event->type) < LISTED_MAX;
+    bool listed = is_listed(db, event, scalars);
     if (store_change(db,
                      "INSERT INTO event_series (task, type, metric, variant, listed,"
                      " model) VALUES (?, ?, ?, ?, ?, ?)",

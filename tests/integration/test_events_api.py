@@ -106,6 +106,15 @@ def test_raw_scalars(server, key):
     assert y == [7, *(i / 2 for i in range(100))]
 
 
+def test_a_task_lists_its_first_series(server):
+    task = server.task()
+    names = [f"v{i}" for i in range(2100)]
+    for part in (names[:1990], names[1980:]):
+        add(server, [scalar(task, 1, variant=name) for name in part])
+    metric, = server.call("tasks.get_by_id", {"task": task})["task"]["last_metrics"].values()
+    assert {entry["variant"] for entry in metric.values()} == set(names[:2000])
+
+
 def test_foreign_scrolls_are_refused(server):
     task = server.task()
     add(server, [scalar(task, 1)])
