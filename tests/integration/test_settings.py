@@ -65,7 +65,9 @@ def reeve(tmp_path_factory):
     # What this machine has set, and reeve has a word about.
     here = {row[1]: "" for row in table() if row[0] == "variable" and row[2] != "same" and row[1] in os.environ}
     (folder / "kept").write_text("old")
-    made = Reeve(folder / "data", "--config", conf, env={**here, "HOME": str(folder), "MADE": str(folder / "made")}).start()
+    made = Reeve(folder / "data", "--config", conf, env={
+        **here, "HOME": str(folder), "MADE": str(folder / "made"),
+        "CLEARML_AGENT__AGENT__GIT_PASS": "kept back"}).start()
     yield made
     left = made.end()
     assert not left, left
@@ -121,6 +123,7 @@ def test_a_task_gets_no_keys_of_the_agent(first):
     conf = json.loads(first["conf"])
     assert "agent" not in conf and "credentials" not in conf["api"]
     assert not any(name.endswith("SECRET_KEY") and name.startswith("CLEARML") for name in first)
+    assert "kept back" not in first.values()
 
 
 def test_files_are_written(reeve):
