@@ -12,6 +12,7 @@ import pytest
 import joined
 import reeve_up
 from faulty_api import Rig
+from net_rig import Authority
 
 Reeve = joined.Reeve if joined.CONF else reeve_up.Reeve
 
@@ -60,3 +61,8 @@ def make_rig(tmp_path):
 @pytest.fixture
 def rig(make_rig):
     return make_rig()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority") / "ca")

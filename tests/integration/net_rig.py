@@ -93,6 +93,22 @@ def command(rig, *args, env=None):
                           env={**rig.master.env, **(env or {})}, timeout=120 * SLOW, cwd=rig.folder)
 
 
+def works(rig):
+    """A master on the way that the rig has, and a command."""
+    rig.master.start()
+    Counting(rig).check()
+    done = command(rig, "queue", "list")
+    assert done.returncode == 0, done.stderr
+
+
+def many_lines(rig):
+    """A task with more lines than are sent in one body."""
+    task = rig.enqueue("i=0; while [ $i -lt 8000 ]; do echo line $i; "
+                       "echo ..............................................; i=$((i+1)); done")
+    rig.wait(task, timeout=120)
+    assert rig.numbers(task) == list(range(8000))
+
+
 def one_line(done, *words):
     """No server: exit code 3, and one line that says what is wrong."""
     assert done.returncode == 3, (done.returncode, done.stdout, done.stderr)

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from faulty_api import page, refusal
-from net_rig import Counting, check_log, command, lives_through, one_line, server_state, wait_away, wait_reachable
+from faulty_api import Proxy, page, refusal
+from net_rig import (Counting, check_log, command, lives_through, many_lines, one_line, server_state,
+                     wait_away, wait_reachable)
 from reeve_up import sanitized, wait_until
 
 
@@ -174,10 +175,7 @@ def test_body_limit_of_a_proxy(rig):
 
     rig.proxy.before = limit
     rig.master.start()
-    task = rig.enqueue("i=0; while [ $i -lt 8000 ]; do echo line $i; "
-                       "echo ..............................................; i=$((i+1)); done")
-    rig.wait(task, timeout=120)
-    assert rig.numbers(task) == list(range(8000))
+    many_lines(rig)
     assert refused[0], "no batch was large enough"
 
 
@@ -191,10 +189,7 @@ def test_size_of_requests_is_bounded(make_rig):
 
     rig.proxy.before = measure
     rig.master.start()
-    task = rig.enqueue("i=0; while [ $i -lt 8000 ]; do echo line $i; "
-                       "echo ..............................................; i=$((i+1)); done")
-    rig.wait(task, timeout=120)
-    assert rig.numbers(task) == list(range(8000))
+    many_lines(rig)
     assert largest[0] < 250000
 
 
@@ -230,7 +225,6 @@ def test_two_servers_one_dead(rig):
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirect_on_the_same_host(make_rig, tmp_path, status):
     """Calls go where the server is now, with method and body."""
-    from faulty_api import Proxy
     rig = make_rig()
     there = Proxy(rig.server)
     there.prefix = "/clearml/api"

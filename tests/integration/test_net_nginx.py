@@ -6,7 +6,7 @@ import urllib.parse
 
 import pytest
 
-from net_rig import Authority, Counting, command, lives_through, server_state
+from net_rig import Counting, command, lives_through, many_lines, server_state, works
 from nginx import BASE, Nginx, needs_nginx
 
 
@@ -26,45 +26,29 @@ def behind(make_rig, tmp_path):
         nginx.stop()
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority") / "ca")
-
-
-def many_lines(rig):
-    """More than one body may have here."""
-    task = rig.enqueue("i=0; while [ $i -lt 8000 ]; do echo line $i; "
-                       "echo ..............................................; i=$((i+1)); done")
-    rig.wait(task, timeout=120)
-    assert rig.numbers(task) == list(range(8000))
-
-
-def works(rig):
-    rig.master.start()
-    Counting(rig).check()
+def works_behind(rig):
+    works(rig)
     many_lines(rig)
-    done = command(rig, "queue", "list")
-    assert done.returncode == 0, done.stderr
     assert f"POST {BASE}/queues.get_all HTTP/1.1" in rig.nginx.access.read_text()
 
 
 @needs_nginx
 def test_base_path(behind):
-    works(behind())
+    works_behind(behind())
 
 
 @needs_nginx
 def test_base_path_with_a_slash(behind):
     rig = behind()
     rig.master.env["CLEARML_API_HOST"] += "/"
-    works(rig)
+    works_behind(rig)
 
 
 @needs_nginx
 def test_tls_and_http2(behind, authority):
     certificate, key = authority.certificate("IP:127.0.0.1")
-    works(behind(env={"REQUESTS_CA_BUNDLE": str(authority.file)}, listen="ssl http2",
-                 server=f"ssl_certificate {certificate}; ssl_certificate_key {key};"))
+    works_behind(behind(env={"REQUESTS_CA_BUNDLE": str(authority.file)}, listen="ssl http2",
+                        server=f"ssl_certificate {certificate}; ssl_certificate_key {key};"))
 
 
 @needs_nginx

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from net_rig import Authority, Counting, Daemon, command, lives_through, one_line, wait_away, wait_reachable
+from net_rig import Daemon, command, lives_through, one_line, wait_away, wait_reachable, works
 
 pytestmark = pytest.mark.skipif(not shutil.which("tinyproxy"), reason="no tinyproxy here")
 
@@ -41,24 +41,12 @@ def tinyproxy(tmp_path):
         daemon.stop()
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority") / "ca")
-
-
 @pytest.fixture
 def secure(make_rig, authority):
     """make(env): a rig whose server speaks TLS."""
     def make(env):
         return make_rig(tls=authority.context("IP:127.0.0.1"), env={"REQUESTS_CA_BUNDLE": str(authority.file), **env})
     return make
-
-
-def works(rig):
-    rig.master.start()
-    Counting(rig).check()
-    done = command(rig, "queue", "list")
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])

@@ -6,12 +6,8 @@ import ssl
 import pytest
 
 from faulty_api import Proxy
-from net_rig import Authority, Counting, command, lives_through, one_line, server_state, wait_away, wait_reachable
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority") / "ca")
+from net_rig import (Authority, Counting, command, lives_through, one_line, server_state, wait_away,
+                     wait_reachable, works)
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +30,6 @@ def hashed(authority, folder):
     name = authority.hash()
     os.symlink(authority.file, folder / f"{name}.0")
     return folder
-
-
-def works(rig):
-    rig.master.start()
-    Counting(rig).check()
-    done = command(rig, "queue", "list")
-    assert done.returncode == 0, done.stderr
 
 
 # ---- who is trusted
