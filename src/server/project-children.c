@@ -17,16 +17,23 @@ static void add_text(sqlite3_stmt *row, void *list)
         cJSON_AddItemToArray(list, cJSON_CreateString(text));
 }
 
+/* Appends what the statement, whose one parameter they are, finds for the ids. */
+static void add_found(sqlite3 *db, const char *sql, const cJSON *ids, cJSON *list)
+{
+    auto_reset *stmt = store_prepare(db, sql);
+    doc_bind(stmt, 1, ids);
+    while (sql_step(stmt))
+        add_text(stmt, list);
+}
+
 cJSON *project_with_children(sqlite3 *db, const cJSON *ids)
 {
     cJSON *all = cJSON_Duplicate(ids, true);
-    auto_reset *stmt =
-        store_prepare(db, "SELECT c.id FROM projects p JOIN projects c"
-                          " ON c.name > p.name || '/' AND c.name < p.name || '0'"
-                          " WHERE p.id IN (SELECT value FROM json_each(?))");
-    doc_bind(stmt, 1, ids);
-    while (sql_step(stmt))
-        add_text(stmt, all);
+    add_found(db,
+              "SELECT c.id FROM projects p JOIN projects c"
+              " ON c.name > p.name || '/' AND c.name < p.name || '0'"
+              " WHERE p.id IN (SELECT value FROM json_each(?))",
+              ids, all);
     return all;
 }
 
@@ -34,13 +41,11 @@ cJSON *project_with_children(sqlite3 *db, const cJSON *ids)
 static cJSON *with_parents(sqlite3 *db, const cJSON *ids)
 {
     cJSON *all = cJSON_CreateArray();
-    auto_reset *stmt =
-        store_prepare(db, "SELECT DISTINCT e.value FROM projects p,"
-                          " json_each(json_insert(p.doc -> '$.path', '$[#]', p.id)) e"
-                          " WHERE p.id IN (SELECT value FROM json_each(?))");
-    doc_bind(stmt, 1, ids);
-    while (sql_step(stmt))
-        add_text(stmt, all);
+    add_found(db,
+              "SELECT DISTINCT e.value FROM projects p,"
+              " json_each(json_insert(p.doc -> '$.path', '$[#]', p.id)) e"
+              " WHERE p.id IN (SELECT value FROM json_each(?))",
+              ids, all);
     return all;
 }
 
