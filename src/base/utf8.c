@@ -57,6 +57,14 @@ void utf8_trim(char *text)
     text[utf8_sound(text, strlen(text))] = '\0';
 }
 
+size_t utf8_count(const char *p, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += !continuation((unsigned char)p[i]);
+    return count;
+}
+
 void utf8_add_safe(struct buf *out, const char *p, size_t n)
 {
     for (size_t i = 0; i < n;) {

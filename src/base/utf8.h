@@ -16,6 +16,8 @@ bool utf8_valid(const char *p, size_t n);
 size_t utf8_sound(const char *p, size_t n);
 /* Ends the text there. */
 void utf8_trim(char *text);
+/* How many characters that is, as Python counts them. */
+size_t utf8_count(const char *p, size_t n);
 /* Appends p with each unsound byte replaced by U+FFFD, as Python's errors="replace"
  * does. */
 void utf8_add_safe(struct buf *out, const char *p, size_t n);

@@ -42,10 +42,7 @@ void table_free(struct table *t)
 
 static size_t width(const char *text)
 {
-    size_t n = 0;
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
+    return utf8_count(text, strlen(text));
 }
 
 /* Cuts after `columns` characters, with an ellipsis as the last. */

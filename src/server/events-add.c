@@ -221,15 +221,6 @@ static bool has_column(const char *name, enum event_type type, bool numeric_valu
     return is_one_of(name, others) || (numeric_value && !strcmp(name, "value"));
 }
 
-/* In characters, as Python counts. */
-static int64_t characters(const char *text)
-{
-    int64_t n = 0;
-    for (; *text; text++)
-        n += (*text & 0xc0) != 0x80;
-    return n;
-}
-
 /* The members without a column of their own, as JSON; NULL if there are none. The nodes
  * are borrowed: the caller's tree stays as it is. */
 static char *extra_dup(const cJSON *line, enum event_type type, bool numeric_value)
@@ -251,7 +242,8 @@ static char *extra_dup(const cJSON *line, enum event_type type, bool numeric_val
     }
     const char *plot = json_str(line, "plot_str", NULL);
     if (type == EVENT_PLOT)
-        json_set_int(extra, "plot_len", plot ? characters(plot) : 0);
+        json_set_int(extra, "plot_len",
+                     plot ? (int64_t)utf8_count(plot, strlen(plot)) : 0);
     if (!extra->child)
         return NULL;
     return json_format(extra);

@@ -4,6 +4,7 @@
 #include "server/fields.h"
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/utf8.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -77,14 +78,6 @@ static int to_integer(struct call *call, cJSON *object, const char *name,
     return 0;
 }
 
-static size_t characters(const char *text)
-{
-    size_t n = 0;
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
-}
-
 /* "a|b|c" has it; a leading '?' is for null. */
 static bool is_choice(const char *choices, const char *text)
 {
@@ -109,7 +102,7 @@ static int check_string(struct call *call, const struct field *f, const cJSON *v
                          "Validation error (error for field '%s': value is not a valid "
                          "choice.)",
                          f->name);
-    if (characters(value->valuestring) < f->least)
+    if (utf8_count(value->valuestring, strlen(value->valuestring)) < f->least)
         return call_fail(call, 400, 12,
                          "Validation error (error for field '%s': value length is "
                          "lower than allowed minimum '%zu'.)",

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "server/dispatch.h"
 #include "server/entity-tags.h"
 #include "server/project-store.h"
@@ -121,8 +122,7 @@ static char *shorten_dup(const char *text)
             chars++;
         }
         buf_add(&all, text, n);
-        for (size_t i = 0; i < n; i++)
-            chars += ((unsigned char)text[i] & 0xc0) != 0x80;
+        chars += utf8_count(text, n);
         if (chars + strlen(more) <= SHORT_TEXT)
             fits = all.len;
         if (chars > SHORT_TEXT)

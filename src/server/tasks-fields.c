@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "server/models-internal.h"
 #include "server/names.h"
 
@@ -49,11 +50,7 @@ static cJSON *clean_name(struct call *call, const char *name, const cJSON *value
     if (!text)
         return NULL;
     auto_free char *stripped = names_strip_dup(text->valuestring);
-    /* Characters, not bytes. */
-    size_t count = 0;
-    for (const char *p = stripped; *p; p++)
-        count += ((unsigned char)*p & 0xc0) != 0x80;
-    if (count >= NAME_MIN)
+    if (utf8_count(stripped, strlen(stripped)) >= NAME_MIN)
         return cJSON_CreateString(stripped);
     bad_value(call, name, "String value is too short");
     return NULL;

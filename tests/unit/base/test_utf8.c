@@ -33,10 +33,19 @@ static void test_cut_texts(void **state)
     }
 }
 
+static void test_characters_are_counted(void **state)
+{
+    static const char text[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80";
+    assert_int_equal(utf8_count(text, strlen(text)), 4);
+    assert_int_equal(utf8_count(text, 3), 2);
+    assert_int_equal(utf8_count("", 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cut_texts),
+        cmocka_unit_test(test_characters_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
