@@ -13,6 +13,7 @@ import joined
 import reeve_up
 from faulty_api import Rig
 from net_rig import Authority
+from server_rig import Server
 
 Reeve = joined.Reeve if joined.CONF else reeve_up.Reeve
 
@@ -61,6 +62,14 @@ def make_rig(tmp_path):
 @pytest.fixture
 def rig(make_rig):
     return make_rig()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """One reeve-server for all tests of a file; some files have their own, for each test or with options."""
+    server = Server(tmp_path_factory.mktemp("server") / "data").start()
+    yield server
+    assert server.stop() == 0
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,6 @@ import uuid
 import pytest
 
 from reeve_up import SLOW, ApiError
-from server_rig import Server
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("organization") / "data").start()
-    yield server
-    assert server.stop() == 0
 
 
 @pytest.fixture

@@ -5,14 +5,6 @@ import uuid
 import pytest
 
 from reeve_up import ApiError
-from server_rig import Server
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("projects") / "data").start()
-    yield server
-    assert server.stop() == 0
 
 
 @pytest.fixture

@@ -6,16 +6,8 @@ import itertools
 import pytest
 
 from reeve_up import Api, ApiError
-from server_rig import Server
 
 CLIENTS, ROUNDS = 4, 25
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("races") / "data").start()
-    yield server
-    assert server.stop() == 0
 
 
 def clients(server):

@@ -12,7 +12,6 @@ import uuid
 import pytest
 
 from reeve_up import ApiError
-from server_rig import Server
 
 ABSENT = object()
 VALUES = [None, True, 5, -1, 1.5, 1e300, 2**63, "", "x", "x" * 100000, [], {}, [5], [None], ["x"], {"a": 1}, [[]], [{}],
@@ -37,13 +36,6 @@ DIFFERENCES = [
     # An empty object for a string is no string.
     ("*", "*", [[{}]]),
 ]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("values") / "data").start()
-    yield server
-    assert server.stop() == 0
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,8 @@ import urllib.parse
 import pytest
 
 from reeve_up import ApiError
-from server_rig import Server
 
 SINGLE = -(2 ** 31)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("events") / "data").start()
-    yield server
-    server.stop()
 
 
 def event(kind, task, iteration, metric="m", variant="v", **fields):

@@ -5,14 +5,6 @@ import time
 import pytest
 
 from reeve_up import ApiError
-from server_rig import Server
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("serving") / "data").start()
-    yield server
-    server.stop()
 
 
 def fails(server, name, code, subcode, **body):
