@@ -1,7 +1,6 @@
 """The SDK under an agent, and the agent's other commands."""
 
 import json
-import subprocess
 
 import pytest
 

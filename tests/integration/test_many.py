@@ -120,7 +120,6 @@ def check_counted(reeve, task, folder):
 @pytest.mark.vm
 def test_up_killed_runs_are_adopted(make_reeve, tmp_path):
     """kill -9 of `reeve up` leaves runs alive, and the next `up` on the folder adopts them."""
-    import signal
     reeve = make_reeve()
     task = reeve.shell(f"cd {tmp_path}; {COUNTING}")
     row = reeve.wait_phase(task, "running")
