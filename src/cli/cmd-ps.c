@@ -78,6 +78,18 @@ static void print_rows(const cJSON *rows)
     table_free(t);
 }
 
+/* Why a row is missing that somebody waits for. */
+static void print_drain(const struct session *s)
+{
+    struct reeve_error err;
+    auto_json *status = NULL;
+    cJSON *request = cJSON_CreateObject();
+    json_set_str(request, "cmd", "status");
+    if (control_call(s->target.run_dir, request, &status, &err) == CLI_DONE &&
+        cJSON_IsObject(json_get(status, "draining")))
+        printf("draining: no more tasks are taken\n");
+}
+
 static int collect(struct session *s, bool all, cJSON **rows, struct reeve_error *err)
 {
     cJSON *request = cJSON_CreateObject();
@@ -110,8 +122,10 @@ static int run(const struct args *args)
         return cli_fail(code, "ps: %s", err.text);
     if (args_has(args, "json"))
         cli_print_json(rows);
-    else
+    else {
         print_rows(rows);
+        print_drain(&s);
+    }
     return CLI_DONE;
 }
 

@@ -39,6 +39,19 @@ static void add_queues(const cJSON *data)
     add_line("queues", buf_str(&names));
 }
 
+static void add_drain(const cJSON *draining)
+{
+    auto_buf text = BUF_INIT;
+    if (!cJSON_IsObject(draining))
+        return;
+    const char *deadline = json_str(draining, "deadline", NULL);
+    buf_printf(&text, "since %s, %" PRId64 " left", json_str(draining, "since", "?"),
+               json_int(draining, "left", 0));
+    if (deadline)
+        buf_printf(&text, ", deadline %s", deadline);
+    add_line("draining", buf_str(&text));
+}
+
 static void add_server(const cJSON *server)
 {
     auto_buf text = BUF_INIT;
@@ -62,6 +75,7 @@ static void print_text(const cJSON *data)
     add_line("memory", size_format(json_int(data, "rss_bytes", 0), size));
     add_server(json_get(data, "server"));
     add_queues(data);
+    add_drain(json_get(data, "draining"));
     add_number("capacity", data, "capacity");
     add_number("running", data, "running");
     add_number("restarting", data, "restarting");

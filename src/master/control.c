@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "loop/unix.h"
+#include "master/drain.h"
 #include "master/history.h"
 #include "master/master.h"
 #include "master/pull.h"
@@ -230,6 +231,7 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
     set_positive(s, "capacity", m->capacity);
     json_set_int(s, "running", count_phase(m, true));
     json_set_int(s, "restarting", count_phase(m, false));
+    json_set(s, "draining", drain_to_json(m->drain));
     json_set_int(s, "spool_bytes", ship_pending_bytes(m->ship));
     json_set(s, "server", server_to_json(m));
     json_set_str(s, "cgroup_version", cgroup_mode_name(cgroup_host_mode(m->cgroups)));
@@ -305,6 +307,26 @@ static cJSON *cmd_stop(struct master *m, const cJSON *request)
     return answer_ok(cJSON_CreateObject());
 }
 
+static cJSON *drain_answer(struct master *m, int rc, const struct reeve_error *err)
+{
+    if (rc < 0)
+        return answer_error(1, err->text);
+    return answer_ok(drain_to_json(m->drain));
+}
+
+static cJSON *cmd_drain(struct master *m, const cJSON *request)
+{
+    struct reeve_error err = {0};
+    int64_t after_ms = json_int(request, "deadline_ms", -1);
+    return drain_answer(m, drain_begin(m->drain, after_ms, &err), &err);
+}
+
+static cJSON *cmd_undrain(struct master *m, const cJSON *request)
+{
+    struct reeve_error err = {0};
+    return drain_answer(m, drain_end(m->drain, &err), &err);
+}
+
 static cJSON *cmd_shutdown(struct master *m, const cJSON *request)
 {
     const char *on_exit = json_str(request, "on_exit", "");
@@ -328,8 +350,9 @@ static const struct {
     const char *name;
     cJSON *(*fn)(struct master *m, const cJSON *request);
 } commands[] = {
-    {"ps", cmd_ps},     {"status", cmd_status},     {"inspect", cmd_inspect},
-    {"stop", cmd_stop}, {"shutdown", cmd_shutdown}, {"log-level", cmd_log_level},
+    {"ps", cmd_ps},       {"status", cmd_status},     {"inspect", cmd_inspect},
+    {"stop", cmd_stop},   {"shutdown", cmd_shutdown}, {"log-level", cmd_log_level},
+    {"drain", cmd_drain}, {"undrain", cmd_undrain},
 };
 
 static cJSON *answer_line(struct master *m, const char *line, size_t n)

@@ -15,6 +15,7 @@
 #include "config/programs.h"
 #include "master/adopt.h"
 #include "master/control.h"
+#include "master/drain.h"
 #include "master/echo.h"
 #include "master/history.h"
 #include "master/link.h"
@@ -266,6 +267,7 @@ static int make_parts(struct master *m, struct reeve_error *err)
     m->ship = ship_create(m);
     if (m->options->task)
         m->echo = echo_create(m, m->options->log_file);
+    m->drain = drain_create(m);
     m->pull = pull_create(m);
     m->report = report_create(m);
     m->watch = watch_create(m);
@@ -337,6 +339,7 @@ void master_destroy(struct master *m)
     watch_destroy(m->watch);
     report_destroy(m->report);
     pull_destroy(m->pull);
+    drain_destroy(m->drain);
     if (m->runs && m->cgroups && runs_count(m->runs) == 0)
         cgroup_remove(m->cgroups, "run", NULL);
     runs_destroy(m->runs);

@@ -26,6 +26,7 @@ struct report;
 struct control;
 struct outage;
 struct echo;
+struct drain;
 
 /* Every wait of the master, so that a test can make it short: agent.reeve.waits.<name>.
  */
@@ -70,6 +71,7 @@ struct master {
     struct ship *ship;       /* log lines */
     struct echo *echo;       /* the same on this terminal; NULL: not */
     struct pull *pull;       /* queues and claims */
+    struct drain *drain;     /* no more tasks are taken */
     struct watch *watch;     /* aborts */
     struct report *report;   /* workers */
     struct control *control; /* control.sock */

@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "master/claim.h"
+#include "master/drain.h"
 #include "master/master.h"
 #include "master/report.h"
 
@@ -66,6 +67,8 @@ static unsigned slots_used(const struct pull *p)
 
 static bool has_room(const struct pull *p)
 {
+    if (drain_active(p->master->drain))
+        return false;
     return !p->master->capacity || slots_used(p) < p->master->capacity;
 }
 
@@ -399,7 +402,7 @@ static void on_peek(void *arg, const struct api_reply *r)
         queue_lost(p, r->message);
     } else if (r->result != API_OK) {
         look_later(p);
-    } else if (p->stopped) {
+    } else if (p->stopped || drain_active(p->master->drain)) {
         return;
     } else if (task[0] && id_valid(task) && !busy_here(p, task)) {
         p->start = (p->at + 1) % p->count;

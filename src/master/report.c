@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "master/drain.h"
 #include "master/master.h"
 #include "master/pull.h"
 
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 
 #define SAMPLE_MIN_MS 500
+#define DRAIN_TAG "reeve:draining"
 
 struct report {
     struct master *master;
@@ -60,11 +62,21 @@ static cJSON *report_body(const char *worker)
 
 /* ---- the master ---- */
 
+/* A tag is what ClearML's own page shows of a worker's state; each report says them
+ * anew. */
+static void add_drain_tag(cJSON *body, const struct master *m)
+{
+    static const char *const tag[] = {DRAIN_TAG};
+    if (drain_active(m->drain))
+        json_set(body, "tags", cJSON_CreateStringArray(tag, 1));
+}
+
 static void report_master(struct report *r)
 {
     struct master *m = r->master;
     cJSON *body = report_body(m->worker);
     json_set(body, "machine_stats", hoststat_machine_stats(m->hoststat));
+    add_drain_tag(body, m);
     json_set(body, "queues", pull_queue_ids(m->pull));
     tell(m, "workers.status_report", body);
 }
@@ -88,6 +100,7 @@ static void register_master(struct report *r)
     cJSON *body = cJSON_CreateObject();
     json_set_str(body, "worker", m->worker);
     json_set(body, "queues", pull_queue_ids(m->pull));
+    add_drain_tag(body, m);
     struct api_options options = {.retry = API_RETRY_SAFE};
     r->registered = false;
     r->registering = true;
@@ -120,6 +133,12 @@ void report_queues_known(struct report *r)
 {
     register_master(r);
     tell_capacity(r->master);
+}
+
+void report_master_changed(struct report *r)
+{
+    if (r->registered)
+        report_master(r);
 }
 
 void report_server_back(struct report *r)

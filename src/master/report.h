@@ -12,6 +12,8 @@ struct report *report_create(struct master *m);
 void report_destroy(struct report *r);
 /* The queues are known now: the master registers, and says how many runs it takes. */
 void report_queues_known(struct report *r);
+/* What the master's own worker says of it has changed: told at once. */
+void report_master_changed(struct report *r);
 /* A run's worker appears with its first attempt and vanishes with the run. */
 void report_run_started(struct run *run);
 void report_run_adopted(struct run *run);

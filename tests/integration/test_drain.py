@@ -1,0 +1,86 @@
+"""reeve drain and undrain, and reeve clone."""
+
+import json
+import os
+import signal
+import subprocess
+
+from reeve_up import OUT, SLOW, alive, wait_until
+
+TAG = "reeve:draining"
+
+
+def tags(reeve):
+    """Of the master's own worker, as the server shows them."""
+    name = reeve.json("status")["worker"]
+    return next((w["tags"] for w in reeve.call("workers.get_all")["workers"] if w["id"] == name), None)
+
+
+def test_drain_and_undrain(reeve):
+    first = reeve.shell("echo up; while [ ! -e $GO ]; do sleep 0.05; done", "--env", f"GO={reeve.data}/go")
+    reeve.wait_phase(first, "running")
+    state = reeve.json("drain")
+    assert state["since"] and state["deadline"] is None and state["left"] == 1
+    wait_until(lambda: tags(reeve) == [TAG], what="the tag")
+    second = reeve.shell("true")
+    # A restarted master goes on with it.
+    before = reeve.json("status")["pid"]
+    os.kill(before, signal.SIGKILL)
+
+    def is_back():
+        done = reeve.run("status", "--json", check=False)
+        return done.returncode == 0 and (s := json.loads(done.stdout))["pid"] != before and s
+    after = wait_until(is_back, what="the next master")
+    assert after["draining"]["since"] == state["since"]
+    wait_until(lambda: tags(reeve) == [TAG], what="the tag of the next master")
+    assert "draining" in reeve.run("ps").stdout
+    (reeve.data / "go").touch()
+    assert reeve.json("drain", "--wait")["left"] == 0
+    assert reeve.status(first) == "completed"
+    assert reeve.status(second) == "queued"
+    assert reeve.json("undrain") is None
+    assert reeve.json("status")["draining"] is None
+    assert reeve.wait(second) == 0
+    wait_until(lambda: tags(reeve) == [], what="the end of the tag")
+
+
+def test_at_the_deadline_what_runs_is_stopped(reeve):
+    endless = reeve.shell("trap 'echo told; exit 0' TERM; echo up; while :; do sleep 0.05; done")
+    again = reeve.shell("exit 1", "--restart", "always")
+    reeve.wait_line(endless, "up")
+    reeve.wait_phase(again, "backoff")
+    assert reeve.json("drain", "--deadline", "1s", "--wait")["left"] == 0
+    for task in endless, again:
+        document = reeve.task(task)
+        assert (document["status"], document["status_reason"]) == ("stopped", "aborted")
+        assert "the deadline of reeve drain is over" in document["status_message"]
+    assert "told" in reeve.logs(endless).splitlines()
+    reeve.run("undrain")
+    later = reeve.shell("true")
+    assert reeve.wait(later) == 0
+
+
+def test_who_waits_is_told_of_undrain(reeve):
+    task = reeve.shell("while [ ! -e $GO ]; do sleep 0.05; done", "--env", f"GO={reeve.data}/go")
+    reeve.wait_phase(task, "running")
+    waiting = subprocess.Popen([OUT / "bin/reeve", "drain", "--data", reeve.data, "--wait"], env=reeve.env,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: reeve.json("status")["draining"], what="the draining")
+    assert alive(waiting.pid)
+    reeve.run("undrain")
+    assert "ended the draining" in waiting.communicate(timeout=30 * SLOW)[1]
+    assert waiting.returncode == 1
+    (reeve.data / "go").touch()
+    assert reeve.wait(task) == 0
+
+
+def test_clone(reeve):
+    task = reeve.shell("echo cloned", "--name", "original")
+    assert reeve.wait(task) == 0
+    clone = reeve.run("clone", "original").stdout.strip()
+    document = reeve.task(clone)
+    assert (document["status"], document["name"]) == ("created", "Clone of original")
+    other = reeve.run("clone", task, "--name", "mine", "--queue", "services").stdout.strip()
+    assert reeve.wait(other) == 0
+    assert reeve.task(other)["name"] == "mine" and "cloned" in reeve.logs(other).splitlines()
+    assert reeve.run("clone", "nothing", check=False).returncode == 4
