@@ -78,6 +78,11 @@ int cgroup_make_parents(const char *root, const char *path,
 int64_t cgroup_read_pids_max(const char *dir);
 /* A quota and its period in microseconds, for thousandths of a CPU. */
 void cgroup_cpu_quota(int64_t milli, int64_t *quota, int64_t *period);
+/* BFQ's scale (and CFQ's, and Docker's) for a weight on v2's. */
+#define CGROUP_BFQ_WEIGHT_DEFAULT 100
+int64_t cgroup_bfq_weight(int64_t weight);
+/* What dir/file says, on v2's scale; none where it is the default or not there. */
+int64_t cgroup_read_bfq_weight(const char *dir, const char *file, int64_t none);
 
 /* The two ways of cgroup_spawn(); the second is for kernels and machines that cannot
  * do the first. into: an open directory of the unified tree, or -1. */

@@ -315,6 +315,22 @@ static int put_throttle(struct setting *s, const struct cgroup_disks *disks,
     return 0;
 }
 
+/* By BFQ, or by CFQ in kernels before 5.0; where the kernel has neither there is no
+ * file, and cgroup_weighs_io() says so. */
+static int put_io_weight(struct setting *s, const struct limits *l)
+{
+    static const char *const files[] = {"blkio.bfq.weight", "blkio.weight"};
+    bool set = l->io_weight != LIMIT_NONE;
+    char dir[CGROUP_PATH_MAX], text[32];
+    group_dir(s->host, s->path, CGROUP_IO, dir);
+    for (size_t i = 0; dir[0] && i < ARRAY_SIZE(files); i++)
+        if (cgroup_file_read(dir, files[i], text, sizeof text) >= 0)
+            return put_number(s, CGROUP_IO, files[i], set,
+                              set ? cgroup_bfq_weight(l->io_weight)
+                                  : CGROUP_BFQ_WEIGHT_DEFAULT);
+    return 0;
+}
+
 static int put_io(struct setting *s, const struct limits *l)
 {
     bool set = l->read_bps != LIMIT_NONE || l->write_bps != LIMIT_NONE ||
@@ -338,7 +354,7 @@ static int v1_apply(struct cgroup_host *host, const char *path, const struct lim
 {
     struct setting s = {host, path, fresh, err};
     if (put_cpu(&s, l) < 0 || put_memory(&s, l) < 0 || put_pids(&s, l) < 0 ||
-        put_cpuset(&s, l) < 0)
+        put_cpuset(&s, l) < 0 || put_io_weight(&s, l) < 0)
         return -1;
     return put_io(&s, l);
 }
@@ -405,6 +421,9 @@ static void v1_read_limits(struct cgroup_host *host, const char *path,
         out->write_bps = read_throttle(dir, "blkio.throttle.write_bps_device");
         out->read_iops = read_throttle(dir, "blkio.throttle.read_iops_device");
         out->write_iops = read_throttle(dir, "blkio.throttle.write_iops_device");
+        out->io_weight = cgroup_read_bfq_weight(
+            dir, "blkio.bfq.weight",
+            cgroup_read_bfq_weight(dir, "blkio.weight", LIMIT_NONE));
     }
 }
 

@@ -134,6 +134,21 @@ static int put_io(struct setting *s, const struct limits *l)
     return 0;
 }
 
+/* io.weight is iocost's, io.bfq.weight BFQ's; either may be missing, and with both the
+ * disk's scheduler decides which counts. */
+static int put_io_weight(struct setting *s, const struct limits *l)
+{
+    bool set = l->io_weight != LIMIT_NONE;
+    char text[32];
+    snprintf(text, sizeof text, "default %" PRId64, set ? l->io_weight : 100);
+    if (put(s, CGROUP_IO, "io.weight", set, text) < 0 && errno != ENOENT)
+        return -1;
+    snprintf(text, sizeof text, "%" PRId64,
+             set ? cgroup_bfq_weight(l->io_weight) : CGROUP_BFQ_WEIGHT_DEFAULT);
+    int rc = put(s, CGROUP_IO, "io.bfq.weight", set, text);
+    return rc < 0 && errno == ENOENT ? 0 : rc;
+}
+
 static int v2_apply(struct cgroup_host *host, const char *path, const struct limits *l,
                     bool fresh, struct reeve_error *err)
 {
@@ -142,7 +157,8 @@ static int v2_apply(struct cgroup_host *host, const char *path, const struct lim
         return -1;
     struct setting s = {dir, host->controllers, fresh, err};
     if (put_cpu(&s, l) < 0 || put_memory(&s, l) < 0 ||
-        put_or_max(&s, CGROUP_PIDS, "pids.max", l->pids) < 0 || put_cpuset(&s, l) < 0)
+        put_or_max(&s, CGROUP_PIDS, "pids.max", l->pids) < 0 || put_cpuset(&s, l) < 0 ||
+        put_io_weight(&s, l) < 0)
         return -1;
     return put_io(&s, l);
 }
@@ -177,6 +193,17 @@ static void read_io_max(const char *dir, struct limits *out)
     out->write_iops = io_key(line, " wiops=");
 }
 
+static void read_io_weight(const char *dir, struct limits *out)
+{
+    char text[64];
+    int64_t weight = 100;
+    if (cgroup_file_read(dir, "io.weight", text, sizeof text) > 0)
+        weight = cgroup_text_number(text, "default", 100);
+    out->io_weight = weight != 100
+                         ? weight
+                         : cgroup_read_bfq_weight(dir, "io.bfq.weight", LIMIT_NONE);
+}
+
 static void v2_read_limits(struct cgroup_host *host, const char *path,
                            struct limits *out)
 {
@@ -195,6 +222,7 @@ static void v2_read_limits(struct cgroup_host *host, const char *path,
     cgroup_file_read(dir, "cpuset.cpus", out->cpuset, sizeof out->cpuset);
     out->cpuset[strcspn(out->cpuset, "\n")] = '\0';
     read_io_max(dir, out);
+    read_io_weight(dir, out);
 }
 
 static void read_io_stat(const char *dir, struct cgroup_stat *out)

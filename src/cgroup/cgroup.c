@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <mntent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -116,6 +117,24 @@ void cgroup_cpu_quota(int64_t milli, int64_t *quota, int64_t *period)
 {
     *period = milli < 10 ? 1000000 : 100000;
     *quota = milli * *period / 1000;
+}
+
+/* runc's own scales (ConvertBlkIOToIOWeightValue), the other way round. */
+int64_t cgroup_bfq_weight(int64_t weight)
+{
+    return 10 + ((weight - 1) * 990 + 4999) / 9999;
+}
+
+int64_t cgroup_read_bfq_weight(const char *dir, const char *file, int64_t none)
+{
+    char text[64];
+    if (cgroup_file_read(dir, file, text, sizeof text) <= 0)
+        return none;
+    const char *number = text + strcspn(text, "0123456789");
+    long long weight = strtoll(number, NULL, 10);
+    if (weight == CGROUP_BFQ_WEIGHT_DEFAULT || weight < 10)
+        return none;
+    return 1 + (weight - 10) * 9999 / 990;
 }
 
 static void find_unified(char out[CGROUP_PATH_MAX])

@@ -49,4 +49,5 @@ void limits_clamp(struct limits *l)
     clamp(&l->write_bps, 1, INT64_MAX);
     clamp(&l->read_iops, 1, IOPS_MAX);
     clamp(&l->write_iops, 1, IOPS_MAX);
+    clamp(&l->io_weight, 1, 10000);
 }

@@ -16,12 +16,13 @@ struct limits {
     int64_t pids;
     /* Bytes and operations a second, for every disk (Docker's names a device). */
     int64_t read_bps, write_bps, read_iops, write_iops;
+    int64_t io_weight; /* cgroup v2 scale, 1 to 10000 */
 };
 
 #define LIMITS_NONE                                                                    \
     {                                                                                  \
         LIMIT_NONE, LIMIT_NONE, "", LIMIT_NONE, LIMIT_NONE, LIMIT_NONE, LIMIT_NONE,    \
-            LIMIT_NONE, LIMIT_NONE, LIMIT_NONE, LIMIT_NONE                             \
+            LIMIT_NONE, LIMIT_NONE, LIMIT_NONE, LIMIT_NONE, LIMIT_NONE                 \
     }
 
 /* Brings every value into the range that the kernels take (negative: LIMIT_NONE; memory

@@ -36,6 +36,21 @@ struct command {
     {                                                                                  \
         ARG_VALUE, "run-dir", 0, "DIR", "where the master's control.sock is"           \
     }
+/* Quotas beside cpus, memory and pids, for `submit` and `set`. */
+#define ARGS_QUOTAS                                                                    \
+    {ARG_VALUE, "memory-swap", 0, "SIZE", "memory and swap together"},                 \
+        {ARG_VALUE, "memory-reservation", 0, "SIZE", "kept for it in need"},           \
+        {ARG_VALUE, "cpu-shares", 0, "N", "its weight, 2 to 262144 (1024)"},           \
+        {ARG_VALUE, "cpuset", 0, "LIST", "the CPUs that it may use: 0-2,4"},           \
+        {ARG_VALUE, "read-bps", 0, "SIZE", "bytes a second from each disk"},           \
+        {ARG_VALUE, "write-bps", 0, "SIZE", "... to each disk"},                       \
+        {ARG_VALUE, "read-iops", 0, "N", "reads a second"},                            \
+        {ARG_VALUE, "write-iops", 0, "N", "writes a second"},                          \
+        {ARG_VALUE, "blkio-weight", 0, "N", "its weight for disks, 10 to 1000"},       \
+        {ARG_VALUE, "nofile", 0, "N[:N]", "open files of a process, soft and hard"},   \
+    {                                                                                  \
+        ARG_VALUE, "disk", 0, "SIZE", "of the run's own folder"                        \
+    }
 #define ARGS_JSON                                                                      \
     {                                                                                  \
         ARG_FLAG, "json", 0, NULL, "print JSON"                                        \

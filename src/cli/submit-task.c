@@ -34,7 +34,9 @@ const struct arg_spec submit_specs[] = {
     {ARG_VALUE, "cpus", 0, "X", "CPUs, 0.5 or 2"},
     {ARG_VALUE, "memory", 'm', "SIZE", "256m, 2g"},
     {ARG_VALUE, "pids", 0, "N", "processes and threads"},
+    ARGS_QUOTAS,
     {ARG_VALUE, "timeout", 0, "TIME", "of each attempt: 90s, 2h"},
+    {ARG_VALUE, "setup-timeout", 0, "TIME", "of its set-up alone"},
     {ARG_VALUE, "stop-timeout", 0, "TIME", "between the stop signal and the end"},
     {ARG_VALUE, "restart", 0, "POLICY", "no, on-failure[:N], always, unless-stopped"},
     {ARG_LIST, "env", 'e', "K=V", "environment variable; repeatable"},
@@ -217,6 +219,13 @@ static void add_word(struct words *out, const char *flag, const char *value)
     words_add(out, word);
 }
 
+/* Docker's --ulimit has many kinds. */
+static void add_quota(struct words *out, const char *flag, const char *value)
+{
+    auto_free char *files = xasprintf("nofile=%s", value);
+    add_word(out, flag, strcmp(flag, "--ulimit") == 0 ? files : value);
+}
+
 /* Docker counts a stop time-out in whole seconds. */
 static int add_stop_timeout(struct words *out, const char *text,
                             struct reeve_error *err)
@@ -235,16 +244,23 @@ static int add_stop_timeout(struct words *out, const char *text,
 
 static int set_container(cJSON *task, const struct args *args, struct reeve_error *err)
 {
-    static const char *const flags[][2] = {{"cpus", "--cpus"},
-                                           {"memory", "--memory"},
-                                           {"pids", "--pids-limit"},
-                                           {"restart", "--restart"}};
+    static const char *const flags[][2] = {
+        {"cpus", "--cpus"},
+        {"memory", "--memory"},
+        {"pids", "--pids-limit"},
+        {"memory-swap", "--memory-swap"},
+        {"memory-reservation", "--memory-reservation"},
+        {"cpu-shares", "--cpu-shares"},
+        {"cpuset", "--cpuset-cpus"},
+        {"blkio-weight", "--blkio-weight"},
+        {"nofile", "--ulimit"},
+        {"restart", "--restart"}};
     auto_words words = WORDS_INIT;
     const struct words *env = args_values(args, "env");
     const char *image = args_value(args, "docker", NULL);
     for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
         if (args_has(args, flags[i][0]))
-            add_word(&words, flags[i][1], args_value(args, flags[i][0], ""));
+            add_quota(&words, flags[i][1], args_value(args, flags[i][0], ""));
     if (add_stop_timeout(&words, args_value(args, "stop-timeout", NULL), err) < 0)
         return -1;
     for (size_t i = 0; env && i < env->n; i++) {
@@ -298,15 +314,27 @@ static int add_parameter(cJSON *task, const char *text, struct reeve_error *err)
     return 0;
 }
 
+/* What Docker has no word for, or one that needs a device's name. */
+static const char *const as_property[][2] = {
+    {"timeout", "reeve.timeout"},
+    {"setup-timeout", "reeve.setup_timeout"},
+    {"disk", "reeve.disk"},
+    {"read-bps", "reeve.read_bps"},
+    {"write-bps", "reeve.write_bps"},
+    {"read-iops", "reeve.read_iops"},
+    {"write-iops", "reeve.write_iops"},
+};
+
 static int set_parameters(cJSON *task, const struct args *args, struct reeve_error *err)
 {
     const struct words *params = args_values(args, "param");
     for (size_t i = 0; params && i < params->n; i++)
         if (add_parameter(task, params->v[i], err) < 0)
             return -1;
-    if (args_has(args, "timeout"))
-        set_parameter(task, "properties", "reeve.timeout",
-                      args_value(args, "timeout", ""));
+    for (size_t i = 0; i < ARRAY_SIZE(as_property); i++)
+        if (args_has(args, as_property[i][0]))
+            set_parameter(task, "properties", as_property[i][1],
+                          args_value(args, as_property[i][0], ""));
     return 0;
 }
 

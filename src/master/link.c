@@ -353,6 +353,18 @@ void link_forget(struct run *run)
         peer_destroy(run->peer);
 }
 
+static void add_policy(struct message *out, const struct policy *p)
+{
+    message_add_u64(out, TAG_GRACE_MS, (uint64_t)p->grace_ms);
+    message_add_u64(out, TAG_TIMEOUT_MS, (uint64_t)p->timeout_ms);
+    message_add_u64(out, TAG_SETUP_TIMEOUT_MS, (uint64_t)p->setup_timeout_ms);
+    message_add_u64(out, TAG_STOP_SIGNAL, (uint64_t)p->stop_signal);
+    if (p->nofile_hard == LIMIT_NONE)
+        return;
+    message_add_u64(out, TAG_NOFILE_SOFT, (uint64_t)p->nofile_soft);
+    message_add_u64(out, TAG_NOFILE_HARD, (uint64_t)p->nofile_hard);
+}
+
 int link_start(struct run *run, int spec, struct reeve_error *err)
 {
     struct master *m = run->master;
@@ -373,10 +385,8 @@ int link_start(struct run *run, int spec, struct reeve_error *err)
     message_add_text(out, TAG_PREPARE_PATH, m->prepare_path);
     for (int i = 0; i < dirs.count; i++)
         message_add_text(out, TAG_GROUP_DIR, dirs.dir[i]);
-    message_add_u64(out, TAG_GRACE_MS, (uint64_t)run->policy.grace_ms);
     message_add_u64(out, TAG_LINGER_MS, (uint64_t)m->waits.linger_ms);
-    message_add_u64(out, TAG_TIMEOUT_MS, (uint64_t)run->policy.timeout_ms);
-    message_add_u64(out, TAG_STOP_SIGNAL, (uint64_t)run->policy.stop_signal);
+    add_policy(out, &run->policy);
     peer_send(run->peer, out, spec);
     return 0;
 }
@@ -395,6 +405,16 @@ void link_stop(struct run *run, int64_t grace_ms)
     struct message *out = begin(run, MESSAGE_STOP);
     message_add_u64(out, TAG_GRACE_MS, (uint64_t)grace_ms);
     message_add_u64(out, TAG_STOP_SIGNAL, (uint64_t)run->policy.stop_signal);
+    peer_send(run->peer, out, -1);
+}
+
+void link_change(struct run *run)
+{
+    if (!run->peer)
+        return;
+    struct message *out = begin(run, MESSAGE_CHANGE);
+    message_add_u64(out, TAG_ATTEMPT, run->attempt);
+    add_policy(out, &run->policy);
     peer_send(run->peer, out, -1);
 }
 

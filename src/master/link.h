@@ -19,6 +19,8 @@ void link_forget(struct run *run);
  * if there is no connection. */
 int link_start(struct run *run, int spec, struct reeve_error *err);
 void link_stop(struct run *run, int64_t grace_ms);
+/* Tells what applies now of its time-outs, its stop signal and its open files. */
+void link_change(struct run *run);
 void link_note(struct run *run, const char *text);
 void link_ack_exit(struct run *run, uint32_t attempt);
 void link_quit(struct run *run);

@@ -25,6 +25,21 @@ static const struct {
     {"write_bps", offsetof(struct limits, write_bps)},
     {"read_iops", offsetof(struct limits, read_iops)},
     {"write_iops", offsetof(struct limits, write_iops)},
+    {"io_weight", offsetof(struct limits, io_weight)},
+};
+
+/* The rest of a policy that is a number, and what stands for none. */
+static const struct {
+    const char *name;
+    size_t offset;
+    int64_t none;
+} number_fields[] = {
+    {"grace_ms", offsetof(struct policy, grace_ms), QUOTA_STOP_TIMEOUT_MS},
+    {"timeout_ms", offsetof(struct policy, timeout_ms), 0},
+    {"setup_timeout_ms", offsetof(struct policy, setup_timeout_ms), 0},
+    {"nofile_soft", offsetof(struct policy, nofile_soft), LIMIT_NONE},
+    {"nofile_hard", offsetof(struct policy, nofile_hard), LIMIT_NONE},
+    {"disk", offsetof(struct policy, disk), LIMIT_NONE},
 };
 
 cJSON *limits_to_json(const struct limits *limits)
@@ -51,30 +66,60 @@ void limits_from_json(const cJSON *json, struct limits *out)
     snprintf(out->cpuset, sizeof out->cpuset, "%s", json_str(json, "cpuset", ""));
 }
 
+static void add_rest(cJSON *json, const struct policy *p)
+{
+    char text[RESTART_TEXT_SIZE];
+    json_set_str(json, "restart",
+                 restart_policy_text(p->restart, p->restart_max, text));
+    json_set_int(json, "stop_signal", p->stop_signal);
+    for (size_t i = 0; i < ARRAY_SIZE(number_fields); i++) {
+        int64_t v;
+        memcpy(&v, (const char *)p + number_fields[i].offset, sizeof v);
+        if (v != LIMIT_NONE)
+            json_set_int(json, number_fields[i].name, v);
+    }
+}
+
+static void read_rest(const cJSON *json, struct policy *out)
+{
+    if (restart_policy_parse(json_str(json, "restart", "no"), &out->restart,
+                             &out->restart_max, NULL) < 0) {
+        out->restart = RESTART_NO;
+        out->restart_max = 0;
+    }
+    out->stop_signal = (int)json_int(json, "stop_signal", SIGTERM);
+    for (size_t i = 0; i < ARRAY_SIZE(number_fields); i++) {
+        int64_t v = json_int(json, number_fields[i].name, number_fields[i].none);
+        memcpy((char *)out + number_fields[i].offset, &v, sizeof v);
+    }
+}
+
 cJSON *policy_to_json(const struct policy *p)
 {
     cJSON *json = cJSON_CreateObject();
     json_set(json, "limits", limits_to_json(&p->limits));
-    char text[RESTART_TEXT_SIZE];
-    json_set_str(json, "restart",
-                 restart_policy_text(p->restart, p->restart_max, text));
-    json_set_int(json, "grace_ms", p->grace_ms);
-    json_set_int(json, "timeout_ms", p->timeout_ms);
-    json_set_int(json, "stop_signal", p->stop_signal);
+    add_rest(json, p);
     return json;
 }
 
 void policy_from_json(const cJSON *json, struct policy *out)
 {
     limits_from_json(json_get(json, "limits"), &out->limits);
-    if (restart_policy_parse(json_str(json, "restart", "no"), &out->restart,
-                             &out->restart_max, NULL) < 0) {
-        out->restart = RESTART_NO;
-        out->restart_max = 0;
-    }
-    out->grace_ms = json_int(json, "grace_ms", QUOTA_STOP_TIMEOUT_MS);
-    out->timeout_ms = json_int(json, "timeout_ms", 0);
-    out->stop_signal = (int)json_int(json, "stop_signal", SIGTERM);
+    read_rest(json, out);
+}
+
+cJSON *policy_limits_to_json(const struct policy *p)
+{
+    cJSON *json = limits_to_json(&p->limits);
+    add_rest(json, p);
+    return json;
+}
+
+void policy_limits_from_json(const cJSON *json, struct policy *out)
+{
+    limits_from_json(json, &out->limits);
+    if (json_get(json, "restart"))
+        read_rest(json, out);
 }
 
 void policy_from_quota(const struct quota *quota, struct policy *out)
@@ -85,6 +130,10 @@ void policy_from_quota(const struct quota *quota, struct policy *out)
         .restart_max = quota->restart_max,
         .grace_ms = quota->stop_timeout_ms,
         .timeout_ms = quota->timeout_ms,
+        .setup_timeout_ms = quota->setup_timeout_ms,
+        .nofile_soft = quota->nofile_soft,
+        .nofile_hard = quota->nofile_hard,
+        .disk = quota->disk,
         .stop_signal = quota->stop_signal,
     };
     /* Docker's default: as much swap as memory. Without it a host with swap would swap

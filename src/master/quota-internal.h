@@ -22,10 +22,14 @@ enum key {
     KEY_WRITE_BPS,
     KEY_READ_IOPS,
     KEY_WRITE_IOPS,
+    KEY_BLKIO_WEIGHT,
+    KEY_NOFILE,
+    KEY_DISK,
     KEY_RESTART,
     KEY_STOP_TIMEOUT,
     KEY_STOP_SIGNAL,
     KEY_TIMEOUT,
+    KEY_SETUP_TIMEOUT,
     KEY_COUNT
 };
 
@@ -33,7 +37,7 @@ enum key {
 struct value {
     bool set;
     int64_t number; /* LIMIT_NONE: none */
-    int extra;      /* restart_max */
+    int extra;      /* restart_max; of open files the soft limit */
     char text[128]; /* cpuset */
     char source[SOURCE_SIZE];
     int64_t asked; /* before a ceiling lowered it */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
+#define NOFILE_MIN 16                 /* reeve-prepare itself needs some */
 #define MEMORY_MIN (INT64_C(6) << 20) /* Docker's least; less starts nothing */
 
 /* ---- values ---- */
@@ -123,6 +124,50 @@ static int parse_cpuset(const char *text, struct value *v, struct reeve_error *e
     return 0;
 }
 
+/* Docker's --blkio-weight, 10 to 1000, on v2's scale as runc has it. */
+static int parse_blkio_weight(const char *text, struct value *v,
+                              struct reeve_error *err)
+{
+    int64_t weight;
+    if (quota_parse_whole(text, 0, 1000, &weight, err) < 0)
+        return -1;
+    if (weight > 0 && weight < 10)
+        return reeve_error_set(err, 0, "\"%.40s\" is no weight; 10 to 1000, or 0",
+                               text);
+    v->number = weight ? 1 + (weight - 10) * 9999 / 990 : LIMIT_NONE;
+    return 0;
+}
+
+/* "nofile=1024:2048", "1024:2048", "1024": soft and hard limit. The hard one counts
+ * for ceilings. */
+static int parse_nofile(const char *text, struct value *v, struct reeve_error *err)
+{
+    const char *numbers = strncmp(text, "nofile=", 7) == 0 ? text + 7 : text;
+    const char *colon = strchr(numbers, ':');
+    char first[32];
+    int64_t soft, hard;
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(numbers, ":"), numbers);
+    if (strcmp(numbers, "0") == 0 || strcmp(numbers, "-1") == 0) {
+        v->number = LIMIT_NONE;
+        return 0;
+    }
+    if (quota_parse_whole(first, NOFILE_MIN, INT_MAX, &soft, NULL) < 0 ||
+        quota_parse_whole(colon ? colon + 1 : first, soft, INT_MAX, &hard, NULL) < 0)
+        return reeve_error_set(err, 0,
+                               "\"%.40s\" is no limit of open files; write SOFT or "
+                               "SOFT:HARD, at least %d",
+                               text, NOFILE_MIN);
+    v->number = hard;
+    v->extra = (int)soft;
+    return 0;
+}
+
+/* Docker's --storage-opt size=10g as well. */
+static int parse_disk(const char *text, struct value *v, struct reeve_error *err)
+{
+    return parse_size(strncmp(text, "size=", 5) == 0 ? text + 5 : text, v, err);
+}
+
 /* Docker names a device before the rate; the limit here is every disk's. */
 static const char *after_device(const char *text)
 {
@@ -187,10 +232,17 @@ static const struct key_info keys[KEY_COUNT] = {
     [KEY_WRITE_BPS] = {"write_bps", {"--device-write-bps"}, parse_bps, UNIT_BYTES},
     [KEY_READ_IOPS] = {"read_iops", {"--device-read-iops"}, parse_iops, UNIT_COUNT},
     [KEY_WRITE_IOPS] = {"write_iops", {"--device-write-iops"}, parse_iops, UNIT_COUNT},
+    [KEY_BLKIO_WEIGHT] = {"blkio_weight",
+                          {"--blkio-weight"},
+                          parse_blkio_weight,
+                          UNIT_COUNT},
+    [KEY_NOFILE] = {"nofile", {"--ulimit"}, parse_nofile, UNIT_COUNT},
+    [KEY_DISK] = {"disk", {"--storage-opt"}, parse_disk, UNIT_BYTES},
     [KEY_RESTART] = {"restart", {"--restart"}, parse_restart, UNIT_OTHER},
     [KEY_STOP_TIMEOUT] = {"stop_timeout", {"--stop-timeout"}, parse_time, UNIT_MS},
     [KEY_STOP_SIGNAL] = {"stop_signal", {"--stop-signal"}, parse_signal, UNIT_OTHER},
     [KEY_TIMEOUT] = {"timeout", {NULL}, parse_time, UNIT_MS},
+    [KEY_SETUP_TIMEOUT] = {"setup_timeout", {NULL}, parse_time, UNIT_MS},
 };
 
 const struct key_info *quota_key(enum key key)
@@ -199,15 +251,21 @@ const struct key_info *quota_key(enum key key)
 }
 
 /* For a time, 0 is none. */
+static bool is_unlimited(enum key key, int64_t number)
+{
+    return number == LIMIT_NONE ||
+           ((key == KEY_TIMEOUT || key == KEY_SETUP_TIMEOUT) && number == 0);
+}
+
 bool quota_is_none(enum key key, const struct value *v)
 {
-    return !v->set || v->number == LIMIT_NONE || (key == KEY_TIMEOUT && v->number == 0);
+    return !v->set || is_unlimited(key, v->number);
 }
 
 void quota_add_number(struct buf *out, enum key key, int64_t number)
 {
     char size[SIZE_TEXT_SIZE], time[DURATION_TEXT_SIZE];
-    if (number == LIMIT_NONE || (key == KEY_TIMEOUT && number == 0))
+    if (is_unlimited(key, number))
         buf_add_str(out, "unlimited");
     else if (keys[key].unit == UNIT_BYTES)
         buf_add_str(out, size_format(number, size));
@@ -229,6 +287,8 @@ void quota_add_value(struct buf *out, enum key key, const struct value *v)
         buf_add_str(out, *v->text ? v->text : "unlimited");
     else if (key == KEY_STOP_SIGNAL && sigabbrev_np((int)v->number))
         buf_printf(out, "SIG%s", sigabbrev_np((int)v->number));
+    else if (key == KEY_NOFILE && v->number != LIMIT_NONE && v->extra != v->number)
+        buf_printf(out, "%d:%" PRId64, v->extra, v->number);
     else
         quota_add_number(out, key, v->number);
 }

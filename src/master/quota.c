@@ -152,11 +152,24 @@ static bool split_short(const char *word, size_t *n, const char **value)
     return true;
 }
 
+/* Words that have a meaning here with one kind of value only. */
+static bool is_other_kind(int key, const char *value)
+{
+    return (key == KEY_NOFILE && strncmp(value, "nofile=", 7) != 0) ||
+           (key == KEY_DISK && strncmp(value, "size=", 5) != 0);
+}
+
 static int use_word(struct resolver *r, int key, const char *word, size_t n,
                     const char *value)
 {
     if (key == KEY_COUNT)
         return add_env(r, value);
+    if (is_other_kind(key, value)) {
+        auto_free char *kind =
+            xasprintf("%s %.*s", word, (int)strcspn(value, "="), value);
+        ignore_word(r, kind);
+        return 0;
+    }
     char source[SOURCE_SIZE];
     snprintf(source, sizeof source, "container.arguments: %.*s", (int)n, word);
     /* One device's limit after another's: the lowest is the one for all. */
@@ -312,6 +325,8 @@ static int apply_ceiling(struct resolver *r, const struct config *config, enum k
     if (quota_is_none(key, &ceiling) ||
         (!quota_is_none(key, v) && v->number <= ceiling.number))
         return 0;
+    if (key == KEY_NOFILE && v->set && v->extra < ceiling.number)
+        ceiling.extra = v->extra;
     if (v->set) {
         ceiling.lowered = true;
         ceiling.asked = v->number;
@@ -362,6 +377,7 @@ static void fill(struct resolver *r)
         .write_bps = number_of(r, KEY_WRITE_BPS),
         .read_iops = number_of(r, KEY_READ_IOPS),
         .write_iops = number_of(r, KEY_WRITE_IOPS),
+        .io_weight = number_of(r, KEY_BLKIO_WEIGHT),
     };
     memcpy(q->limits.cpuset, r->values[KEY_CPUSET].text, sizeof q->limits.cpuset);
     if (restart->set) {
@@ -374,13 +390,21 @@ static void fill(struct resolver *r)
         q->stop_signal = (int)r->values[KEY_STOP_SIGNAL].number;
     if (!quota_is_none(KEY_TIMEOUT, &r->values[KEY_TIMEOUT]))
         q->timeout_ms = r->values[KEY_TIMEOUT].number;
+    if (!quota_is_none(KEY_SETUP_TIMEOUT, &r->values[KEY_SETUP_TIMEOUT]))
+        q->setup_timeout_ms = r->values[KEY_SETUP_TIMEOUT].number;
+    q->nofile_hard = number_of(r, KEY_NOFILE);
+    q->nofile_soft =
+        q->nofile_hard == LIMIT_NONE ? LIMIT_NONE : r->values[KEY_NOFILE].extra;
+    q->disk = number_of(r, KEY_DISK);
 }
 
 static void add_note(struct resolver *r, enum key key)
 {
     const struct value *v = &r->values[key];
     auto_buf line = BUF_INIT;
-    const char *name = key == KEY_CPU_SHARES ? "cpu weight" : quota_key(key)->name;
+    const char *name = key == KEY_CPU_SHARES     ? "cpu weight"
+                       : key == KEY_BLKIO_WEIGHT ? "io weight"
+                                                 : quota_key(key)->name;
     buf_printf(&line, "quota: %s ", name);
     quota_add_value(&line, key, v);
     buf_printf(&line, " (%s", v->source);
@@ -439,6 +463,9 @@ int quota_resolve(const cJSON *task, const struct config *config, struct quota *
 {
     *out = (struct quota){
         .limits = LIMITS_NONE,
+        .nofile_soft = LIMIT_NONE,
+        .nofile_hard = LIMIT_NONE,
+        .disk = LIMIT_NONE,
         .stop_timeout_ms = QUOTA_STOP_TIMEOUT_MS,
         .stop_signal = SIGTERM,
     };

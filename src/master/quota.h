@@ -5,7 +5,8 @@
  *   container.arguments; the task's user properties reeve.NAME. Then
  *   agent.reeve.ceilings.NAME bounds them all, and what has no limit too.
  * - NAME: memory memory_reservation memory_swap cpus cpu_shares cpuset pids read_bps
- *   write_bps read_iops write_iops restart stop_timeout stop_signal timeout.
+ *   write_bps read_iops write_iops blkio_weight nofile disk restart stop_timeout
+ *   stop_signal timeout setup_timeout.
  * - 0 and, where Docker has it, -1 mean: no limit.
  * - A value that can't be read is an error, never passed over. */
 #ifndef REEVE_QUOTA_H
@@ -34,7 +35,10 @@ struct quota {
     enum restart_policy restart;
     int restart_max; /* of on-failure:N; 0: no bound */
     int64_t stop_timeout_ms;
-    int64_t timeout_ms; /* of one attempt; 0: none */
+    int64_t timeout_ms;               /* of one attempt; 0: none */
+    int64_t setup_timeout_ms;         /* of its set-up alone; 0: none */
+    int64_t nofile_soft, nofile_hard; /* open files of a process; LIMIT_NONE */
+    int64_t disk;                     /* bytes of the run's folder; LIMIT_NONE */
     int stop_signal;
     struct words env;     /* "NAME=value" of -e and --env, each name once */
     struct words ignored; /* words without a meaning here: "--network"; no values */

@@ -104,7 +104,7 @@ void run_state_save(struct run *run)
 void run_limits_save(struct run *run)
 {
     auto_free char *path = run_file_dup(run->master->state_root, run->id, "limits");
-    auto_json *json = limits_to_json(&run->policy.limits);
+    auto_json *json = policy_limits_to_json(&run->policy);
     auto_free char *text = json_format(json);
     struct reeve_error err;
     if (file_replace(path, text, strlen(text), 0600, false, &err) < 0)
@@ -120,7 +120,7 @@ static void limits_load(struct run *run)
         return;
     auto_json *json = json_parse(text.data, text.len, NULL);
     if (json)
-        limits_from_json(json, &run->policy.limits);
+        policy_limits_from_json(json, &run->policy);
 }
 
 static void state_from_json(struct run *run, const cJSON *json)

@@ -32,11 +32,14 @@
                        again after each reconnect until ACK_EXIT */                        \
     /* master to sub-agent */                                                              \
     X(START,   32)  /* ATTEMPT PREPARE_PATH GROUP_DIR... GRACE_MS LINGER_MS TIMEOUT_MS
-                       STOP_SIGNAL, descriptor: sealed memfd with the spec for reeve-prepare */ \
+                       STOP_SIGNAL SETUP_TIMEOUT_MS NOFILE_SOFT NOFILE_HARD,
+                       descriptor: sealed memfd with the spec for reeve-prepare */ \
     X(STOP,    33)  /* GRACE_MS STOP_SIGNAL: signal, grace, then the whole group */        \
     X(NOTE,    34)  /* TEXT: a line of reeve's own for the run's log */                    \
     X(ACK_EXIT,35)  /* ATTEMPT: the master has the exit on disk */                         \
-    X(QUIT,    36)  /* nothing more will be started: go */
+    X(QUIT,    36)  /* nothing more will be started: go */                                 \
+    X(CHANGE,  37)  /* ATTEMPT TIMEOUT_MS SETUP_TIMEOUT_MS GRACE_MS STOP_SIGNAL
+                       NOFILE_SOFT NOFILE_HARD: what applies to the attempt from now on */
 /* clang-format on */
 
 enum message_type {
@@ -65,7 +68,10 @@ enum message_tag {
     TAG_GRACE_MS,
     TAG_LINGER_MS,
     TAG_TIMEOUT_MS, /* wall-clock limit of the attempt; absent or 0: none */
-    TAG_STOP_SIGNAL
+    TAG_STOP_SIGNAL,
+    TAG_SETUP_TIMEOUT_MS, /* ... until the task's own program; absent or 0: none */
+    TAG_NOFILE_SOFT,      /* open files; absent: as inherited */
+    TAG_NOFILE_HARD
 };
 
 enum agent_phase {

@@ -118,6 +118,7 @@ static int64_t next_deadline(const struct agent *a)
     sooner(&at, link_deadline(&a->link));
     if (a->phase == AGENT_PREPARING || a->phase == AGENT_RUNNING) {
         sooner(&at, p->timeout_at);
+        sooner(&at, p->setup_timeout_at);
         if (!p->killing)
             sooner(&at, p->kill_at);
         if (p->ended && !p->over) {
@@ -261,8 +262,8 @@ static void begin_attempt(struct agent *a, int64_t now)
     a->phase = AGENT_PREPARING;
     a->attempt = a->output.attempt = p->attempt;
     a->link.news &= ~(unsigned)(NEWS_STEP | NEWS_RUNNING | NEWS_EXITED);
-    if (p->timeout_ms)
-        p->timeout_at = now + p->timeout_ms;
+    p->begun_at = now;
+    payload_set_deadlines(p);
 }
 
 /* An attempt that could not be begun ends like one whose set-up failed. */
@@ -340,6 +341,19 @@ static void on_stop(struct agent *a, int64_t now)
     stop(a, (int)sig, (int64_t)grace, now);
 }
 
+static void on_change(struct agent *a)
+{
+    struct payload *p = &a->payload;
+    uint64_t attempt = 0;
+    message_get_u64(message_in, TAG_ATTEMPT, &attempt);
+    if ((a->phase != AGENT_PREPARING && a->phase != AGENT_RUNNING) ||
+        attempt != a->attempt)
+        return;
+    payload_read_change(p, message_in);
+    payload_set_deadlines(p);
+    payload_limit_files(p);
+}
+
 /* The text is in message_in, which is not read over while the note waits. */
 static void on_note(struct agent *a, int64_t now)
 {
@@ -358,6 +372,9 @@ static void on_message(struct agent *a, int fd, int64_t now)
         break;
     case MESSAGE_STOP:
         on_stop(a, now);
+        break;
+    case MESSAGE_CHANGE:
+        on_change(a);
         break;
     case MESSAGE_NOTE:
         on_note(a, now);
@@ -456,6 +473,10 @@ static void step_payload(struct agent *a, int64_t now)
     if (p->timeout_at && now >= p->timeout_at) {
         p->timeout_at = 0;
         p->timed_out = true;
+        payload_stop(p, p->stop_signal, p->grace_ms, now);
+    }
+    if (p->setup_timeout_at && now >= p->setup_timeout_at) {
+        p->setup_timed_out = true;
         payload_stop(p, p->stop_signal, p->grace_ms, now);
     }
     if (p->kill_at && now >= p->kill_at && !p->killing)

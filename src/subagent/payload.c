@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/proc.h"
 #include "base/utf8.h"
+#include "cgroup/cgroup-walk.h"
 #include "subagent/children.h"
 #include "subagent/link.h"
 
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define GRACE_MS 10000
@@ -44,6 +46,54 @@ static int read_groups(struct cgroup_dirs *g, const struct message *m,
     return 0;
 }
 
+void payload_read_change(struct payload *p, const struct message *m)
+{
+    uint64_t v;
+    p->grace_ms = read_ms(m, TAG_GRACE_MS, p->grace_ms);
+    p->timeout_ms = read_ms(m, TAG_TIMEOUT_MS, p->timeout_ms);
+    p->setup_timeout_ms = read_ms(m, TAG_SETUP_TIMEOUT_MS, p->setup_timeout_ms);
+    if (message_get_u64(m, TAG_STOP_SIGNAL, &v) && v > 0 && v < NSIG)
+        p->stop_signal = (int)v;
+    message_get_u64(m, TAG_NOFILE_SOFT, &p->nofile_soft);
+    message_get_u64(m, TAG_NOFILE_HARD, &p->nofile_hard);
+}
+
+void payload_set_deadlines(struct payload *p)
+{
+    bool stopping = p->timed_out || p->setup_timed_out || p->kill_at;
+    p->timeout_at =
+        p->timeout_ms && !stopping && !p->ended ? p->begun_at + p->timeout_ms : 0;
+    p->setup_timeout_at = p->setup_timeout_ms && !stopping && !p->ended && !p->executed
+                              ? p->begun_at + p->setup_timeout_ms
+                              : 0;
+}
+
+static int limit_files(const struct payload *p, pid_t pid)
+{
+    struct rlimit limit = {p->nofile_soft, p->nofile_hard};
+    return p->nofile_hard && pid > 0 ? prlimit(pid, RLIMIT_NOFILE, &limit, NULL) : 0;
+}
+
+static bool limit_files_of(pid_t pid, void *arg)
+{
+    limit_files(arg, pid);
+    return true;
+}
+
+static bool limit_files_in(int dirfd, void *arg)
+{
+    cgroup_walk_processes(dirfd, limit_files_of, arg);
+    return true;
+}
+
+void payload_limit_files(const struct payload *p)
+{
+    limit_files(p, p->pid);
+    auto_close fd = p->groups.count ? cgroup_walk_open(p->groups.dir[0]) : -1;
+    if (fd >= 0)
+        cgroup_walk_tree(fd, limit_files_in, (void *)(uintptr_t)p);
+}
+
 int payload_read_start(struct payload *p, const struct message *m,
                        struct reeve_error *err)
 {
@@ -54,11 +104,10 @@ int payload_read_start(struct payload *p, const struct message *m,
     if (!message_get_u64(m, TAG_ATTEMPT, &v) || v == 0 || v > UINT32_MAX)
         return reeve_error_set(err, 0, "START without an attempt");
     p->attempt = (uint32_t)v;
-    p->grace_ms = read_ms(m, TAG_GRACE_MS, GRACE_MS);
+    p->grace_ms = GRACE_MS;
     p->linger_ms = read_ms(m, TAG_LINGER_MS, LINGER_MS);
-    p->timeout_ms = read_ms(m, TAG_TIMEOUT_MS, 0);
-    p->stop_signal =
-        message_get_u64(m, TAG_STOP_SIGNAL, &v) && v > 0 && v < NSIG ? (int)v : SIGTERM;
+    p->stop_signal = SIGTERM;
+    payload_read_change(p, m);
     if (!message_get_text(m, TAG_PREPARE_PATH, p->prepare_path,
                           sizeof p->prepare_path) ||
         p->prepare_path[0] != '/')
@@ -127,6 +176,8 @@ static _Noreturn void child(const struct payload *p, int spec, int fifo, int sta
     if (child_descriptors(child_lift(null), child_lift(fifo), child_lift(spec), out) <
         0)
         child_fail(out, "set its descriptors", errno);
+    if (limit_files(p, getpid()) < 0)
+        child_fail(PAYLOAD_STATUS_FD, "limit its open files", errno);
     char *argv[] = {(char *)(uintptr_t)p->prepare_path, NULL};
     execve(p->prepare_path, argv, environ);
     child_fail(PAYLOAD_STATUS_FD, p->prepare_path, errno);
@@ -220,6 +271,7 @@ static unsigned status_end(struct payload *p)
     if (p->step[0] && strcmp(p->step, "execute") != 0 && (!p->pid || is_ending(p->pid)))
         return 0;
     p->executed = true;
+    p->setup_timeout_at = 0;
     return NEWS_RUNNING;
 }
 
@@ -249,9 +301,15 @@ void payload_ended(struct payload *p, int code, int signal, int64_t now)
     /* Killed in set-up. After "execute" the status pipe may just be open elsewhere. */
     if (!p->failed && !p->executed && strcmp(p->step, "execute") != 0)
         memcpy(p->exit.step, p->step, sizeof p->exit.step);
+    /* Whatever reeve-prepare said when it was told to end. */
+    if (p->setup_timed_out) {
+        snprintf(p->exit.step, sizeof p->exit.step, "%s",
+                 p->step[0] ? p->step : "start");
+        snprintf(p->exit.text, sizeof p->exit.text, "time-out");
+    }
     /* What was killed on purpose before is not left behind. */
     p->swept = p->killing;
-    p->timeout_at = 0;
+    p->timeout_at = p->setup_timeout_at = 0;
     p->linger_at = now + p->linger_ms;
 }
 
@@ -260,7 +318,7 @@ void payload_stop(struct payload *p, int sig, int64_t grace_ms, int64_t now)
     int64_t at = now + grace_ms;
     if (p->killing)
         return;
-    p->timeout_at = 0;
+    p->timeout_at = p->setup_timeout_at = 0;
     if (!p->kill_at || at < p->kill_at)
         p->kill_at = at;
     if (grace_ms == 0)

@@ -23,8 +23,9 @@ struct payload {
     uint32_t attempt;
     char prepare_path[512];
     struct cgroup_dirs groups;
-    int64_t grace_ms, linger_ms, timeout_ms;
+    int64_t grace_ms, linger_ms, timeout_ms, setup_timeout_ms;
     int stop_signal;
+    uint64_t nofile_soft, nofile_hard; /* 0: as inherited */
 
     pid_t pid;       /* 0: none, or reaped */
     pid_t first_pid; /* stays when it is reaped */
@@ -32,16 +33,19 @@ struct payload {
     int status_fd;   /* -1 once it has ended */
     char line[PAYLOAD_LINE_MAX];
     size_t line_len;
-    char step[32];   /* the last one told */
-    bool failed;     /* said "fail", or could not be started: exit says what */
-    bool executed;   /* the task's own program runs */
-    bool ended;      /* the verdict below is there */
-    bool swept;      /* what it left was named */
-    bool over;       /* its streams had their time: what is left is ended */
-    bool killing;    /* its grace is over */
-    bool timed_out;  /* ... because of its time limit */
-    int64_t kill_at; /* boot ms, 0: none; likewise the others */
+    char step[32];        /* the last one told */
+    bool failed;          /* said "fail", or could not be started: exit says what */
+    bool executed;        /* the task's own program runs */
+    bool ended;           /* the verdict below is there */
+    bool swept;           /* what it left was named */
+    bool over;            /* its streams had their time: what is left is ended */
+    bool killing;         /* its grace is over */
+    bool timed_out;       /* ... because of its time limit */
+    bool setup_timed_out; /* ... because of that of its set-up */
+    int64_t kill_at;      /* boot ms, 0: none; likewise the others */
+    int64_t begun_at;
     int64_t timeout_at;
+    int64_t setup_timeout_at;
     int64_t settle_at; /* when its streams have ended, but processes are left */
     int64_t linger_at; /* when its streams have not */
     int64_t sweep_at;
@@ -52,6 +56,12 @@ struct payload {
 /* Reads START into p. -1 with err if it lacks something. */
 int payload_read_start(struct payload *p, const struct message *m,
                        struct reeve_error *err);
+/* Reads the same values of CHANGE; what it lacks stays. */
+void payload_read_change(struct payload *p, const struct message *m);
+/* Sets the times of its time-outs from begun_at on. */
+void payload_set_deadlines(struct payload *p);
+/* Gives the limit of open files to every process that is in its groups now. */
+void payload_limit_files(const struct payload *p);
 /* Forks it. spec and fifo are borrowed; oom_score is the value that the payload gets
  * back ("" if it is unknown). */
 int payload_launch(struct payload *p, int spec, int fifo, const char *oom_score,

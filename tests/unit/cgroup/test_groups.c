@@ -93,7 +93,7 @@ static void every_value_is_taken_by_the_kernel(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
         int64_t v = values[i];
         struct reeve_error err = {0, ""};
-        struct limits l = {v, v, "", v, v, v, v, v, v, v, v}, got;
+        struct limits l = {v, v, "", v, v, v, v, v, v, v, v, v}, got;
         if (cgroup_create(host, "run/a/payload", &l, &err) < 0)
             fail_msg("%s", err.text);
         limits_clamp(&l);
@@ -128,6 +128,38 @@ static void io_limits_apply_to_every_disk(void **state)
         assert_int_equal(got.read_bps, LIMIT_NONE);
     }
     assert_int_equal(cgroup_remove(host, "run", NULL), 0);
+}
+
+/* Which kernels have weights for disks is another matter: iocost or BFQ. */
+static void io_weight_is_set_where_there_is_one(void **state)
+{
+    static const int64_t weights[] = {1, 910, 9999};
+    struct cgroup_host *host = *state;
+    for (size_t i = 0; i < ARRAY_SIZE(weights); i++) {
+        struct limits l = LIMITS_NONE, got;
+        struct reeve_error err = {0, ""};
+        l.io_weight = weights[i];
+        if (cgroup_create(host, "run/a/payload", &l, &err) < 0)
+            fail_msg("%s", err.text);
+        assert_int_equal(cgroup_read_limits(host, "run/a/payload", &got, NULL), 0);
+        bool weighs = got.io_weight != LIMIT_NONE;
+        if (weighs)
+            assert_int_equal(got.io_weight, weights[i]);
+        l.io_weight = LIMIT_NONE;
+        assert_int_equal(cgroup_apply(host, "run/a/payload", &l, NULL), 0);
+        assert_int_equal(cgroup_read_limits(host, "run/a/payload", &got, NULL), 0);
+        assert_int_equal(got.io_weight, LIMIT_NONE);
+        assert_int_equal(cgroup_remove(host, "run", NULL), 0);
+        if (!weighs)
+            skip();
+    }
+}
+
+static void weights_keep_their_value_on_the_other_scale(void **state)
+{
+    for (int docker = 10; docker <= 1000; docker++)
+        assert_int_equal(cgroup_bfq_weight(1 + (docker - 10) * 9999 / 990), docker);
+    assert_int_equal(cgroup_bfq_weight(10000), 1000);
 }
 
 static void refused_cpuset_is_named_and_leaves_nothing(void **state)
@@ -353,6 +385,8 @@ int main(void)
         cmocka_unit_test(memory_and_swap_go_up_and_down),
         cmocka_unit_test(every_value_is_taken_by_the_kernel),
         cmocka_unit_test(io_limits_apply_to_every_disk),
+        cmocka_unit_test(io_weight_is_set_where_there_is_one),
+        cmocka_unit_test(weights_keep_their_value_on_the_other_scale),
         cmocka_unit_test(refused_cpuset_is_named_and_leaves_nothing),
         cmocka_unit_test(hostile_paths_are_refused),
         cmocka_unit_test(what_is_there_is_eexist),

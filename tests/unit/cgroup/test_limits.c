@@ -21,7 +21,7 @@ static void none_stays_none(void **state)
 static void extremes_are_clamped(void **state)
 {
     int64_t page = sysconf(_SC_PAGESIZE);
-    struct limits l = {0, 0, "", 0, 0, 0, 0, 0, 0, 0, 0};
+    struct limits l = {0, 0, "", 0, 0, 0, 0, 0, 0, 0, 0, 0};
     limits_clamp(&l);
     assert_int_equal(l.cpu_milli, 1);
     assert_int_equal(l.cpu_weight, 1);
@@ -31,9 +31,10 @@ static void extremes_are_clamped(void **state)
     assert_int_equal(l.read_bps, 1);
     l = (struct limits){INT64_MAX, INT64_MAX, "",        INT64_MAX,
                         INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX,
-                        INT64_MAX, INT64_MAX, INT64_MAX};
+                        INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX};
     limits_clamp(&l);
     assert_int_equal(l.cpu_weight, 10000);
+    assert_int_equal(l.io_weight, 10000);
     assert_int_equal(l.memory, INT64_MAX / page * page);
     assert_int_equal(l.pids, 4194304);
     assert_int_equal(l.write_iops, 4294967294);

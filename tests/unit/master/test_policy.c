@@ -15,12 +15,17 @@ static void test_round_trip(void **state)
         .restart_max = 3,
         .grace_ms = 1234,
         .timeout_ms = 99,
+        .setup_timeout_ms = 77,
+        .nofile_soft = 40,
+        .nofile_hard = LIMIT_NONE,
+        .disk = 12345,
         .stop_signal = SIGINT,
     };
     p.limits.memory = 64 << 20;
     p.limits.cpu_milli = 500;
     p.limits.pids = 10;
     p.limits.write_iops = 7;
+    p.limits.io_weight = 300;
     strcpy(p.limits.cpuset, "0-1");
     auto_json *json = policy_to_json(&p);
     struct policy back;
@@ -36,6 +41,33 @@ static void test_round_trip(void **state)
     assert_int_equal(back.limits.write_iops, 7);
     assert_int_equal(back.limits.read_bps, LIMIT_NONE);
     assert_string_equal(back.limits.cpuset, "0-1");
+    assert_int_equal(back.limits.io_weight, 300);
+    assert_int_equal(back.setup_timeout_ms, 77);
+    assert_int_equal(back.nofile_soft, 40);
+    assert_int_equal(back.nofile_hard, LIMIT_NONE);
+    assert_int_equal(back.disk, 12345);
+}
+
+/* The file `limits`: an earlier version wrote the cgroup's values alone. */
+static void test_limits_file(void **state)
+{
+    struct policy p, back;
+    policy_from_json(NULL, &p);
+    p.limits.memory = 64 << 20;
+    p.restart = RESTART_ALWAYS;
+    p.timeout_ms = 5000;
+    auto_json *json = policy_limits_to_json(&p);
+    policy_from_json(NULL, &back);
+    policy_limits_from_json(json, &back);
+    assert_int_equal(back.restart, RESTART_ALWAYS);
+    assert_int_equal(back.timeout_ms, 5000);
+    assert_int_equal(back.limits.memory, 64 << 20);
+    assert_int_equal(back.nofile_hard, LIMIT_NONE);
+    auto_json *old = limits_to_json(&p.limits);
+    back.limits.memory = 1;
+    policy_limits_from_json(old, &back);
+    assert_int_equal(back.limits.memory, 64 << 20);
+    assert_int_equal(back.timeout_ms, 5000);
 }
 
 static void test_defaults_for_what_is_missing(void **state)
@@ -69,6 +101,7 @@ int main(void)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_defaults_for_what_is_missing),
         cmocka_unit_test(test_wants_restart),
+        cmocka_unit_test(test_limits_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,6 +140,37 @@ static void test_every_word_both_ways(void **state)
     }
 }
 
+static void test_files_weight_disk_and_setup(void **state)
+{
+    struct quota q = of_words("--blkio-weight 500 --ulimit nofile=64:128 --ulimit "
+                              "nproc=5 --storage-opt size=1g");
+    assert_int_equal(q.limits.io_weight, 1 + 490 * 9999 / 990);
+    assert_int_equal(q.nofile_soft, 64);
+    assert_int_equal(q.nofile_hard, 128);
+    assert_true(q.disk == 1024 * MIB);
+    assert_true(has_note(&q, "quota: nofile 64:128 (container.arguments: --ulimit)"));
+    assert_int_equal(q.ignored.n, 1);
+    assert_string_equal(q.ignored.v[0], "--ulimit nproc");
+    quota_free(&q);
+    auto_json *task = cJSON_CreateObject();
+    set_property(task, "reeve.nofile", "4096");
+    set_property(task, "reeve.setup_timeout", "2m");
+    set_property(task, "reeve.disk", "300m");
+    q = resolve(task, "agent.reeve.ceilings { nofile: 256, disk: 100m }");
+    assert_int_equal(q.nofile_soft, 256);
+    assert_int_equal(q.nofile_hard, 256);
+    assert_int_equal(q.setup_timeout_ms, 120000);
+    assert_true(q.disk == 100 * MIB);
+    quota_free(&q);
+    q = of_words("");
+    assert_true(q.nofile_hard == LIMIT_NONE && q.disk == LIMIT_NONE);
+    assert_true(q.limits.io_weight == LIMIT_NONE && q.setup_timeout_ms == 0);
+    quota_free(&q);
+    refuse_words("--ulimit nofile=5", "at least 16");
+    refuse_words("--ulimit nofile=64:32", "SOFT:HARD");
+    refuse_words("--blkio-weight 5", "10 to 1000");
+}
+
 static void test_no_limit(void **state)
 {
     struct quota q = of_words("--memory 0 --memory-swap -1 --cpus 0 --pids-limit -1");
@@ -324,6 +355,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_asked),
         cmocka_unit_test(test_every_word_both_ways),
+        cmocka_unit_test(test_files_weight_disk_and_setup),
         cmocka_unit_test(test_no_limit),
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_words_without_a_meaning),
