@@ -1,0 +1,112 @@
+"""What holds after any fault, and the task by which it can be seen: every task has one final status, the right
+one; never were two payloads of one task at work at a time; every line is on the server once and in order; no
+process, group, file or socket is left."""
+
+import fnmatch
+import json
+import pathlib
+
+from reeve_up import wait_until
+
+FINAL = {"tasks.completed": "completed", "tasks.failed": "failed", "tasks.stopped": "stopped"}
+# A lock says whether another payload of the task is at work; a run that lost its master or its sub-agent too.
+COUNTING = """exec 9>>{0}/lock; flock -n 9 || echo twice >>{0}/marks; echo begin >>{0}/marks
+i=0; while [ $i -lt {1} ]; do echo line $i; i=$((i+1)); {2}; done
+{3}; while [ ! -e {0}/go ]; do sleep 0.05 9>&-; done; echo line $i; echo end >>{0}/marks; exit {4}"""
+
+
+class Finals:
+    """The final statuses that a server behind faulty_api.Proxy has taken, by task, and how many calls it failed."""
+
+    def __init__(self, proxy):
+        self.taken = {}
+        self.failed = 0
+        forward = proxy.forward
+
+        def watch(path, headers, body):
+            answer = forward(path, headers, body)
+            self.failed += answer[0] >= 500
+            name = path.rpartition("/")[2].partition("?")[0]
+            if name in FINAL and answer[0] == 200:
+                self.taken.setdefault(json.loads(body)["task"], set()).add(FINAL[name])
+            return answer
+
+        proxy.forward = watch
+
+
+class Job:
+    """A task that prints `line 0` to `line N`, of which the last only when it is let go, and marks its begin and
+    its end."""
+
+    def __init__(self, rig, folder, lines=20, code=0, each=":", then=":", arguments=""):
+        self.rig, self.lines, self.code = rig, lines, code
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True)
+        script = COUNTING.format(self.folder, lines, each, then, code)
+        self.task = rig.enqueue(script, arguments)
+
+    def wait_begun(self, timeout=60):
+        wait_until(lambda: "begin" in self.marks(), timeout, what="a payload")
+
+    def let_go(self):
+        (self.folder / "go").touch()
+        return self
+
+    def marks(self):
+        path = self.folder / "marks"
+        return path.read_text().split() if path.exists() else []
+
+    def ended(self, timeout):
+        """(status, reason) when the server has a final one."""
+        rig = self.rig
+        wait_until(lambda: rig.status(self.task) not in ("queued", "in_progress"), timeout,
+                   what=f"the end of {self.task}\n{rig.master.log.read_text()[-4000:]}")
+        document = rig.document(self.task)
+        return document["status"], document["status_reason"]
+
+    def check(self, or_reasons=(), timeout=90):
+        """Waits for the end, and looks at all that must hold for one task. or_reasons: patterns of reasons for which it
+        may have failed instead, since the fault left no other way; what it printed until then is there all the same."""
+        found = self.ended(timeout)
+        own = ("failed" if self.code else "completed", f"exit:{self.code}")
+        assert found == own or found[0] == "failed" and any(fnmatch.fnmatch(found[1], p) for p in or_reasons), \
+            (found, self.rig.text(self.task))
+        finals = self.rig.finals.taken.get(self.task, set())
+        assert finals == {found[0]}, f"final statuses that the server took: {finals}"
+        self.check_marks(found == own)
+        self.check_lines(found == own)
+        wait_until(lambda: self.rig.master.row(self.task) is None, what="the end of its run")
+
+    def check_marks(self, whole):
+        marks = self.marks()
+        assert "twice" not in marks, marks
+        if whole:
+            assert marks and marks == ["begin", "end"] * (len(marks) // 2), marks
+
+    def check_lines(self, whole):
+        numbers = self.rig.numbers(self.task)
+        assert numbers == list(range(self.lines + 1 if whole else len(numbers))), numbers
+        stamps = [event["timestamp"] for event in self.rig.events(self.task)]
+        assert all(a < b for a, b in zip(stamps, stamps[1:])), "time stamps strictly increase"
+
+
+def leftovers(master):
+    """Files of runs that are over, sub-agents and groups that belong to no run."""
+    left = []
+    for folder in ("runs", "intents", "trash"):
+        for root in (master.state, master.folder / "run"):
+            if (root / folder).is_dir():
+                left += [str(path) for path in (root / folder).iterdir()]
+    left += [f"sub-agent {pid}" for pid in master.sub_agents()]
+    for group in master.groups():
+        run = pathlib.Path(group) / "run"
+        left += [str(path) for path in run.iterdir() if path.is_dir()] if run.is_dir() else []
+    return left
+
+
+def check_nothing_left(master, timeout=60):
+    """With all tasks at their ends. The removal of a run's files is not waited for by its master."""
+    try:
+        wait_until(lambda: not leftovers(master), timeout)
+    except AssertionError:
+        raise AssertionError(f"left over: {leftovers(master)}") from None
