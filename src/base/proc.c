@@ -45,6 +45,15 @@ const char *proc_boot_identity(char out[BOOT_IDENTITY_SIZE])
     return out;
 }
 
+int64_t proc_own_rss(void)
+{
+    char text[128];
+    long pages = 0;
+    if (read_small("/proc/self/statm", text, sizeof text) > 0)
+        sscanf(text, "%*s %ld", &pages);
+    return (int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
 int proc_pidfd_open(pid_t pid)
 {
     return (int)syscall(SYS_pidfd_open, pid, 0);

@@ -15,6 +15,9 @@ uint64_t proc_start_time(pid_t pid);
  * boot id, so that alone does not tell. Returns out. */
 const char *proc_boot_identity(char out[BOOT_IDENTITY_SIZE]);
 
+/* Bytes of memory that this process has resident; 0 if that cannot be known. */
+int64_t proc_own_rss(void);
+
 /* pidfd_open(2) with CLOEXEC; -1 with errno. */
 int proc_pidfd_open(pid_t pid);
 int proc_pidfd_signal(int pidfd, int sig);

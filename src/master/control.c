@@ -14,10 +14,12 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "loop/unix.h"
 #include "master/drain.h"
 #include "master/history.h"
 #include "master/master.h"
+#include "master/metrics.h"
 #include "master/pull.h"
 #include "master/report.h"
 #include "master/ship.h"
@@ -182,15 +184,6 @@ static cJSON *cmd_ps(struct master *m, const cJSON *request)
     return answer_ok(rows);
 }
 
-static int64_t own_rss(void)
-{
-    auto_buf text = BUF_INIT;
-    long pages = 0;
-    if (file_read("/proc/self/statm", &text, 4096, NULL) == 0)
-        sscanf(buf_str(&text), "%*s %ld", &pages);
-    return (int64_t)pages * sysconf(_SC_PAGESIZE);
-}
-
 static unsigned count_phase(const struct master *m, bool live)
 {
     unsigned n = 0;
@@ -225,7 +218,7 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
     json_set_str(s, "version", PACKAGE_VERSION);
     json_set_num(s, "uptime_s",
                  (double)(clock_boot_ms() - m->started_boot_ms) / 1000.0);
-    json_set_int(s, "rss_bytes", own_rss());
+    json_set_int(s, "rss_bytes", proc_own_rss());
     json_set_str(s, "worker", m->worker);
     json_set(s, "queues", pull_queues(m->pull));
     set_positive(s, "capacity", m->capacity);
@@ -234,6 +227,7 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
     json_set(s, "draining", drain_to_json(m->drain));
     json_set_int(s, "spool_bytes", ship_pending_bytes(m->ship));
     json_set(s, "server", server_to_json(m));
+    json_set_str(s, "metrics", metrics_url(m->metrics));
     json_set_str(s, "cgroup_version", cgroup_mode_name(cgroup_host_mode(m->cgroups)));
     return answer_ok(s);
 }

@@ -19,6 +19,7 @@
 #include "master/echo.h"
 #include "master/history.h"
 #include "master/link.h"
+#include "master/metrics.h"
 #include "master/outage.h"
 #include "master/pull.h"
 #include "master/report.h"
@@ -275,7 +276,10 @@ static int make_parts(struct master *m, struct reeve_error *err)
     if (!m->link)
         return -1;
     m->control = control_create(m, err);
-    return m->control ? 0 : -1;
+    if (!m->control)
+        return -1;
+    m->metrics = metrics_create(m, err);
+    return m->metrics ? 0 : -1;
 }
 
 static void signal_end_cb(struct ev_loop *loop, ev_signal *w, int revents)
@@ -334,6 +338,7 @@ void master_destroy(struct master *m)
     ev_signal_stop(m->loop, &m->sigint);
     ev_signal_stop(m->loop, &m->sighup);
     ev_timer_stop(m->loop, &m->exit_timer);
+    metrics_destroy(m->metrics);
     control_destroy(m->control);
     link_destroy(m->link);
     watch_destroy(m->watch);

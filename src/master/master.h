@@ -27,6 +27,7 @@ struct control;
 struct outage;
 struct echo;
 struct drain;
+struct metrics;
 
 /* Every wait of the master, so that a test can make it short: agent.reeve.waits.<name>.
  */
@@ -75,6 +76,7 @@ struct master {
     struct watch *watch;     /* aborts */
     struct report *report;   /* workers */
     struct control *control; /* control.sock */
+    struct metrics *metrics; /* figures for Prometheus */
 
     struct posted *posted, **posted_end; /* run.c: events that wait for their turn */
     ev_prepare post_watch;

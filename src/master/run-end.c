@@ -16,6 +16,7 @@
 #include "master/history.h"
 #include "master/link.h"
 #include "master/master.h"
+#include "master/metrics.h"
 #include "master/pull.h"
 #include "master/report.h"
 #include "master/ship.h"
@@ -190,6 +191,7 @@ void run_act_judge(struct run *run)
     }
     run_disarm(run);
     make_verdict(run);
+    metrics_attempt_ended(m->metrics, &run->verdict);
     if (run->started_boot_ms &&
         clock_boot_ms() - run->started_boot_ms >= m->waits.healthy_ms)
         run->failures = 0;
@@ -233,6 +235,7 @@ void run_act_wait(struct run *run)
     wait += wait > 10 ? random() % (wait / 10) : 0;
     run->failures++;
     run->restarts++;
+    metrics_restart(run->master->metrics);
     run->due_ms = clock_wall_ms() + wait;
     char text[RESTART_TEXT_SIZE];
     run_note(run, "reeve: attempt %u starts in %.1f s (restart %s)", run->attempt + 1,

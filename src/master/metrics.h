@@ -1,0 +1,30 @@
+/* metrics.h - figures of this master in Prometheus' text format, over HTTP
+ *
+ * agent.reeve.metrics.listen names the address ("9464", "127.0.0.1:9464", "[::1]:0");
+ * without it nothing listens and only the counting is done. What is told was sampled
+ * before: a scrape reads no file and asks no group. Nothing here has a task's
+ * parameters or a secret in it; agent.reeve.metrics.runs adds figures of each run, by
+ * its id. */
+#ifndef REEVE_METRICS_H
+#define REEVE_METRICS_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+struct master;
+struct metrics;
+struct verdict;
+
+/* NULL with err if the address cannot be listened on. */
+struct metrics *metrics_create(struct master *m, struct reeve_error *err);
+/* NULL is fine. */
+void metrics_destroy(struct metrics *metrics);
+/* An attempt has its verdict; again: another one follows. */
+void metrics_attempt_ended(struct metrics *metrics, const struct verdict *v);
+void metrics_restart(struct metrics *metrics);
+/* The whole page. */
+void metrics_format(const struct metrics *metrics, struct buf *out);
+/* "http://127.0.0.1:9464/metrics", or NULL where nothing listens. Borrowed. */
+const char *metrics_url(const struct metrics *metrics);
+
+#endif
