@@ -34,7 +34,6 @@
 #include <unistd.h>
 
 #define INTENT_MAX 4096
-#define RETRY_MS 1000
 #define SPEC_LARGE (1 << 20)
 
 static char *intent_path_dup(const struct claim *c)
@@ -149,7 +148,7 @@ void claim_again(struct claim *c, const struct api_reply *r, void (*fn)(struct c
     if (!c->told)
         log_warn("task=%s its claim waits: %s", c->task, r->message);
     c->told = true;
-    claim_later(c, RETRY_MS, fn);
+    claim_later(c, c->master->waits.again_ms, fn);
 }
 
 static void intent_write(struct claim *c, syncer_done_f done)
@@ -189,7 +188,7 @@ static void on_spec_written(void *arg, const struct reeve_error *err)
     if (err) {
         /* A full disk: nothing was started, so the claim stands and is tried again. */
         log_error("task=%s %s; tried again", c->task, err->text);
-        claim_later(c, RETRY_MS, claim_write_spec);
+        claim_later(c, c->master->waits.again_ms, claim_write_spec);
         return;
     }
     intent_remove(c);
@@ -227,7 +226,7 @@ void claim_write_spec(struct claim *c)
     auto_free char *dir = run_dir_dup(m->state_root, c->task);
     if (dir_make(dir, 0700, &err) < 0) {
         log_error("task=%s %s; tried again", c->task, err.text);
-        claim_later(c, RETRY_MS, claim_write_spec);
+        claim_later(c, c->master->waits.again_ms, claim_write_spec);
         return;
     }
     c->quota_error = (struct reeve_error){0};
@@ -380,7 +379,7 @@ void claim_take(struct claim *c)
     /* It enqueued itself and was popped unconditionally: this run comes after that one.
      */
     if (runs_find(m->runs, c->task)) {
-        claim_later(c, RETRY_MS, claim_take);
+        claim_later(c, c->master->waits.again_ms, claim_take);
         return;
     }
     /* Before API 2.26 there is no new_status, and a popped task cannot be dequeued:

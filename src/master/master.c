@@ -64,6 +64,8 @@ static void load_waits(struct master *m)
         .settle_ms = wait_of(c, "settle", 60000),
         .flush_ms = wait_of(c, "flush", 100),
         .worker_timeout_ms = wait_of(c, "worker_timeout", 90000),
+        .reconnect_ms = wait_of(c, "reconnect", 2000),
+        .again_ms = wait_of(c, "again", 1000),
     };
 }
 

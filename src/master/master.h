@@ -42,6 +42,8 @@ struct waits {
     int64_t settle_ms;  /* an unsure claim waits this long, twice */
     int64_t flush_ms;   /* between two batches of log lines */
     int64_t worker_timeout_ms; /* the server forgets a silent sub-agent after this */
+    int64_t reconnect_ms;      /* sub-agents come to a new master within this */
+    int64_t again_ms;          /* what failed or was not possible is tried again */
 };
 
 struct master {

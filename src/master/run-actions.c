@@ -33,7 +33,6 @@
 #include <unistd.h>
 
 #define RECOVERIES_MAX 3
-#define TOKEN_STEP_MS 100
 /* Of the wait for a connection: a host under load takes its time to fork. */
 #define START_FACTOR 6
 
@@ -127,6 +126,8 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
     struct cgroup_dirs dirs;
     cgroup_dirs_to_join(m->cgroups, run_group(run, "agent", group), &dirs);
 
+    char reconnect[24];
+    snprintf(reconnect, sizeof reconnect, "%lld", (long long)m->waits.reconnect_ms);
     char *argv[16 + 2 * CGROUP_DIRS_MAX];
     int n = 0;
     argv[n++] = m->subagent_path;
@@ -138,6 +139,8 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
     argv[n++] = run_dir;
     argv[n++] = "--socket";
     argv[n++] = socket;
+    argv[n++] = "--reconnect-ms";
+    argv[n++] = reconnect;
     for (int i = 0; i < dirs.count; i++) {
         argv[n++] = "--join";
         argv[n++] = dirs.dir[i];
@@ -235,7 +238,7 @@ static void send_start(struct run *run)
     /* After a restart of the master there is no session yet; a payload without a token
      * could not reach the server as long as it lives. */
     if (run->master->authorized && !api_token(run->master->api)) {
-        run_arm(run, TOKEN_STEP_MS, send_start);
+        run_arm(run, run->master->waits.again_ms / 10 + 1, send_start);
         return;
     }
     if (!run->peer) {

@@ -29,9 +29,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define AGENT_QUIT_MS 10000
-#define REPORT_AGAIN_MS INT64_C(500)
-#define REPORT_SHIFT 7
+#define REPORT_SHIFT 6
 
 /* ---- ACTION_JUDGE ---- */
 
@@ -277,7 +275,7 @@ void run_act_drain(struct run *run)
         run->agent_gone = true;
     if (!run->agent_gone) {
         link_quit(run);
-        run_arm(run, AGENT_QUIT_MS, agent_stuck);
+        run_arm(run, run->master->waits.agent_ms, agent_stuck);
     }
     ship_wake(run);
 }
@@ -292,7 +290,7 @@ void run_drained(struct run *run)
 static int64_t report_wait(struct run *run)
 {
     unsigned tries = run->report_tries++;
-    return REPORT_AGAIN_MS << (tries < REPORT_SHIFT ? tries : REPORT_SHIFT);
+    return run->master->waits.again_ms << (tries < REPORT_SHIFT ? tries : REPORT_SHIFT);
 }
 
 static void on_final(void *arg, const struct api_reply *r)

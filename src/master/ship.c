@@ -41,7 +41,6 @@
     (4 * EVENT_BYTES) /* of one run in one batch, so that none starves others */
 
 #define READ_FAILURES_MAX 60
-#define READ_AGAIN_S 1.0
 
 enum taken { TAKEN, TAKEN_IN_PART, TAKE_FAILED };
 
@@ -497,7 +496,7 @@ static void ship_flush(struct ship *s)
     }
     s->more = s->dirty != NULL && !failed;
     if (!s->batch.count) {
-        ship_schedule(s, READ_AGAIN_S);
+        ship_schedule(s, (double)s->master->waits.again_ms / 1000.0);
         return;
     }
     s->number++;

@@ -616,7 +616,8 @@ struct agent *agent_open(const struct agent_options *options, struct reeve_error
     ignore_signals();
     if (open_descriptors(a, err) < 0 ||
         output_open(&a->output, options->state_dir, options->run_dir, err) < 0 ||
-        recall(a, err) < 0 || link_open(&a->link, options->socket, err) < 0)
+        recall(a, err) < 0 ||
+        link_open(&a->link, options->socket, options->reconnect_ms, err) < 0)
         return NULL;
     /* What a predecessor left in the FIFO and the raw file comes before HELLO. */
     output_drain(&a->output, clock_boot_ms());

@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 
+#include <stdint.h>
+
 struct agent;
 
 struct agent_options {
@@ -12,6 +14,7 @@ struct agent_options {
     const char *state_dir;
     const char *run_dir;
     const char *socket;
+    int64_t reconnect_ms;  /* within this of its appearance it connects to a master */
     const char *oom_score; /* what a payload gets back; "" if it is unknown */
 };
 

@@ -13,7 +13,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define SPREAD_MS 2000
 /* The socket's name appears a moment before its owner listens. */
 #define TRIES 3
 /* A master that drops us each time is asked less and less often. */
@@ -28,10 +27,12 @@ static int64_t random_ms(int64_t n)
     return 1 + (int64_t)(r % (uint32_t)n);
 }
 
-int link_open(struct link *l, const char *socket_path, struct reeve_error *err)
+int link_open(struct link *l, const char *socket_path, int64_t spread_ms,
+              struct reeve_error *err)
 {
     const char *slash = strrchr(socket_path, '/');
-    *l = (struct link){.dirfd = -1, .sock = -1, .connect_at = 1};
+    *l =
+        (struct link){.dirfd = -1, .sock = -1, .spread_ms = spread_ms, .connect_at = 1};
     l->name = xstrdup(slash ? slash + 1 : socket_path);
     l->folder =
         slash ? xstrndup(socket_path, (size_t)(slash - socket_path)) : xstrdup(".");
@@ -70,9 +71,9 @@ static int connect_to(const struct link *l)
 static void wait_for_master(struct link *l, int64_t now, int error)
 {
     if (error == EAGAIN) /* its queue of connections is full */
-        l->connect_at = now + random_ms(SPREAD_MS);
+        l->connect_at = now + random_ms(l->spread_ms);
     else if (l->tries > 0 && l->tries--)
-        l->connect_at = now + SPREAD_MS / 2 + random_ms(SPREAD_MS);
+        l->connect_at = now + l->spread_ms / 2 + random_ms(l->spread_ms);
     else
         l->connect_at = 0;
 }
@@ -87,7 +88,7 @@ bool link_try(struct link *l, int64_t now)
     if (l->sock < 0) {
         wait_for_master(l, now, errno);
         if (!watching && !l->connect_at)
-            l->connect_at = now + SPREAD_MS + random_ms(SPREAD_MS);
+            l->connect_at = now + l->spread_ms + random_ms(l->spread_ms);
         return false;
     }
     l->connect_at = 0;
@@ -102,7 +103,7 @@ void link_folder_changed(struct link *l, int64_t now)
         return;
     l->tries = TRIES;
     if (!l->connect_at)
-        l->connect_at = now + random_ms(SPREAD_MS);
+        l->connect_at = now + random_ms(l->spread_ms);
 }
 
 void link_lost(struct link *l, int64_t now)
@@ -111,7 +112,7 @@ void link_lost(struct link *l, int64_t now)
         close(fd_take(&l->sock));
     l->failures = l->heard ? 0 : l->failures + 1;
     unsigned shift = l->failures < BACKOFF_MAX ? l->failures : BACKOFF_MAX;
-    l->connect_at = now + random_ms((int64_t)SPREAD_MS << shift);
+    l->connect_at = now + random_ms(l->spread_ms << shift);
     l->news = 0;
 }
 

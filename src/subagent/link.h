@@ -29,15 +29,18 @@ struct link {
     int dirfd;
     int sock; /* -1: not connected */
     unsigned news;
-    bool full;          /* the socket takes no more just now */
-    bool heard;         /* the master has said something on this connection */
-    unsigned failures;  /* connections in a row on which it did not */
-    unsigned tries;     /* that follow a change in the folder */
+    bool full;         /* the socket takes no more just now */
+    bool heard;        /* the master has said something on this connection */
+    unsigned failures; /* connections in a row on which it did not */
+    unsigned tries;    /* that follow a change in the folder */
+    int64_t spread_ms;
     int64_t connect_at; /* boot ms, or 0: when the folder changes */
     int64_t spooled_at; /* boot ms of the last SPOOLED */
 };
 
-int link_open(struct link *l, const char *socket_path, struct reeve_error *err);
+/* spread_ms: the longest of the random times; at least 1. */
+int link_open(struct link *l, const char *socket_path, int64_t spread_ms,
+              struct reeve_error *err);
 /* Connects, if it is time. True when a connection came to be. */
 bool link_try(struct link *l, int64_t now);
 /* SIGIO: the folder has changed. */

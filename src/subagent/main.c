@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -21,7 +22,7 @@
 
 static const char usage[] =
     "usage: reeve-subagent --task ID --state-dir DIR --run-dir DIR --socket PATH\n"
-    "                      [--join CGROUP_DIR]...\n"
+    "                      [--reconnect-ms N] [--join CGROUP_DIR]...\n"
     "Started by reeved, one for each run. SIGTERM does not end it, as it outlives its\n"
     "master; it goes when its master says so. After SIGKILL the run is lost.\n";
 
@@ -48,11 +49,15 @@ static int read_arguments(int argc, char **argv, struct agent_options *o,
             o->run_dir = value;
         else if (strcmp(name, "--socket") == 0)
             o->socket = value;
+        else if (strcmp(name, "--reconnect-ms") == 0)
+            o->reconnect_ms = strtoll(value, NULL, 10);
         else if (strcmp(name, "--join") != 0 || add_group(groups, value) < 0)
             return -1;
     }
-    return o->task && id_valid(o->task) && o->state_dir && o->run_dir && o->socket ? 0
-                                                                                   : -1;
+    return o->task && id_valid(o->task) && o->state_dir && o->run_dir && o->socket &&
+                   o->reconnect_ms > 0 && o->reconnect_ms < INT32_MAX
+               ? 0
+               : -1;
 }
 
 /* The kernel shall not choose us when memory is short: a payload without its sub-agent
@@ -87,7 +92,7 @@ int main(int argc, char **argv)
 {
     static struct cgroup_dirs groups;
     static char oom_score[16];
-    struct agent_options o = {.oom_score = oom_score};
+    struct agent_options o = {.reconnect_ms = 2000, .oom_score = oom_score};
     struct reeve_error err;
     fill_standard_descriptors();
     log_init("subagent", STDERR_FILENO);
