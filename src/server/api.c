@@ -67,9 +67,10 @@ static int stream_next(void *arg, struct buf *out)
     sqlite3 *db = store_reader(s->server->store);
     if (!db)
         return -1;
+    store_watch();
     int result = s->stream.next(s->stream.state, db, out);
     store_rest(db);
-    return result;
+    return store_failed() ? -1 : result;
 }
 
 static void stream_done(void *arg)
@@ -180,7 +181,16 @@ static int impersonate(struct call *call, const char *act_as,
     return 0;
 }
 
-static int authenticate(struct api_request *r)
+/* What could not be read is not what is not there: a client would take a task for
+ * deleted, and its keys for revoked. */
+static int fail_unread(struct call *call)
+{
+    call_reset_answer(call);
+    return call_fail(call, 500, 0,
+                     "General server error (the data could not be read from disk)");
+}
+
+static int identify(struct api_request *r)
 {
     char why[256];
     struct call *call = &r->call;
@@ -198,6 +208,13 @@ static int authenticate(struct api_request *r)
     const char *as =
         either_header(r->http, "X-ClearML-Impersonate-As", "X-Trains-Impersonate-As");
     return act_as || as ? impersonate(call, act_as, as) : 0;
+}
+
+static int authenticate(struct api_request *r)
+{
+    store_watch();
+    int result = identify(r);
+    return store_failed() ? fail_unread(&r->call) : result;
 }
 
 static bool reserve(struct api_request *r, size_t want)
@@ -341,10 +358,13 @@ static int read_run(sqlite3 *db, void *arg)
         return r->result = call_fail(call, 500, 0,
                                      "General server error (no database connection)");
     /* One snapshot for all that the handler reads. */
+    store_watch();
     store_change(db, "BEGIN", "");
     r->result = dispatch_run(call);
     store_rest(db);
     store_change(db, "COMMIT", "");
+    if (store_failed() && !call->expired)
+        r->result = fail_unread(call);
     return r->result;
 }
 

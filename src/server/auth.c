@@ -337,12 +337,13 @@ static int decode_token(struct server *server, const char *token, struct caller 
     jwt_free(jwt);
     if (!sound)
         return refuse(why, "Invalid token (failed parsing token)");
+    store_watch();
     sqlite3 *db = store_reader(server->store);
     if (!db ||
         (session->id[0] && store_int(db, "SELECT 1 FROM revoked_sessions WHERE id = ?",
                                      0, "t", session->id)))
         return refuse(why, "Invalid token (revoked token)");
-    return 0;
+    return store_failed() ? refuse(why, "Invalid token (cannot be looked up)") : 0;
 }
 
 static struct cached *cache_slot(struct auth *auth, const char *token)

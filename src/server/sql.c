@@ -17,9 +17,8 @@ static void sql_die(sqlite3 *db, const char *what)
 sqlite3_stmt *sql_prepare(sqlite3 *db, const char *sql)
 {
     sqlite3_stmt *stmt = NULL;
-    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
-        sql_die(db, sql);
-    return stmt;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+    return rc == SQLITE_OK ? stmt : sql_prepare(db, sql_unprepared(db, rc, sql));
 }
 
 bool sql_step(sqlite3_stmt *stmt)

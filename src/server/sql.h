@@ -30,6 +30,9 @@ static inline void auto_reset_cleanup(sqlite3_stmt **stmt)
 
 /* For SQL put together at run time. */
 sqlite3_stmt *sql_prepare(sqlite3 *db, const char *sql);
+/* The text of a statement without a row, for one that a failing disk kept from being
+ * prepared: that is seen by store_failed(). Aborts if it was the SQL that is wrong. */
+const char *sql_unprepared(sqlite3 *db, int rc, const char *sql);
 /* True if there is a row. */
 bool sql_step(sqlite3_stmt *stmt);
 /* NULL binds NULL. The text must live until the next reset. */

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/sql.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -23,6 +24,55 @@ struct store {
     struct store_job *first, **last;
     bool stop;
 };
+
+/* ---- failures that a handler may have ignored ---- */
+
+/* SQLite reports every failed statement to its one log callback, on the thread that ran
+ * it. Whoever runs a handler looks here afterwards, so that a full disk, a damaged page
+ * or a lack of descriptors fails the job even if the handler did not look at the result
+ * of its step: it would take what could not be read for what is not there. */
+static _Thread_local int thread_failure;
+
+static void on_sqlite_log(void *arg, int code, const char *text)
+{
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_NOMEM:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PROTOCOL:
+        thread_failure = code;
+        break;
+    default:
+        break;
+    }
+}
+
+void store_watch(void)
+{
+    thread_failure = 0;
+}
+
+bool store_failed(void)
+{
+    return thread_failure != 0;
+}
+
+/* A statement without a row in its place: a disk that fails here is as any other. */
+const char *sql_unprepared(sqlite3 *db, int rc, const char *sql)
+{
+    static const char nothing[] = "SELECT NULL WHERE 0";
+    int kind = rc & 0xff;
+    if (kind == SQLITE_ERROR || kind == SQLITE_MISUSE || sql == nothing) {
+        log_error("cannot prepare: %s: %s", sqlite3_errmsg(db), sql);
+        abort();
+    }
+    thread_failure = rc;
+    return nothing;
+}
 
 /* ---- one connection ---- */
 
@@ -88,11 +138,9 @@ sqlite3_stmt *store_prepare(sqlite3 *db, const char *sql)
         return slot->stmt;
     }
     sqlite3_stmt *stmt = NULL;
-    if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL) !=
-        SQLITE_OK) {
-        log_error("cannot prepare: %s: %s", sqlite3_errmsg(db), sql);
-        abort();
-    }
+    int rc = sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
+    if (rc != SQLITE_OK)
+        return store_prepare(db, sql_unprepared(db, rc, sql));
     slot->sql = sql;
     slot->stmt = stmt;
     if (++c->used * 2 > c->cap)
@@ -204,30 +252,6 @@ cJSON *store_json(sqlite3_stmt *stmt)
     return value;
 }
 
-/* ---- failures that a handler may have ignored ---- */
-
-/* SQLite reports every failed statement to its one log callback, on the thread that ran
- * it. The writer looks here after each job, so that a full disk or a damaged page fails
- * the job even if the handler did not look at the result of its step. */
-static _Thread_local int thread_failure;
-
-static void on_sqlite_log(void *arg, int code, const char *text)
-{
-    switch (code & 0xff) {
-    case SQLITE_FULL:
-    case SQLITE_IOERR:
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-    case SQLITE_NOMEM:
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN:
-        thread_failure = code;
-        break;
-    default:
-        break;
-    }
-}
-
 static void configure_sqlite(void)
 {
     sqlite3_config(SQLITE_CONFIG_LOG, on_sqlite_log, NULL);
@@ -248,10 +272,10 @@ struct group {
 static void job_run(sqlite3 *db, struct store_job *job, struct group *group)
 {
     store_change(db, "SAVEPOINT job", "");
-    thread_failure = 0;
+    store_watch();
     int result = job->run(db, job->arg);
     store_rest(db);
-    if (sqlite3_get_autocommit(db) || thread_failure) {
+    if (sqlite3_get_autocommit(db) || store_failed()) {
         group->failed = true;
         return;
     }
@@ -279,7 +303,6 @@ static struct store_job *group_run(sqlite3 *db, struct store_job *jobs,
 
 static void group_end(sqlite3 *db, struct group *group, struct store_job *rest)
 {
-    thread_failure = 0;
     if (!group->failed && !execute(db, "COMMIT"))
         group->failed = true;
     if (group->failed) {
@@ -495,6 +518,7 @@ sqlite3 *store_reader(struct store *s)
     if (sqlite3_open_v2(s->path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK) {
         log_error("open a reader of %s: %s", s->path, sqlite3_errmsg(db));
+        thread_failure = SQLITE_CANTOPEN;
         sqlite3_close_v2(db);
         return NULL;
     }

@@ -37,14 +37,14 @@ int store_run(struct store *s, int (*run)(sqlite3 *db, void *arg), void *arg);
 
 /* A statement from the connection's cache of prepared ones, reset and without bindings;
  * give it back with sqlite3_reset(). sql must be a literal: its address is the key.
- * Aborts on SQL errors (they are ours). */
+ * Aborts on SQL errors (they are ours); on a failing disk it has no row. */
 sqlite3_stmt *store_prepare(sqlite3 *db, const char *sql);
 
 /* The same with parameters bound in order, one letter of types each: t text (copied;
  * NULL: null), b blob (pointer, int length), i int64_t, d double, n null. */
 sqlite3_stmt *store_query(sqlite3 *db, const char *sql, const char *types, ...);
-/* One row further: true if there is one. Any failure is false; a write that failed
- * fails its whole job when it ends, whoever ignored it. */
+/* One row further: true if there is one. Any failure is false; it fails the whole job
+ * when that ends, whoever ignored it. */
 bool store_row(sqlite3_stmt *stmt);
 /* Runs to the end and resets. 0, or -1 (a constraint; full disk). */
 int store_exec(sqlite3_stmt *stmt);
@@ -56,6 +56,12 @@ int64_t store_int(sqlite3 *db, const char *sql, int64_t fallback, const char *ty
 /* The first column of the first row as JSON, the caller's; NULL without a row, and for
  * what is no JSON. Resets the statement. */
 cJSON *store_json(sqlite3_stmt *stmt);
+
+/* Outside of jobs: whether a statement of this thread met a failing disk since the last
+ * store_watch(). What was read then means nothing, least of all that something is not
+ * there. */
+void store_watch(void);
+bool store_failed(void);
 
 /* Resets what is still running on a connection: a statement that somebody forgot would
  * keep its snapshot, and all that follows would read the past. */

@@ -9,6 +9,7 @@ import pytest
 
 from faulty_api import Rig
 from invariants import Finals, Job, check_nothing_left
+from reeve_up import SLOW, TOP
 
 WAITS = {f"CLEARML_AGENT__AGENT__REEVE__WAITS__{name}": value for name, value in {
     "POLL": "100ms", "AGENT": "2s", "SETTLE": "500ms", "FLUSH": "20ms", "LINGER": "200ms",
@@ -45,6 +46,42 @@ class Disk:
         subprocess.run(["umount", "-l", self.folder], check=True)
 
 
+def injector():
+    """tests/faults/inject of a build tree: REEVE_INJECT names it, or it is where quickstart builds."""
+    found = [os.environ.get("REEVE_INJECT"), *sorted(TOP.glob("build/*/tests/faults/inject"))]
+    program = next(filter(None, found), None)
+    assert program, "no injector: make check builds it, REEVE_INJECT=FILE names it"
+    return program
+
+
+class Injected:
+    """Makes calls of a running process fail until it is closed; see inject --help."""
+
+    def __init__(self, pid, *options, report=None):
+        ready, tell = os.pipe()
+        self.report = report
+        reported = ("--report", report) if report else ()
+        self.process = subprocess.Popen(
+            [injector(), *options, *reported, "--ready-fd", str(tell), "--pid", str(pid)], pass_fds=(tell,))
+        os.close(tell)
+        assert os.read(ready, 1), f"inject {options} could not attach to {pid}"
+        os.close(ready)
+
+    def hits(self):
+        """Lines of the report: NUMBER PID ROLE CALL DETAIL."""
+        return self.report.read_text().splitlines() if self.report.exists() else []
+
+    def close(self):
+        self.process.terminate()
+        return self.process.wait(60 * SLOW)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
 class World(Rig):
     """A server, a proxy that sees which final statuses it took, and a master with short waits."""
 
@@ -66,6 +103,19 @@ class World(Rig):
         for job in self.jobs:
             job.check(or_reasons)
         check_nothing_left(self.master)
+
+    def fail_server(self, *options):
+        return Injected(self.server.process.pid, "--thread", "all", "--times", "0", *options,
+                        report=self.folder / "server.report")
+
+    def fail_master(self, *options):
+        return Injected(self.master.process.pid, "--thread", "all", "--times", "0", *options,
+                        report=self.folder / "master.report")
+
+    def fail_agents(self, *options):
+        """One for each sub-agent."""
+        return [Injected(pid, "--times", "0", *options, report=self.folder / f"agent-{pid}.report")
+                for pid in self.master.sub_agents()]
 
     def log(self):
         return self.master.log.read_text()
