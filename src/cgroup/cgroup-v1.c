@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define REQUIRED (CGROUP_CPU | CGROUP_MEMORY | CGROUP_PIDS)
 /* What an unlimited counter of bytes reads as: INT64_MAX in whole pages, which are 64
@@ -286,14 +287,49 @@ static int put_pids(struct setting *s, const struct limits *l)
     return put_number(s, CGROUP_PIDS, "pids.max", true, l->pids);
 }
 
+static bool move_process(pid_t pid, void *arg)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", (int)pid);
+    /* One that has ended meanwhile needs no move. */
+    if (pid > 0)
+        cgroup_file_write(arg, "cgroup.procs", text);
+    return true;
+}
+
+static bool move_group(int dirfd, void *arg)
+{
+    cgroup_walk_processes(dirfd, move_process, arg);
+    return true;
+}
+
+/* The group was made without one. Who is forked by a process that was not yet moved is
+ * found by the next look. */
+static int make_cpuset(struct setting *s, char *dir)
+{
+    const struct hierarchy *h = find_hierarchy(s->host, CGROUP_CPUSET);
+    char from[CGROUP_PATH_MAX];
+    if (make_in(h->root, true, s->path, s->err) < 0)
+        return -1;
+    group_dir(s->host, s->path, CGROUP_PIDS, from);
+    for (int look = 0; look < 3; look++) {
+        auto_close fd = cgroup_walk_open(from);
+        if (fd >= 0)
+            cgroup_walk_tree(fd, move_group, dir);
+    }
+    return 0;
+}
+
 static int put_cpuset(struct setting *s, const struct limits *l)
 {
     if (!(s->host->controllers & CGROUP_CPUSET))
         return 0;
-    if (l->cpuset[0])
-        return put(s, CGROUP_CPUSET, "cpuset.cpus", true, l->cpuset);
     char dir[CGROUP_PATH_MAX], parent[CGROUP_PATH_MAX], all[512];
     group_dir(s->host, s->path, CGROUP_CPUSET, dir);
+    if (l->cpuset[0] && !s->fresh && access(dir, F_OK) < 0 && make_cpuset(s, dir) < 0)
+        return -1;
+    if (l->cpuset[0])
+        return put(s, CGROUP_CPUSET, "cpuset.cpus", true, l->cpuset);
     strcpy(parent, dir);
     *strrchr(parent, '/') = '\0';
     if (s->fresh || cgroup_file_read(parent, "cpuset.cpus", all, sizeof all) < 0)

@@ -81,9 +81,31 @@ static int put_cpu(struct setting *s, const struct limits *l)
     return put(s, CGROUP_CPU, "cpu.weight", set, text);
 }
 
+/* Below what is in use the kernel would take memory.max and end the processes, where v1
+ * refuses. memory.high reclaims what can be and ends nobody; if that was not enough, it
+ * is EBUSY here too. */
+static int put_memory_max(struct setting *s, int64_t value)
+{
+    bool above = !s->fresh && value != LIMIT_NONE &&
+                 cgroup_file_number(s->dir, "memory.current", 0) > value;
+    if (!above)
+        return put_or_max(s, CGROUP_MEMORY, "memory.max", value);
+    put_or_max(s, CGROUP_MEMORY, "memory.high", value);
+    int rc;
+    if (cgroup_file_number(s->dir, "memory.current", 0) > value)
+        rc = reeve_error_set(s->err, EBUSY, "set memory.max of cgroup %s to %" PRId64,
+                             s->dir, value);
+    else
+        rc = put_or_max(s, CGROUP_MEMORY, "memory.max", value);
+    int saved = errno;
+    cgroup_file_write(s->dir, "memory.high", "max");
+    errno = saved;
+    return rc;
+}
+
 static int put_memory(struct setting *s, const struct limits *l)
 {
-    if (put_or_max(s, CGROUP_MEMORY, "memory.max", l->memory) < 0)
+    if (put_memory_max(s, l->memory) < 0)
         return -1;
     bool set = l->memory_reservation != LIMIT_NONE;
     char text[32];

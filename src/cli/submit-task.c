@@ -406,7 +406,7 @@ static int check_words(const struct args *args, struct reeve_error *err)
 static int check_quota(const cJSON *task, struct reeve_error *err)
 {
     struct quota quota;
-    if (quota_resolve(task, NULL, &quota, err) < 0)
+    if (quota_resolve(task, NULL, NULL, &quota, err) < 0)
         return -1;
     quota_free(&quota);
     return 0;

@@ -208,8 +208,7 @@ const cJSON *config_json(const struct config *c, const char *path)
     return cJSON_IsNull(at) ? NULL : at;
 }
 
-/* A scalar's text, or NULL if there is none or an empty one. */
-static const char *text_of(const cJSON *v)
+const char *config_text(const cJSON *v)
 {
     bool scalar = cJSON_IsString(v) || cJSON_IsNumber(v) || cJSON_IsBool(v);
     return scalar && v->valuestring && *v->valuestring ? v->valuestring : NULL;
@@ -217,7 +216,7 @@ static const char *text_of(const cJSON *v)
 
 const char *config_str(const struct config *c, const char *path, const char *fallback)
 {
-    const char *text = text_of(config_json(c, path));
+    const char *text = config_text(config_json(c, path));
     return text ? text : fallback;
 }
 
@@ -252,7 +251,7 @@ double config_num(const struct config *c, const char *path, double fallback)
     const cJSON *v = config_json(c, path);
     if (cJSON_IsNumber(v))
         return v->valuedouble;
-    const char *text = cJSON_IsString(v) ? text_of(v) : NULL;
+    const char *text = cJSON_IsString(v) ? config_text(v) : NULL;
     if (!text)
         return fallback;
     char *end;
@@ -320,14 +319,14 @@ int config_list(const struct config *c, const char *path, struct words *out,
     if (cJSON_IsObject(v))
         return reeve_error_set(err, 0, "%s: a list is expected", path);
     if (!cJSON_IsArray(v)) {
-        const char *text = text_of(v);
+        const char *text = config_text(v);
         if (text && words_split(text, out, err) < 0)
             return reeve_error_wrap(err, "%s", path);
         return 0;
     }
     cJSON_ArrayForEach(item, v)
     {
-        const char *text = text_of(item);
+        const char *text = config_text(item);
         if (!text && !cJSON_IsString(item) && !cJSON_IsNull(item))
             return reeve_error_set(err, 0, "%s: a list of texts is expected", path);
         if (text)

@@ -68,6 +68,8 @@ int config_read_duration_ms(const struct config *c, const char *path, int64_t *o
 /* Appends an array's elements as texts; a text is split like a shell line. 0, or -1. */
 int config_list(const struct config *c, const char *path, struct words *out,
                 struct reeve_error *err);
+/* The text of a value in the tree, as config_str has it: NULL if it is no scalar. */
+const char *config_text(const cJSON *value);
 /* The value itself, NULL if there is none. Borrowed. */
 const cJSON *config_json(const struct config *c, const char *path);
 const cJSON *config_tree(const struct config *c);

@@ -22,6 +22,7 @@
 #include "master/metrics.h"
 #include "master/pull.h"
 #include "master/report.h"
+#include "master/set.h"
 #include "master/ship.h"
 #include "run/run-dir.h"
 
@@ -40,7 +41,8 @@ struct client {
     struct control *control;
     int fd;
     ev_io watch;
-    bool ended; /* it sends nothing more */
+    bool ended;   /* it sends nothing more */
+    bool waiting; /* for an answer that is not made yet */
     struct buf in, out;
     struct client *next;
 };
@@ -349,13 +351,8 @@ static const struct {
     {"drain", cmd_drain}, {"undrain", cmd_undrain},
 };
 
-static cJSON *answer_line(struct master *m, const char *line, size_t n)
+static cJSON *answer_request(struct master *m, const char *name, const cJSON *request)
 {
-    struct reeve_error err;
-    auto_json *request = json_parse(line, n, &err);
-    if (!request)
-        return answer_error(2, err.text);
-    const char *name = json_str(request, "cmd", "");
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         if (strcmp(commands[i].name, name) == 0)
             return commands[i].fn(m, request);
@@ -375,6 +372,7 @@ static void client_destroy(struct client *c)
             break;
         }
     }
+    set_forget(control->master, c);
     ev_io_stop(control->master->loop, &c->watch);
     close(c->fd);
     buf_free(&c->in);
@@ -393,7 +391,55 @@ static void client_watch(struct client *c)
     ev_io_start(loop, &c->watch);
 }
 
+static void client_say(struct client *c, cJSON *answer)
+{
+    auto_json *taken = answer;
+    auto_free char *text = json_format(taken);
+    buf_add_str(&c->out, text);
+    buf_add_char(&c->out, '\n');
+}
+
+static void client_cb(struct ev_loop *loop, ev_io *w, int revents);
+
+static void on_set(void *arg, cJSON *data, int code, const struct reeve_error *err)
+{
+    struct client *c = arg;
+    client_say(c, data ? answer_ok(data) : answer_error(code, err->text));
+    c->waiting = false;
+    /* Not from here: it may destroy the client, whose request may be in hand. */
+    ev_feed_event(c->control->master->loop, &c->watch, EV_CUSTOM);
+}
+
+static void client_request(struct client *c, const char *line, size_t n)
+{
+    struct master *m = c->control->master;
+    struct reeve_error err;
+    auto_json *request = json_parse(line, n, &err);
+    const char *name = json_str(request, "cmd", "");
+    if (!request) {
+        client_say(c, answer_error(2, err.text));
+    } else if (strcmp(name, "set") == 0) {
+        c->waiting = true;
+        set_begin(m, request, on_set, c);
+    } else {
+        client_say(c, answer_request(m, name, request));
+    }
+}
+
 /* 0, or -1 when the connection is to be closed. */
+static int client_answer(struct client *c)
+{
+    char *newline;
+    while (!c->waiting && (newline = memchr(c->in.data, '\n', c->in.len))) {
+        size_t len = (size_t)(newline - c->in.data);
+        client_request(c, c->in.data, len);
+        buf_consume(&c->in, len + 1);
+        if (c->out.len > OUTPUT_MAX)
+            return -1;
+    }
+    return c->in.len > REQUEST_MAX ? -1 : 0;
+}
+
 static int client_read(struct client *c)
 {
     char *to = buf_reserve(&c->in, 4096);
@@ -405,18 +451,7 @@ static int client_read(struct client *c)
         return 0;
     }
     c->in.len += (size_t)n;
-    char *newline;
-    while ((newline = memchr(c->in.data, '\n', c->in.len))) {
-        size_t len = (size_t)(newline - c->in.data);
-        auto_json *answer = answer_line(c->control->master, c->in.data, len);
-        auto_free char *text = json_format(answer);
-        buf_add_str(&c->out, text);
-        buf_add_char(&c->out, '\n');
-        buf_consume(&c->in, len + 1);
-        if (c->out.len > OUTPUT_MAX)
-            return -1;
-    }
-    return c->in.len > REQUEST_MAX ? -1 : 0;
+    return 0;
 }
 
 static int client_write(struct client *c)
@@ -434,9 +469,11 @@ static void client_cb(struct ev_loop *loop, ev_io *w, int revents)
     int rc = 0;
     if (revents & EV_READ)
         rc = client_read(c);
+    if (rc == 0 && c->in.len)
+        rc = client_answer(c);
     if (rc == 0 && c->out.len)
         rc = client_write(c);
-    if (rc < 0 || (c->ended && !c->out.len))
+    if (rc < 0 || (c->ended && !c->out.len && !c->waiting))
         client_destroy(c);
     else
         client_watch(c);

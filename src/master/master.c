@@ -23,6 +23,7 @@
 #include "master/outage.h"
 #include "master/pull.h"
 #include "master/report.h"
+#include "master/set.h"
 #include "master/ship.h"
 #include "master/watch.h"
 #include "run/run-dir.h"
@@ -120,6 +121,8 @@ static int load_settings(struct master *m, struct reeve_error *err)
     option_check(m->config, say_option, &refused);
     if (refused.text[0])
         return reeve_error_set(err, 0, "%s", refused.text);
+    if (quota_check_config(m->config, err) < 0)
+        return -1;
     files_apply(m->config, m->options->umask);
     load_waits(m);
     m->api_url = xstrdup(config_str(m->config, "api.api_server", ""));
@@ -260,7 +263,8 @@ static int make_parts(struct master *m, struct reeve_error *err)
         return -1;
     m->syncer = syncer_create(m->loop, err);
     m->sweeper = m->syncer ? syncer_create(m->loop, err) : NULL;
-    if (!m->sweeper || make_api(m, err) < 0)
+    m->applier = m->sweeper ? syncer_create(m->loop, err) : NULL;
+    if (!m->applier || make_api(m, err) < 0)
         return -1;
     m->runs = runs_create();
     m->hoststat = hoststat_create();
@@ -358,6 +362,8 @@ void master_destroy(struct master *m)
     outage_destroy(m->outage);
     syncer_destroy(m->syncer);
     syncer_destroy(m->sweeper);
+    syncer_destroy(m->applier);
+    set_destroy(m);
     cgroup_host_close(m->cgroups, true);
     config_destroy(m->config);
     if (m->lock >= 0)

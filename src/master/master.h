@@ -68,6 +68,8 @@ struct master {
     struct cgroup_host *cgroups;
     struct syncer *syncer;  /* records */
     struct syncer *sweeper; /* removals */
+    struct syncer *applier; /* limits */
+    struct set_job *sets;   /* set.c: changes under way */
     struct hoststat *hoststat;
     struct runs *runs;
     struct link *link;       /* agent.sock */

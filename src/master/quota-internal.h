@@ -56,7 +56,33 @@ struct key_info {
     enum unit unit;
 };
 
+/* While the sources are gone through. */
+struct resolver {
+    const struct config *config; /* may be NULL */
+    const char *queue;           /* its name; may be NULL */
+    struct value values[KEY_COUNT];
+    struct quota *out;
+    struct reeve_error *err;
+};
+
 const struct key_info *quota_key(enum key key);
+/* The key of that name, or -1. */
+int quota_key_find(const char *name);
+/* ---- quota.c ---- */
+int quota_set_value(struct resolver *r, enum key key, const char *text,
+                    const char *source);
+/* The values into r->out, and a line about one of them into its notes. */
+void quota_fill(struct resolver *r);
+void quota_add_note(struct resolver *r, enum key key);
+void quota_clean_error(struct reeve_error *err);
+/* ---- quota-bounds.c ---- */
+/* "defaults" or "ceilings" of the queue, NULL if there are none; source is what they
+ * are called in notes and errors. */
+const cJSON *quota_of_queue(const struct resolver *r, const char *section,
+                            char source[SOURCE_SIZE]);
+int quota_check_memory(struct resolver *r);
+int quota_apply_ceilings(struct resolver *r);
+/* ---- quota-value.c ---- */
 /* A whole number within bounds, nothing around it. */
 int quota_parse_whole(const char *text, int64_t min, int64_t max, int64_t *out,
                       struct reeve_error *err);

@@ -250,6 +250,14 @@ const struct key_info *quota_key(enum key key)
     return &keys[key];
 }
 
+int quota_key_find(const char *name)
+{
+    for (int k = 0; k < KEY_COUNT; k++)
+        if (strcmp(keys[k].name, name) == 0)
+            return k;
+    return -1;
+}
+
 /* For a time, 0 is none. */
 static bool is_unlimited(enum key key, int64_t number)
 {

@@ -18,14 +18,8 @@
 
 #define IGNORED_BYTES 40
 
-struct resolver {
-    struct value values[KEY_COUNT];
-    struct quota *out;
-    struct reeve_error *err;
-};
-
-static int set_value(struct resolver *r, enum key key, const char *text,
-                     const char *source)
+int quota_set_value(struct resolver *r, enum key key, const char *text,
+                    const char *source)
 {
     struct value v = {.set = true};
     if (quota_key(key)->parse(text, &v, r->err) < 0)
@@ -37,20 +31,31 @@ static int set_value(struct resolver *r, enum key key, const char *text,
 
 /* ---- sources ---- */
 
-static int read_defaults(struct resolver *r, const struct config *config)
+/* source: "agent.reeve.defaults", which names are below. */
+static int read_defaults(struct resolver *r, const cJSON *defaults, const char *source)
 {
     for (int k = 0; k < KEY_COUNT; k++) {
         char path[SOURCE_SIZE];
-        snprintf(path, sizeof path, "agent.reeve.defaults.%s",
-                 quota_key((enum key)k)->name);
-        const cJSON *given = config_json(config, path);
-        const char *text = config_str(config, path, NULL);
-        if (given && !text && !cJSON_IsString(given))
+        const char *name = quota_key((enum key)k)->name;
+        const cJSON *given = json_get(defaults, name);
+        const char *text = config_text(given);
+        snprintf(path, sizeof path, "%s.%s", source, name);
+        if (given && !text && !cJSON_IsString(given) && !cJSON_IsNull(given))
             return reeve_error_set(r->err, 0, "%s: one value is expected", path);
-        if (text && set_value(r, (enum key)k, text, path) < 0)
+        if (text && quota_set_value(r, (enum key)k, text, path) < 0)
             return -1;
     }
     return 0;
+}
+
+static int read_all_defaults(struct resolver *r)
+{
+    char source[SOURCE_SIZE];
+    return read_defaults(r, config_json(r->config, "agent.reeve.defaults"),
+                         "agent.reeve.defaults") < 0 ||
+                   read_defaults(r, quota_of_queue(r, "defaults", source), source) < 0
+               ? -1
+               : 0;
 }
 
 static bool selector_matches(const cJSON *task, const char *selector)
@@ -85,7 +90,8 @@ static int read_restart_variable(struct resolver *r, const cJSON *task,
     auto_free char *policy = xstrndup(text, n);
     if (text[n] && text[n + 1] && !selector_matches(task, text + n + 1))
         return 0;
-    return set_value(r, KEY_RESTART, policy, "CLEARML_AGENT_SERVICES_DOCKER_RESTART");
+    return quota_set_value(r, KEY_RESTART, policy,
+                           "CLEARML_AGENT_SERVICES_DOCKER_RESTART");
 }
 
 /* Later ones win, in the place of the first. */
@@ -174,7 +180,7 @@ static int use_word(struct resolver *r, int key, const char *word, size_t n,
     snprintf(source, sizeof source, "container.arguments: %.*s", (int)n, word);
     /* One device's limit after another's: the lowest is the one for all. */
     struct value before = r->values[key];
-    if (set_value(r, (enum key)key, value, source) < 0)
+    if (quota_set_value(r, (enum key)key, value, source) < 0)
         return -1;
     struct value *now = &r->values[key];
     bool device = key >= KEY_READ_BPS && key <= KEY_WRITE_IOPS;
@@ -279,79 +285,9 @@ static int read_properties(struct resolver *r, const cJSON *task)
             return reeve_error_set(r->err, 0, "%s: one value is expected", source);
         auto_free char *text =
             cJSON_IsString(value) ? xstrdup(value->valuestring) : json_format(value);
-        if (*text && set_value(r, (enum key)k, text, source) < 0)
+        if (*text && quota_set_value(r, (enum key)k, text, source) < 0)
             return -1;
     }
-    return 0;
-}
-
-/* ---- bounds ---- */
-
-static int check_memory(struct resolver *r)
-{
-    struct value *memory = &r->values[KEY_MEMORY];
-    struct value *swap = &r->values[KEY_MEMORY_SWAP];
-    struct value *reserved = &r->values[KEY_MEMORY_RESERVATION];
-    bool limited = !quota_is_none(KEY_MEMORY, memory);
-    if (!quota_is_none(KEY_MEMORY_SWAP, swap) && !limited)
-        return reeve_error_set(r->err, 0, "%s: needs a limit of memory too",
-                               swap->source);
-    if (!quota_is_none(KEY_MEMORY_SWAP, swap) && swap->number < memory->number)
-        return reeve_error_set(r->err, 0,
-                               "%s: counts memory and swap together, so not less than "
-                               "memory's own limit",
-                               swap->source);
-    if (limited && !quota_is_none(KEY_MEMORY_RESERVATION, reserved) &&
-        reserved->number > memory->number)
-        return reeve_error_set(r->err, 0, "%s: not more than the limit of memory",
-                               reserved->source);
-    return 0;
-}
-
-static int apply_ceiling(struct resolver *r, const struct config *config, enum key key)
-{
-    char path[SOURCE_SIZE];
-    struct value *v = &r->values[key], ceiling = {.set = true};
-    snprintf(path, sizeof path, "agent.reeve.ceilings.%s", quota_key(key)->name);
-    const char *text = config_str(config, path, NULL);
-    if (!text)
-        return config_json(config, path) && !cJSON_IsString(config_json(config, path))
-                   ? reeve_error_set(r->err, 0, "%s: one value is expected", path)
-                   : 0;
-    if (quota_key(key)->unit == UNIT_OTHER)
-        return reeve_error_set(r->err, 0, "%s: this has no ceiling", path);
-    if (quota_key(key)->parse(text, &ceiling, r->err) < 0)
-        return reeve_error_wrap(r->err, "%s", path);
-    if (quota_is_none(key, &ceiling) ||
-        (!quota_is_none(key, v) && v->number <= ceiling.number))
-        return 0;
-    if (key == KEY_NOFILE && v->set && v->extra < ceiling.number)
-        ceiling.extra = v->extra;
-    if (v->set) {
-        ceiling.lowered = true;
-        ceiling.asked = v->number;
-        memcpy(ceiling.asked_source, v->source, sizeof ceiling.asked_source);
-    }
-    memcpy(ceiling.source, path, sizeof ceiling.source);
-    *v = ceiling;
-    return 0;
-}
-
-static int apply_ceilings(struct resolver *r, const struct config *config)
-{
-    for (int k = 0; k < KEY_COUNT; k++)
-        if (apply_ceiling(r, config, (enum key)k) < 0)
-            return -1;
-    struct value *memory = &r->values[KEY_MEMORY];
-    struct value *swap = &r->values[KEY_MEMORY_SWAP];
-    struct value *reserved = &r->values[KEY_MEMORY_RESERVATION];
-    if (quota_is_none(KEY_MEMORY, memory))
-        return 0;
-    if (!quota_is_none(KEY_MEMORY_RESERVATION, reserved) &&
-        reserved->number > memory->number)
-        reserved->number = memory->number;
-    if (!quota_is_none(KEY_MEMORY_SWAP, swap) && swap->number < memory->number)
-        swap->number = memory->number;
     return 0;
 }
 
@@ -362,7 +298,7 @@ static int64_t number_of(const struct resolver *r, enum key key)
     return quota_is_none(key, &r->values[key]) ? LIMIT_NONE : r->values[key].number;
 }
 
-static void fill(struct resolver *r)
+void quota_fill(struct resolver *r)
 {
     struct quota *q = r->out;
     const struct value *restart = &r->values[KEY_RESTART];
@@ -398,7 +334,7 @@ static void fill(struct resolver *r)
     q->disk = number_of(r, KEY_DISK);
 }
 
-static void add_note(struct resolver *r, enum key key)
+void quota_add_note(struct resolver *r, enum key key)
 {
     const struct value *v = &r->values[key];
     auto_buf line = BUF_INIT;
@@ -421,7 +357,7 @@ static void add_notes(struct resolver *r)
 {
     for (int k = 0; k < KEY_COUNT; k++)
         if (r->values[k].set)
-            add_note(r, (enum key)k);
+            quota_add_note(r, (enum key)k);
     const struct words *ignored = &r->out->ignored;
     if (!ignored->n)
         return;
@@ -432,20 +368,20 @@ static void add_notes(struct resolver *r)
     words_add(&r->out->notes, buf_str(&line));
 }
 
-static int resolve(struct resolver *r, const cJSON *task, const struct config *config)
+static int resolve(struct resolver *r, const cJSON *task)
 {
-    if (config &&
-        (read_defaults(r, config) < 0 || read_restart_variable(r, task, config) < 0))
+    if (r->config &&
+        (read_all_defaults(r) < 0 || read_restart_variable(r, task, r->config) < 0))
         return -1;
     if (read_arguments(r, task) < 0 || read_properties(r, task) < 0 ||
-        check_memory(r) < 0)
+        quota_check_memory(r) < 0)
         return -1;
-    return config ? apply_ceilings(r, config) : 0;
+    return quota_apply_ceilings(r);
 }
 
 /* The text quotes what the task holds: it must stay one line of sound UTF-8, also where
  * a precision cut it. */
-static void clean_error(struct reeve_error *err)
+void quota_clean_error(struct reeve_error *err)
 {
     auto_buf safe = BUF_INIT, text = BUF_INIT;
     if (!err)
@@ -458,10 +394,24 @@ static void clean_error(struct reeve_error *err)
     snprintf(err->text, sizeof err->text, "%s", buf_str(&text));
 }
 
-int quota_resolve(const cJSON *task, const struct config *config, struct quota *out,
-                  struct reeve_error *err)
+int quota_resolve(const cJSON *task, const struct config *config, const char *queue,
+                  struct quota *out, struct reeve_error *err)
 {
-    *out = (struct quota){
+    quota_clear(out);
+    struct resolver r = {.config = config, .queue = queue, .out = out, .err = err};
+    if (resolve(&r, task) < 0) {
+        quota_free(out);
+        quota_clean_error(err);
+        return -1;
+    }
+    quota_fill(&r);
+    add_notes(&r);
+    return 0;
+}
+
+void quota_clear(struct quota *q)
+{
+    *q = (struct quota){
         .limits = LIMITS_NONE,
         .nofile_soft = LIMIT_NONE,
         .nofile_hard = LIMIT_NONE,
@@ -469,15 +419,6 @@ int quota_resolve(const cJSON *task, const struct config *config, struct quota *
         .stop_timeout_ms = QUOTA_STOP_TIMEOUT_MS,
         .stop_signal = SIGTERM,
     };
-    struct resolver r = {.out = out, .err = err};
-    if (resolve(&r, task, config) < 0) {
-        quota_free(out);
-        clean_error(err);
-        return -1;
-    }
-    fill(&r);
-    add_notes(&r);
-    return 0;
 }
 
 void quota_free(struct quota *q)

@@ -1,9 +1,11 @@
 /* quota.h - what one task may use and how it is restarted, from task and configuration
  *
- * - Sources, later ones win: agent.reeve.defaults.NAME; for restart the variable
+ * - Sources, later ones win: agent.reeve.defaults.NAME;
+ *   agent.reeve.queues.QUEUE.defaults.NAME; for restart the variable
  *   CLEARML_AGENT_SERVICES_DOCKER_RESTART; Docker's words in the task's
  *   container.arguments; the task's user properties reeve.NAME. Then
- *   agent.reeve.ceilings.NAME bounds them all, and what has no limit too.
+ *   agent.reeve.queues.QUEUE.ceilings.NAME and agent.reeve.ceilings.NAME bound them
+ * all, and what has no limit too.
  * - NAME: memory memory_reservation memory_swap cpus cpu_shares cpuset pids read_bps
  *   write_bps read_iops write_iops blkio_weight nofile disk restart stop_timeout
  *   stop_signal timeout setup_timeout.
@@ -47,10 +49,20 @@ struct quota {
 
 /* Fills *out from a task document as tasks.get_by_id gives it (of it only container and
  * hyperparams are read, and what the restart variable's selector names). config may be
- * NULL. 0, or -1 with err naming word or property and what is allowed; *out is then
- * empty. */
-int quota_resolve(const cJSON *task, const struct config *config, struct quota *out,
-                  struct reeve_error *err);
+ * NULL, and queue, the name of the one that it was pulled from. 0, or -1 with err
+ * naming word or property and what is allowed; *out is then empty. */
+int quota_resolve(const cJSON *task, const struct config *config, const char *queue,
+                  struct quota *out, struct reeve_error *err);
+/* *out is what applies now with some values changed: an object of NAMEs and texts,
+ * where "none" lifts a limit. Checked and bounded as above. The notes are about those
+ * alone. 0, or -1 with err and *out empty. */
+int quota_change(const struct quota *now, const cJSON *values,
+                 const struct config *config, const char *queue, struct quota *out,
+                 struct reeve_error *err);
+/* Looks at agent.reeve.queues, whose names option_check() does not know. */
+int quota_check_config(const struct config *config, struct reeve_error *err);
+/* No limits, and Docker's own defaults. */
+void quota_clear(struct quota *q);
 void quota_free(struct quota *q);
 
 /* "on-failure:5" and the other three. 0, or -1 with err. */

@@ -54,6 +54,7 @@ struct run {
     uint32_t restarts; /* attempts that followed a failure */
     uint32_t failures; /* in a row, for the back-off; 0 after a healthy time */
     struct policy policy;
+    unsigned limits_stuck; /* assert.c: what this host does not hold */
 
     int64_t claimed_ms;      /* wall clock */
     int64_t started_ms;      /* wall clock: start of the attempt; 0: none */

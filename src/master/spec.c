@@ -76,7 +76,8 @@ static void resolve_policy(struct run *run, const cJSON *task, cJSON *spec,
 {
     struct quota quota;
     memset(&quota, 0, sizeof quota);
-    if (quota_resolve(task, run->master->config, &quota, quota_err) < 0) {
+    if (quota_resolve(task, run->master->config, run->queue_name, &quota, quota_err) <
+        0) {
         policy_from_json(NULL, &run->policy);
         json_set_str(spec, "quota_error", quota_err->text);
     } else {

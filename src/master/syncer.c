@@ -20,7 +20,8 @@
 
 struct job {
     char *path;
-    char *data; /* NULL: remove the tree at path */
+    char *data; /* NULL: remove the tree at path, or call fn */
+    int (*fn)(void *arg, struct reeve_error *err);
     size_t n;
     syncer_done_f done;
     void *arg;
@@ -64,6 +65,11 @@ static void job_remove(struct job *job)
         job->failed = true;
         log_warn("%s", job->err.text);
     }
+}
+
+static void job_call(struct job *job)
+{
+    job->failed = job->fn(job->arg, &job->err) < 0;
 }
 
 static void job_write(struct job *job)
@@ -111,7 +117,7 @@ static void *syncer_main(void *arg)
         s->todo_end = &s->todo;
         pthread_mutex_unlock(&s->mutex);
         for (struct job *job = group; job; job = job->next)
-            job->data ? job_write(job) : job_remove(job);
+            job->fn ? job_call(job) : job->data ? job_write(job) : job_remove(job);
         group_sync_folders(group);
         pthread_mutex_lock(&s->mutex);
         *s->finished_end = group;
@@ -211,6 +217,16 @@ void syncer_replace(struct syncer *s, const char *path, char *data, size_t n,
     job->path = xstrdup(path);
     job->data = data;
     job->n = n;
+    job->done = done;
+    job->arg = arg;
+    submit(s, job);
+}
+
+void syncer_call(struct syncer *s, int (*fn)(void *arg, struct reeve_error *err),
+                 syncer_done_f done, void *arg)
+{
+    struct job *job = xcalloc(1, sizeof *job);
+    job->fn = fn;
     job->done = done;
     job->arg = arg;
     submit(s, job);

@@ -1,9 +1,10 @@
-/* syncer.h - a thread that waits for the disk, so that the loop never does
+/* syncer.h - a thread that waits for the disk or the kernel, so that the loop never
+ * does
  *
  * Files are replaced atomically and synced in groups: everything that was asked for
  * while the last group was written goes into the next one, with one sync of each
- * folder. The master has two: one for records, and one for removals, which may take
- * long. */
+ * folder. The master has three: one for records, one for removals and for measuring
+ * folders, which may take long, and one that asks the kernel for limits. */
 #ifndef REEVE_SYNCER_H
 #define REEVE_SYNCER_H
 
@@ -23,6 +24,9 @@ void syncer_destroy(struct syncer *s);
 /* Replaces path (mode 0600) by data, which is taken (malloc'd). done may be NULL. */
 void syncer_replace(struct syncer *s, const char *path, char *data, size_t n,
                     syncer_done_f done, void *arg);
+/* Calls fn(arg) in the thread: 0, or -1 with err. fn touches nothing of the loop's. */
+void syncer_call(struct syncer *s, int (*fn)(void *arg, struct reeve_error *err),
+                 syncer_done_f done, void *arg);
 /* Removes a folder and everything below it; a failure is logged. */
 void syncer_remove_tree(struct syncer *s, const char *path);
 /* Ends a wait: the file is still written, the callback with this arg does not run. */

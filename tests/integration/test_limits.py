@@ -1,5 +1,9 @@
 """Quotas beside CPU, memory and pids, and those that change while a run lives."""
 
+import os
+import pathlib
+import resource
+import signal
 import socket
 import sys
 
@@ -43,3 +47,113 @@ def test_set_up_time_out_ends_with_the_set_up(reeve):
     task = reeve.shell("sleep 2; echo survived", "--setup-timeout", "1s")
     assert reeve.wait(task) == 0
     assert "survived" in reeve.logs(task).splitlines()
+
+
+def kernel(row, *names):
+    """What the kernel has for the payload's group in the first of these files."""
+    for folder in row["cgroup"]:
+        for name in names:
+            path = pathlib.Path(folder, name)
+            if path.exists():
+                return path.read_text().strip()
+    raise AssertionError(f"none of {names} in {row['cgroup']}")
+
+
+def kernel_memory(row):
+    return int(kernel(row, "memory.max", "memory.limit_in_bytes"))
+
+
+@pytest.mark.vm
+def test_set_while_it_lives(reeve, tmp_path):
+    """At once, after the master's death, and in the next attempt."""
+    go = tmp_path / "go"
+    task = reeve.shell(f"echo ready; until [ -e '{go}' ]; do sleep 0.1; done; rm '{go}'; exit 3",
+                       "--memory", "256m", "--restart", "on-failure:5")
+    reeve.wait_line(task, "ready")
+    data = reeve.json("set", task, "--memory", "96m", "--pids", "33", "--restart", "on-failure:2")
+    assert data["live"] is True and data["limits"]["memory"] == 96 << 20
+    row = reeve.row(task)
+    assert (row["memory_limit"], row["restart"]) == (96 << 20, "on-failure:2")
+    assert kernel_memory(row) == 96 << 20 and kernel(row, "pids.max") == "33"
+    reeve.wait_line(task, "reeve: quota: memory 96 MiB (reeve set)")
+
+    master = reeve.json("status")["pid"]
+    os.kill(master, signal.SIGKILL)
+    wait_until(lambda: reeve.run("status", check=False).returncode == 0
+               and reeve.json("status")["pid"] != master, what="another master")
+    assert reeve.row(task)["memory_limit"] == 96 << 20
+
+    go.touch()
+    row = wait_until(lambda: (r := reeve.row(task)) and r["attempt"] == 2
+                     and r["phase"] == "running" and r, what="the next attempt")
+    assert kernel_memory(row) == 96 << 20 and kernel(row, "pids.max") == "33"
+
+    reeve.run("set", task, "--memory", "none", "--unset", "pids")
+    assert reeve.row(task)["memory_limit"] is None
+    assert kernel(row, "pids.max") == "max" and kernel(row, "memory.max", "memory.limit_in_bytes") in (
+        "max", str((1 << 63) // os.sysconf("SC_PAGESIZE") * os.sysconf("SC_PAGESIZE")
+                   - os.sysconf("SC_PAGESIZE")))
+    reeve.run("stop", task)
+    assert reeve.wait(task) == 1
+
+
+@pytest.mark.vm
+def test_set_memory_below_what_is_in_use(reeve):
+    """The kernel's answer is the command's; the run lives on with what it had."""
+    task = reeve.submit("--memory", "256m", "--", sys.executable, "-c",
+                        "import time\nx = bytearray(100 << 20)\nprint('ready', flush=True)\n"
+                        "time.sleep(300)")
+    reeve.wait_line(task, "ready")
+    done = reeve.run("set", task, "--memory", "40m", check=False)
+    assert done.returncode == 1
+    assert "the kernel refused" in done.stderr and "in use" in done.stderr and done.stderr.count("\n") == 1
+    row = reeve.row(task)
+    assert row["memory_limit"] == 256 << 20 and kernel_memory(row) == 256 << 20
+    assert row["phase"] == "running"
+    reeve.run("set", task, "--memory", "128m")
+    assert kernel_memory(row) == 128 << 20
+    reeve.run("stop", task)
+    assert reeve.wait(task) == 1
+
+
+@pytest.mark.vm
+def test_set_open_files_and_cpus(reeve):
+    task = reeve.shell("sleep 300 & echo ready; wait")
+    reeve.wait_line(task, "ready")
+    reeve.run("set", task, "--nofile", "64:128", "--cpuset", "0", "--cpus", "0.5")
+    row = reeve.row(task)
+    pids = [int(pid) for pid in kernel(row, "cgroup.procs").split()]
+    assert len(pids) == 2
+
+    def limited():
+        return all(resource.prlimit(pid, resource.RLIMIT_NOFILE) == (64, 128) for pid in pids)
+    wait_until(limited, what="the limit of open files")
+    assert all(os.sched_getaffinity(pid) == {0} for pid in pids)
+    assert reeve.json("inspect", task)["limits"]["cpu_milli"] == 500
+    reeve.run("stop", task)
+    reeve.wait(task)
+
+
+def test_set_time_out(reeve):
+    task = reeve.shell("exec sleep 300")
+    reeve.wait_phase(task, "running")
+    reeve.run("set", task, "--timeout", "1s")
+    assert reeve.wait(task) == 1
+    assert reeve.task(task)["status_reason"] == "timeout"
+
+
+def test_set_is_bounded_and_checked(make_reeve):
+    reeve = make_reeve(env={"CLEARML_AGENT__AGENT__REEVE__CEILINGS__MEMORY": "128m",
+                            "CLEARML_AGENT__AGENT__REEVE__QUEUES__SERVICES__CEILINGS__PIDS": "50"})
+    task = reeve.shell("exec sleep 300")
+    reeve.wait_phase(task, "running")
+    notes = reeve.json("set", task, "--memory", "1g", "--pids", "none")["notes"]
+    assert notes == ["quota: memory 128 MiB (agent.reeve.ceilings.memory; 1 GiB by reeve set)",
+                     "quota: pids 50 (agent.reeve.queues.services.ceilings.pids; unlimited by reeve set)"]
+    for words, code, text in ((("--memory", "1k"), 2, "least"), (("--restart", "never"), 2, "on-failure"),
+                              (("--unset", "colour"), 2, "colour is no quota"), ((), 2, "nothing to set")):
+        done = reeve.run("set", task, *words, check=False)
+        assert done.returncode == code and text in done.stderr, done
+    assert reeve.run("set", "0" * 32, "--pids", "5", check=False).returncode == 4
+    reeve.run("stop", task)
+    reeve.wait(task)

@@ -45,7 +45,7 @@ static struct quota resolve(const cJSON *task, const char *conf)
     struct quota q;
     struct reeve_error err = {0};
     struct config *c = settings(conf);
-    if (quota_resolve(task, c, &q, &err) < 0)
+    if (quota_resolve(task, c, "services", &q, &err) < 0)
         fail_msg("%s", err.text);
     config_destroy(c);
     return q;
@@ -62,7 +62,7 @@ static void refuse(const cJSON *task, const char *conf, const char *expected)
     struct quota q;
     struct reeve_error err = {0};
     struct config *c = settings(conf);
-    assert_int_equal(quota_resolve(task, c, &q, &err), -1);
+    assert_int_equal(quota_resolve(task, c, "services", &q, &err), -1);
     if (!strstr(err.text, expected))
         fail_msg("\"%s\" is not in \"%s\"", expected, err.text);
     config_destroy(c);
@@ -95,7 +95,7 @@ static void test_nothing_asked(void **state)
     assert_int_equal(q.notes.n, 0);
     quota_free(&q);
     struct quota none;
-    assert_int_equal(quota_resolve(NULL, NULL, &none, NULL), 0);
+    assert_int_equal(quota_resolve(NULL, NULL, NULL, &none, NULL), 0);
     quota_free(&none);
 }
 
@@ -171,6 +171,91 @@ static void test_files_weight_disk_and_setup(void **state)
     refuse_words("--blkio-weight 5", "10 to 1000");
 }
 
+static void refuse_config(const char *conf, const char *expected)
+{
+    struct reeve_error err = {0};
+    struct config *c = settings(conf);
+    assert_int_equal(quota_check_config(c, &err), -1);
+    if (!strstr(err.text, expected))
+        fail_msg("\"%s\" is not in \"%s\"", expected, err.text);
+    config_destroy(c);
+}
+
+static void test_queues_have_their_own(void **state)
+{
+    static const char conf[] =
+        "agent.reeve { defaults { memory: 64m, pids: 9 }, ceilings { memory: 300m }\n"
+        "queues { services { defaults { memory: 128m }, ceilings { memory: 1g, cpus: 2 "
+        "} },"
+        " \"a.b c\" { ceilings { memory: 10m } } } }";
+    auto_json *task = cJSON_CreateObject();
+    struct quota q = resolve(task, conf);
+    assert_true(q.limits.memory == 128 * MIB);
+    assert_int_equal(q.limits.pids, 9);
+    assert_int_equal(q.limits.cpu_milli, 2000);
+    assert_true(has_note(
+        &q, "quota: memory 128 MiB (agent.reeve.queues.services.defaults.memory)"));
+    quota_free(&q);
+    set_property(task, "reeve.memory", "2g");
+    q = resolve(task, conf);
+    assert_true(q.limits.memory == 300 * MIB);
+    assert_true(has_note(&q,
+                         "quota: memory 300 MiB (agent.reeve.ceilings.memory; 2 GiB "
+                         "by property reeve.memory)"));
+    quota_free(&q);
+    struct config *c = settings(conf);
+    assert_int_equal(quota_resolve(task, c, "a.b c", &q, NULL), 0);
+    assert_true(q.limits.memory == 10 * MIB);
+    quota_free(&q);
+    assert_int_equal(quota_check_config(c, NULL), 0);
+    config_destroy(c);
+    refuse_config("agent.reeve.queues.q.ceiling.memory: 5m", "queues.q.ceiling is not");
+    refuse_config("agent.reeve.queues.q.ceilings.colour: 5m", "colour is no quota");
+    refuse_config("agent.reeve.queues.q.defaults.memory: 5x", "q.defaults.memory");
+}
+
+static struct quota change(const struct quota *now, const char *conf,
+                           const char *values)
+{
+    struct reeve_error err = {0};
+    struct quota q;
+    struct config *c = settings(conf);
+    auto_json *json = json_parse(values, strlen(values), NULL);
+    if (quota_change(now, json, c, "services", &q, &err) < 0)
+        fail_msg("%s", err.text);
+    config_destroy(c);
+    return q;
+}
+
+static void test_changes(void **state)
+{
+    struct quota now = of_words("--memory 512m --cpus 1 --restart on-failure:3"), q;
+    now.limits.memory_swap = 2 * now.limits.memory;
+    q = change(&now, "", "{\"memory\": \"256m\", \"nofile\": \"100:200\"}");
+    assert_true(q.limits.memory == 256 * MIB);
+    assert_true(q.limits.memory_swap == LIMIT_NONE);
+    assert_int_equal(q.limits.cpu_milli, 1000);
+    assert_int_equal(q.nofile_soft, 100);
+    assert_int_equal(q.restart_max, 3);
+    assert_int_equal(q.notes.n, 2);
+    assert_string_equal(q.notes.v[0], "quota: memory 256 MiB (reeve set)");
+    quota_free(&q);
+    q = change(&now, "",
+               "{\"memory\": \"none\", \"restart\": \"none\", \"cpus\": \"0\"}");
+    assert_true(q.limits.memory == LIMIT_NONE && q.limits.memory_swap == LIMIT_NONE);
+    assert_true(q.limits.cpu_milli == LIMIT_NONE);
+    assert_int_equal(q.restart, RESTART_NO);
+    quota_free(&q);
+    q = change(&now, "agent.reeve.queues.services.ceilings.cpus: 2",
+               "{\"cpus\": \"9\"}");
+    assert_int_equal(q.limits.cpu_milli, 2000);
+    quota_free(&q);
+    auto_json *bad = cJSON_CreateObject();
+    json_set_str(bad, "memory_swap", "64m");
+    assert_int_equal(quota_change(&now, bad, NULL, NULL, &q, NULL), -1);
+    quota_free(&now);
+}
+
 static void test_no_limit(void **state)
 {
     struct quota q = of_words("--memory 0 --memory-swap -1 --cpus 0 --pids-limit -1");
@@ -243,7 +328,7 @@ static void test_errors_are_printable(void **state)
     struct reeve_error err = {0};
     auto_json *task = task_with("--memory 'a\nb\x1b[2J"
                                 "ééééééééééééééééééééééééééééééééé'");
-    assert_int_equal(quota_resolve(task, NULL, &q, &err), -1);
+    assert_int_equal(quota_resolve(task, NULL, NULL, &q, &err), -1);
     assert_null(strpbrk(err.text, "\n\x1b"));
     cJSON *as_json = cJSON_CreateString(err.text);
     auto_free char *text = json_format(as_json);
@@ -356,6 +441,8 @@ int main(void)
         cmocka_unit_test(test_nothing_asked),
         cmocka_unit_test(test_every_word_both_ways),
         cmocka_unit_test(test_files_weight_disk_and_setup),
+        cmocka_unit_test(test_queues_have_their_own),
+        cmocka_unit_test(test_changes),
         cmocka_unit_test(test_no_limit),
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_words_without_a_meaning),

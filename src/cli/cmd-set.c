@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/commands.h"
+#include "cli/find.h"
+
+#include "base/alloc.h"
+#include "base/json.h"
+
+#include <string.h>
+
+static const struct arg_spec specs[] = {
+    {ARG_VALUE, "cpus", 0, "X", "CPUs, 0.5 or 2"},
+    {ARG_VALUE, "memory", 'm', "SIZE", "256m, 2g"},
+    {ARG_VALUE, "pids", 0, "N", "processes and threads"},
+    ARGS_QUOTAS,
+    {ARG_VALUE, "timeout", 0, "TIME", "of an attempt, from its start"},
+    {ARG_VALUE, "setup-timeout", 0, "TIME", "of its set-up alone"},
+    {ARG_VALUE, "stop-timeout", 0, "TIME", "between the stop signal and the end"},
+    {ARG_VALUE, "stop-signal", 0, "SIGNAL", "that asks it to end"},
+    {ARG_VALUE, "restart", 0, "POLICY", "no, on-failure[:N], always, unless-stopped"},
+    {ARG_LIST, "unset", 0, "NAME", "lift one: as --NAME none; repeatable"},
+    ARGS_JSON,
+    ARGS_SERVER,
+    ARGS_LAST,
+};
+
+/* "memory-swap" is memory_swap in properties, settings and in the request. */
+static char *key_dup(const char *option)
+{
+    char *key = xstrdup(option);
+    for (char *p = key; *p; p++)
+        if (*p == '-')
+            *p = '_';
+    return key;
+}
+
+static bool is_quota(const struct arg_spec *spec)
+{
+    static const char *const others[] = {"unset", "data", "config", "run-dir", "help"};
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        if (strcmp(spec->name, others[i]) == 0)
+            return false;
+    return spec->kind == ARG_VALUE;
+}
+
+static void add_value(cJSON *values, const char *option, const char *value)
+{
+    auto_free char *key = key_dup(option);
+    json_set_str(values, key, value);
+}
+
+static cJSON *read_values(const struct args *args)
+{
+    cJSON *values = cJSON_CreateObject();
+    const struct words *unset = args_values(args, "unset");
+    for (const struct arg_spec *spec = specs; spec->kind != ARG_END; spec++)
+        if (is_quota(spec) && args_has(args, spec->name))
+            add_value(values, spec->name, args_value(args, spec->name, ""));
+    for (size_t i = 0; unset && i < unset->n; i++)
+        add_value(values, unset->v[i], "none");
+    return values;
+}
+
+static int set(struct session *s, const char *word, cJSON **values, cJSON **data,
+               struct reeve_error *err)
+{
+    auto_free char *id = NULL;
+    int code = find_task(s, word, &id, err);
+    if (code != CLI_DONE)
+        return code;
+    cJSON *request = cJSON_CreateObject();
+    json_set_str(request, "cmd", "set");
+    json_set_str(request, "task", id);
+    json_set(request, "values", steal(values));
+    return control_call(s->target.run_dir, request, data, err);
+}
+
+static void print_data(const cJSON *data)
+{
+    const cJSON *note;
+    cJSON_ArrayForEach(note, json_get(data, "notes"))
+    {
+        cli_print(note->valuestring);
+        printf("\n");
+    }
+    if (!json_bool(data, "live", true))
+        printf("the next attempt begins with it\n");
+}
+
+static int run(const struct args *args)
+{
+    struct reeve_error err = {0};
+    auto_session s = {0};
+    auto_json *values = read_values(args);
+    auto_json *data = NULL;
+    if (!values->child)
+        return cli_fail(CLI_USAGE, "set: nothing to set; see `reeve set --help`");
+    int code = session_open_any(args, &s, &err);
+    if (code == CLI_DONE)
+        code = set(&s, args_words(args)->v[0], &values, &data, &err);
+    if (code != CLI_DONE)
+        return cli_fail(code, "set: %s", err.text);
+    if (args_has(args, "json"))
+        cli_print_json(data);
+    else
+        print_data(data);
+    return CLI_DONE;
+}
+
+const struct command cmd_set = {
+    .name = "set",
+    .summary = "change the quotas of a run while it lives",
+    .usage = "TASK [--memory SIZE] [--cpus X] [--pids N]... [--unset NAME]... [--json]",
+    .about = "At once, and for the attempts that follow; the host's ceilings bound it. "
+             "\"none\" "
+             "as a\nvalue lifts a limit. Memory below what is in use is refused if the "
+             "kernel "
+             "can't\nreclaim it. The task itself is not changed.",
+    .specs = specs,
+    .words_min = 1,
+    .words_max = 1,
+    .run = run,
+};

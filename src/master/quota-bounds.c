@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/* What holds between the values, and the ceilings of host and queue. */
+
+#include "master/quota-internal.h"
+
+#include "base/alloc.h"
+#include "base/json.h"
+#include "config/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const cJSON *quota_of_queue(const struct resolver *r, const char *section,
+                            char source[SOURCE_SIZE])
+{
+    const cJSON *queues = config_json(r->config, "agent.reeve.queues");
+    snprintf(source, SOURCE_SIZE, "agent.reeve.queues.%.40s.%s",
+             r->queue ? r->queue : "", section);
+    return r->queue ? json_path(queues, r->queue, section, NULL) : NULL;
+}
+
+int quota_check_memory(struct resolver *r)
+{
+    struct value *memory = &r->values[KEY_MEMORY];
+    struct value *swap = &r->values[KEY_MEMORY_SWAP];
+    struct value *reserved = &r->values[KEY_MEMORY_RESERVATION];
+    bool limited = !quota_is_none(KEY_MEMORY, memory);
+    if (!quota_is_none(KEY_MEMORY_SWAP, swap) && !limited)
+        return reeve_error_set(r->err, 0, "%s: needs a limit of memory too",
+                               swap->source);
+    if (!quota_is_none(KEY_MEMORY_SWAP, swap) && swap->number < memory->number)
+        return reeve_error_set(r->err, 0,
+                               "%s: counts memory and swap together, so not less than "
+                               "memory's own limit",
+                               swap->source);
+    if (limited && !quota_is_none(KEY_MEMORY_RESERVATION, reserved) &&
+        reserved->number > memory->number)
+        return reeve_error_set(r->err, 0, "%s: not more than the limit of memory",
+                               reserved->source);
+    return 0;
+}
+
+static void lower(struct value *v, enum key key, struct value *ceiling,
+                  const char *source)
+{
+    if (quota_is_none(key, ceiling) ||
+        (!quota_is_none(key, v) && v->number <= ceiling->number))
+        return;
+    if (key == KEY_NOFILE && v->set && v->extra && v->extra < ceiling->number)
+        ceiling->extra = v->extra;
+    if (v->set) {
+        ceiling->lowered = true;
+        ceiling->asked = v->lowered ? v->asked : v->number;
+        snprintf(ceiling->asked_source, SOURCE_SIZE, "%s",
+                 v->lowered ? v->asked_source : v->source);
+    }
+    snprintf(ceiling->source, SOURCE_SIZE, "%s", source);
+    *v = *ceiling;
+}
+
+static int apply_ceiling(struct resolver *r, const cJSON *ceilings, const char *section,
+                         enum key key)
+{
+    char path[SOURCE_SIZE];
+    struct value ceiling = {.set = true};
+    const char *name = quota_key(key)->name;
+    const cJSON *given = json_get(ceilings, name);
+    const char *text = config_text(given);
+    snprintf(path, sizeof path, "%s.%s", section, name);
+    if (!text)
+        return given && !cJSON_IsString(given) && !cJSON_IsNull(given)
+                   ? reeve_error_set(r->err, 0, "%s: one value is expected", path)
+                   : 0;
+    if (quota_key(key)->unit == UNIT_OTHER)
+        return reeve_error_set(r->err, 0, "%s: this has no ceiling", path);
+    if (quota_key(key)->parse(text, &ceiling, r->err) < 0)
+        return reeve_error_wrap(r->err, "%s", path);
+    lower(&r->values[key], key, &ceiling, path);
+    return 0;
+}
+
+int quota_apply_ceilings(struct resolver *r)
+{
+    static const char host[] = "agent.reeve.ceilings";
+    char source[SOURCE_SIZE];
+    if (!r->config)
+        return 0;
+    const cJSON *of_host = config_json(r->config, host);
+    const cJSON *of_queue = quota_of_queue(r, "ceilings", source);
+    for (int k = 0; k < KEY_COUNT; k++)
+        if (apply_ceiling(r, of_queue, source, (enum key)k) < 0 ||
+            apply_ceiling(r, of_host, host, (enum key)k) < 0)
+            return -1;
+    struct value *memory = &r->values[KEY_MEMORY];
+    struct value *swap = &r->values[KEY_MEMORY_SWAP];
+    struct value *reserved = &r->values[KEY_MEMORY_RESERVATION];
+    if (quota_is_none(KEY_MEMORY, memory))
+        return 0;
+    if (!quota_is_none(KEY_MEMORY_RESERVATION, reserved) &&
+        reserved->number > memory->number)
+        reserved->number = memory->number;
+    if (!quota_is_none(KEY_MEMORY_SWAP, swap) && swap->number < memory->number)
+        swap->number = memory->number;
+    return 0;
+}
+
+/* ---- the configuration alone, at start ---- */
+
+static int check_section(struct resolver *r, const cJSON *section, const char *path)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, section)
+    {
+        struct value v = {0};
+        int key = quota_key_find(item->string);
+        if (key < 0)
+            return reeve_error_set(r->err, 0, "%s.%.40s is no quota", path,
+                                   item->string);
+        const char *text = config_text(item);
+        if (text && quota_key((enum key)key)->parse(text, &v, r->err) < 0)
+            return reeve_error_wrap(r->err, "%s.%s", path, item->string);
+    }
+    return 0;
+}
+
+static int check_queue(struct resolver *r, const cJSON *queue)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, queue)
+    {
+        char source[SOURCE_SIZE];
+        bool quotas = strcmp(item->string, "defaults") == 0 ||
+                      strcmp(item->string, "ceilings") == 0;
+        if (!quotas && strcmp(item->string, "max_runs") != 0)
+            return reeve_error_set(r->err, 0,
+                                   "agent.reeve.queues.%.60s.%.40s is not known; "
+                                   "defaults, ceilings and max_runs are",
+                                   r->queue, item->string);
+        const cJSON *section = quotas ? quota_of_queue(r, item->string, source) : NULL;
+        if (check_section(r, section, source) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int quota_check_config(const struct config *config, struct reeve_error *err)
+{
+    const cJSON *queue, *queues = config_json(config, "agent.reeve.queues");
+    cJSON_ArrayForEach(queue, queues)
+    {
+        struct resolver r = {.config = config, .queue = queue->string, .err = err};
+        if (check_queue(&r, queue) < 0)
+            return -1;
+    }
+    return 0;
+}
