@@ -1,24 +1,22 @@
-"""The embedded server's requests a second and their latency, by wrk over loopback.
+"""The embedded server alone, by wrk over loopback: requests a second, and what a pull takes of a short and of a long queue.
 
-    server.py [--tasks N] [--queued N] [--seconds S] [--connections N]... [--json]
-
-For each call and number of connections: requests a second, the 50th and 99th percentile of the latency, and what was
-answered with an error. The tasks are created and enqueued through the API, by wrk too. REEVE_OUT names the install prefix.
-The load takes one thread of the same machine.
+The tasks are created and enqueued through the API. The load takes one thread of the same machine.
 """
 
-import argparse
 import json
 import pathlib
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-from server_rig import Server  # noqa: E402
+from rig import Client, Note, percentile, row
+from server_rig import Server
+
+SECONDS = 5
+CONNECTIONS = 64
+SHORT = 1_000
 
 # What every script ends with: wrk's own summary as one line of JSON.
 DONE = """
@@ -89,6 +87,7 @@ class Bench:
         self.server = server
         self.ids = self.folder / "ids"
         self.queue = server.queue("bench")
+        self.client = Client(server.endpoint)
 
     def wrk(self, script, connections, seconds, until=None):
         """Runs wrk for so long, or until that is true."""
@@ -109,7 +108,7 @@ class Bench:
         out, _ = process.communicate()
         line = [x for x in out.splitlines() if x.startswith("RESULT ")]
         if not line:
-            raise SystemExit(f"wrk said: {out}")
+            raise Note(f"wrk said: {out}")
         result = json.loads(line[0][len("RESULT "):])
         result["per_second"] = result.pop("requests") / (result.pop("us") / 1e6)
         return result
@@ -139,57 +138,47 @@ class Bench:
         return self.server.call("queues.get_num_entries", {"queue": self.queue})["num"]
 
 
-def measure(bench, options):
-    for connections in options.connections:
-        yield "debug.ping", connections, bench.wrk(PING, connections, options.seconds)
-        yield "tasks.get_by_id", connections, bench.wrk(GET_BY_ID, connections, options.seconds)
-        yield "events.add_batch, 10 lines", connections, bench.wrk(ADD_BATCH, connections, options.seconds)
-        bench.fill(options.queued)
-        result = bench.wrk(GET_NEXT_TASK, connections, min(options.seconds, 3))
-        if not bench.waiting():
-            result["note"] = "the queue ran dry"
-        yield "queues.get_next_task", connections, result
+def pulls(bench, count):
+    """ms of each of so many pulls, one at a time."""
+    spent = []
+    for _ in range(count):
+        begin = time.perf_counter()
+        bench.client.data("queues.get_next_task", queue=bench.queue)
+        spent.append(1000 * (time.perf_counter() - begin))
+    return spent
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", type=int, default=100000, help="in the store (default 100000)")
-    parser.add_argument("--queued", type=int, help="of them in the queue (default: all, 100000 at most)")
-    parser.add_argument("--seconds", type=int, default=5, help="of each measurement (default 5)")
-    parser.add_argument("--connections", type=int, action="append", help="may be repeated (default 8 and 64)")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    if options.queued is None:
-        options.queued = min(options.tasks, 100000)
-    if not 0 < options.queued <= options.tasks:
-        parser.error("--queued is more than --tasks")
-    options.connections = options.connections or [8, 64]
-    return options
+def measure_pulls(bench, queued):
+    bench.fill(queued)
+    spent = pulls(bench, 200)
+    for share in (50, 99):
+        yield row(f"pull with {queued:,} queued, p{share}", None, percentile(spent, share), "ms")
 
 
-def main():
-    options = arguments()
+def measure_calls(bench, seconds):
+    yield "debug.ping", bench.wrk(PING, CONNECTIONS, seconds)
+    yield "tasks.get_by_id", bench.wrk(GET_BY_ID, CONNECTIONS, seconds)
+    yield "events.add_batch, 10 lines each", bench.wrk(ADD_BATCH, CONNECTIONS, seconds)
+    result = bench.wrk(GET_NEXT_TASK, CONNECTIONS, min(seconds, 3))
+    if not bench.waiting():
+        raise Note("the queue ran dry")
+    yield "queues.get_next_task", result
+
+
+def measure(options):
     if not shutil.which("wrk"):
-        raise SystemExit("server.py: needs wrk (apt-get install wrk)")
+        raise Note("needs wrk (apt-get install wrk)")
     with tempfile.TemporaryDirectory(prefix="reeve-bench-") as folder:
         server = Server(pathlib.Path(folder) / "server").start()
         try:
             bench = Bench(folder, server)
-            created = bench.seed(options.tasks)
-            if not options.json:
-                print(f"{options.tasks} tasks created ({created:.0f}/s), {options.queued} of them queued")
-                print(f"{'call':28}{'connections':>12}{'req/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}")
-            rows = []
-            for call, connections, result in measure(bench, options):
-                rows.append({"call": call, "connections": connections, **result})
-                if not options.json:
-                    print(f"{call:28}{connections:12}{result['per_second']:10.0f}{result['p50_ms']:9.2f}"
-                          f"{result['p99_ms']:9.2f}{result['refused'] + result['broken']:8} {result.get('note', '')}", flush=True)
-            if options.json:
-                print(json.dumps({"tasks": options.tasks, "queued": options.queued, "created_per_second": created, "calls": rows}))
+            yield row("server: tasks created", None, bench.seed(options.tasks), "1/s", less_is_better=False)
+            yield from measure_pulls(bench, SHORT)
+            yield from measure_pulls(bench, options.tasks)
+            for call, result in measure_calls(bench, 2 if options.quick else SECONDS):
+                if result["refused"] + result["broken"]:
+                    raise Note(f"{call}: {result['refused']} answers of error, {result['broken']} without an answer")
+                yield row(f"server: {call}", 30_000 if call in ("debug.ping", "tasks.get_by_id") else None, result["per_second"], "1/s",
+                          less_is_better=False, note=f"{CONNECTIONS} connections, p99 {result['p99_ms']:.1f} ms")
         finally:
             server.stop()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,87 @@
+"""What idle services cost: memory and processor time with none, 1, 100, 1,000 and, in the end, 10,000 of them."""
+
+import time
+
+from rig import SUPERVISOR, Note, cpu_seconds, host, memory, row, wait_until
+
+IDLE = {"binary": "sleep", "entry_point": "infinity"}
+STEPS = (1, 100, 1_000, 10_000)
+QUICK = (1, 100)
+REACH_RSS = {1_000: 16, 10_000: 64}
+MB = 1e6
+NEEDED = 800_000  # bytes of each service, its own process and the kernel's share with it
+
+
+def available():
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+
+
+class Figures:
+    """Of one host while it is given more and more to hold."""
+
+    def __init__(self, reeve, seconds):
+        self.reeve = reeve
+        self.seconds = seconds
+        self.tasks = []
+        self.master = reeve.pids("reeved")[0]
+        self.supervisor_0 = memory(self.master)
+        self.available_0 = available()
+
+    def grow(self, count):
+        """More of them, until so many run; launches a second."""
+        missing = count - len(self.tasks)
+        more = self.reeve.make(IDLE, missing)
+        begin = time.monotonic()
+        self.reeve.enqueue(more)
+        self.tasks += more
+        wait_until(lambda: self.reeve.running() >= count, 60 + count / 20, 0.2, f"{count} running services")
+        spent = time.monotonic() - begin
+        # What the start has left to do: workers to register, lines to send.
+        time.sleep(5 + count / 1000)
+        return missing / spent
+
+    def cpu(self):
+        """Of one core: of the supervisor, and with the embedded server."""
+        own, server = self.reeve.pids(*SUPERVISOR), self.reeve.pids("reeve-server", "reeve")
+        begin = [sum(map(cpu_seconds, own)), sum(map(cpu_seconds, server))]
+        time.sleep(self.seconds)
+        spent = [sum(map(cpu_seconds, own)) - begin[0], sum(map(cpu_seconds, server)) - begin[1]]
+        return 100 * spent[0] / self.seconds, 100 * sum(spent) / self.seconds
+
+    def held(self, count):
+        """Rows of what holding so many costs."""
+        master, agents = self.reeve.pids("reeved")[0], self.reeve.pids("reeve-subagent")
+        if master != self.master:
+            raise Note(f"the master was started again before {count} services ran")
+        if len(agents) != count:
+            raise Note(f"{len(agents)} sub-agents, not {count}")
+        pss = sum(map(memory, agents))
+        yield row(f"master RSS with {count:,} services", REACH_RSS.get(count), memory(master, "Rss") / MB, "MB")
+        yield row(f"sub-agent PSS with {count:,} services", 100 if count >= 100 else None, pss / count / 1e3, "kB")
+        yield row(f"supervisor PSS per service with {count:,}", None, (pss + memory(master) - self.supervisor_0) / count / 1e3, "kB",
+                  note="sub-agents, and what the master grew by; without the program itself")
+        own, all_of_it = self.cpu()
+        yield row(f"CPU with {count:,} idle services", None, own, "% of a core")
+        yield row(f"CPU with {count:,} idle services, embedded server included", 1 if count == 1_000 else None, all_of_it, "% of a core")
+
+
+def measure(options):
+    with host() as reeve:
+        time.sleep(3)
+        figures = Figures(reeve, 10 if options.quick else 30)
+        yield row("master RSS, idle", 8, memory(figures.master, "Rss") / MB, "MB")
+        yield row("CPU without a service, embedded server included", None, figures.cpu()[1], "% of a core")
+        for count in [step for step in (QUICK if options.quick else STEPS) if step <= options.services]:
+            if available() < NEEDED * count:
+                raise Note(f"{available() / MB:,.0f} MB are too little for {count:,} services")
+            rate = figures.grow(count)
+            if count > 1:
+                yield row(f"launches while growing to {count:,} idle services", None, rate, "1/s", less_is_better=False)
+            yield from figures.held(count)
+        if count >= 1000:
+            yield row(f"memory of the whole host per service, of {count:,}", None, (figures.available_0 - available()) / count / 1e3, "kB",
+                      note="MemAvailable: the services themselves, kernel and server too")
+        begin = time.monotonic()
+        reeve.stop(timeout=600)
+        yield row(f"stop of {count:,} services", None, time.monotonic() - begin, "s")
