@@ -54,7 +54,7 @@ static void print_rows(const cJSON *rows)
 {
     static const char *const titles[] = {
         "TASK",   "NAME",  "STATUS", "PHASE",   ">TRY",  ">CPU%", ">MEMORY",
-        ">LIMIT", ">PIDS", ">AGE",   "RESTART", "QUEUE", "REASON"};
+        ">LIMIT", ">PIDS", ">AGE",   "RESTART", ">NEXT", "QUEUE", "REASON"};
     struct table *t = table_create(titles, ARRAY_SIZE(titles));
     const cJSON *row;
     int64_t now = clock_wall_ms();
@@ -71,8 +71,10 @@ static void print_rows(const cJSON *rows)
         table_add_number(t, row, "pids", 0);
         table_add_age(t, row, "started", now);
         table_add_text(t, row, "restart");
+        table_add_until(t, row, "next_start", now);
         table_add_text(t, row, "queue_name");
-        table_add_text(t, row, "reason");
+        table_add_text(t, row,
+                       json_str(row, "reason", NULL) ? "reason" : "last_reason");
     }
     table_print(t, stdout);
     table_free(t);

@@ -65,6 +65,30 @@ static void add_server(const cJSON *server)
     add_line("server", buf_str(&text));
 }
 
+/* "exit 3, oom 1": what there is. */
+static void add_ended(const cJSON *ended)
+{
+    auto_buf text = BUF_INIT;
+    const cJSON *n;
+    cJSON_ArrayForEach(n, ended)
+    {
+        if (cJSON_IsNumber(n) && n->valuedouble > 0)
+            buf_printf(&text, "%s%s %.0f", text.len ? ", " : "", n->string,
+                       n->valuedouble);
+    }
+    add_line("ended", buf_str(&text));
+}
+
+static void add_restarting(const cJSON *data)
+{
+    const char *next = json_str(data, "next_start", NULL);
+    auto_buf text = BUF_INIT;
+    buf_printf(&text, "%" PRId64, json_int(data, "restarting", 0));
+    if (next)
+        buf_printf(&text, " (next start %s)", next);
+    add_line("restarting", buf_str(&text));
+}
+
 static void print_text(const cJSON *data)
 {
     char time[DURATION_TEXT_SIZE], size[SIZE_TEXT_SIZE];
@@ -78,7 +102,8 @@ static void print_text(const cJSON *data)
     add_drain(json_get(data, "draining"));
     add_number("capacity", data, "capacity");
     add_number("running", data, "running");
-    add_number("restarting", data, "restarting");
+    add_restarting(data);
+    add_ended(json_get(data, "ended"));
     add_line("spool", size_format(json_int(data, "spool_bytes", 0), size));
     if (cJSON_IsString(json_get(data, "cgroup_version")))
         add_line("cgroup", json_str(data, "cgroup_version", NULL));

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const fields[] = {
@@ -43,11 +44,28 @@ static void copy_time(cJSON *row, const char *name, const cJSON *task, const cha
     json_set_str(row, name, known ? clock_iso(ms, text) : NULL);
 }
 
+/* What the run's master wrote there: run-told.c. */
+static void copy_runtime(cJSON *row, const cJSON *runtime, bool at_work)
+{
+    static const char *const names[] = {"attempt", "restarts", "restart", "last_reason",
+                                        "next_start"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        char key[32];
+        snprintf(key, sizeof key, "reeve.%s", names[i]);
+        const cJSON *value = json_get(runtime, key);
+        json_set(row, names[i],
+                 value ? cJSON_Duplicate(value, true) : cJSON_CreateNull());
+    }
+    json_set_str(row, "reason_text", json_str(runtime, "reeve.last_text", NULL));
+    if (!at_work)
+        json_set_str(row, "next_start", NULL);
+}
+
 cJSON *run_row_from_task(const cJSON *task)
 {
-    static const char *const unknown[] = {"restart",      "pid",         "cgroup",
-                                          "launcher",     "cpu_percent", "memory_bytes",
-                                          "memory_limit", "pids"};
+    static const char *const unknown[] = {"pid",         "cgroup",       "launcher",
+                                          "cpu_percent", "memory_bytes", "memory_limit",
+                                          "pids",        "aborted_by"};
     cJSON *row = cJSON_CreateObject();
     const char *status = json_str(task, "status", "");
     const char *reason = json_str(task, "status_reason", "");
@@ -59,8 +77,7 @@ cJSON *run_row_from_task(const cJSON *task)
     json_set_str(row, "queue_name", NULL);
     copy_text(row, "status", task, "status");
     json_set_str(row, "phase", strcmp(status, "queued") == 0 ? "queued" : NULL);
-    json_set(row, "attempt", cJSON_CreateNull());
-    json_set(row, "restarts", cJSON_CreateNull());
+    copy_runtime(row, json_get(task, "runtime"), strcmp(status, "in_progress") == 0);
     copy_text(row, "worker", task, "last_worker");
     for (size_t i = 0; i < ARRAY_SIZE(unknown); i++)
         json_set(row, unknown[i], cJSON_CreateNull());

@@ -143,26 +143,42 @@ void table_add_bytes(struct table *t, const cJSON *object, const char *name)
     table_add(t, text);
 }
 
-void table_add_age(struct table *t, const cJSON *object, const char *name,
-                   int64_t now_ms)
+/* "42s", "7m", "3h", "12d" */
+static void format_span(int64_t seconds, char text[32])
 {
     static const struct {
         int64_t seconds, unit;
         char letter;
     } steps[] = {{120, 1, 's'}, {7200, 60, 'm'}, {172800, 3600, 'h'}};
+    size_t i = 0;
+    while (i < ARRAY_SIZE(steps) && seconds >= steps[i].seconds)
+        i++;
+    if (i < ARRAY_SIZE(steps))
+        snprintf(text, 32, "%" PRId64 "%c", seconds / steps[i].unit, steps[i].letter);
+    else
+        snprintf(text, 32, "%" PRId64 "d", seconds / 86400);
+}
+
+void table_add_age(struct table *t, const cJSON *object, const char *name,
+                   int64_t now_ms)
+{
     char text[32] = "";
     int64_t then;
-    const char *time = json_str(object, name, "");
-    if (clock_iso_parse(time, &then) == 0) {
-        int64_t age = now_ms > then ? (now_ms - then) / 1000 : 0;
-        size_t i = 0;
-        while (i < ARRAY_SIZE(steps) && age >= steps[i].seconds)
-            i++;
-        if (i < ARRAY_SIZE(steps))
-            snprintf(text, sizeof text, "%" PRId64 "%c", age / steps[i].unit,
-                     steps[i].letter);
+    if (clock_iso_parse(json_str(object, name, ""), &then) == 0)
+        format_span(now_ms > then ? (now_ms - then) / 1000 : 0, text);
+    table_add(t, text);
+}
+
+void table_add_until(struct table *t, const cJSON *object, const char *name,
+                     int64_t now_ms)
+{
+    char text[32] = "";
+    int64_t then;
+    if (clock_iso_parse(json_str(object, name, ""), &then) == 0) {
+        if (then > now_ms)
+            format_span((then - now_ms + 999) / 1000, text);
         else
-            snprintf(text, sizeof text, "%" PRId64 "d", age / 86400);
+            snprintf(text, sizeof text, "now");
     }
     table_add(t, text);
 }

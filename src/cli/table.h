@@ -25,5 +25,8 @@ void table_add_bytes(struct table *t, const cJSON *object, const char *name);
 /* How long ago a time stamp is: "42s", "7m", "3h", "12d". */
 void table_add_age(struct table *t, const cJSON *object, const char *name,
                    int64_t now_ms);
+/* How long until one, in the same form; one that has come is "now". */
+void table_add_until(struct table *t, const cJSON *object, const char *name,
+                     int64_t now_ms);
 
 #endif

@@ -170,7 +170,6 @@ static void adopt_one(struct master *m, const char *task)
     struct reeve_error err, quota_err = {0};
     auto_free char *state = run_file_dup(m->state_root, task, "state");
     struct run *run = run_create(m, task);
-    run->adopted = true;
     /* What runs goes on without its spec; there will be no other attempt. */
     if (spec_load(run, &quota_err, &err) < 0)
         keep_aside(run, "spec.json", err.text);

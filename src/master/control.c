@@ -113,13 +113,30 @@ static void row_exit(cJSON *row, const struct run *run)
     json_set_str(row, "reason", run->verdict.reason);
 }
 
-/* The server's word for the task while it is ours. */
+static const char *text_or_null(const char *text)
+{
+    return text[0] ? text : NULL;
+}
+
+/* How the last attempt that ended did, also while the next one is at work. */
+static void row_last(cJSON *row, const struct run *run)
+{
+    const struct verdict *v = &run->verdict;
+    json_set_str(row, "last_reason", text_or_null(v->reason));
+    json_set_str(row, "reason_text", text_or_null(v->text));
+    json_set_str(row, "aborted_by", text_or_null(v->by));
+    set_time(row, "next_start", run->phase == PHASE_BACKOFF ? run->due_ms : 0);
+}
+
+/* The server's word for the task while it is ours, and as far as it is known after. */
 static const char *row_status(const struct run *run)
 {
     if (run->phase != PHASE_GONE || !run->have_verdict)
         return "in_progress";
     const char *call = run_final_call(run);
-    return call ? strchr(call, '.') + 1 : "unknown";
+    if (call)
+        return strchr(call, '.') + 1;
+    return run->seen_status[0] ? run->seen_status : "unknown";
 }
 
 cJSON *control_run_row(const struct run *run)
@@ -150,6 +167,7 @@ cJSON *control_run_row(const struct run *run)
     set_time(row, "started", run->started_ms);
     set_time(row, "finished", run->phase == PHASE_GONE ? clock_wall_ms() : 0);
     row_exit(row, run);
+    row_last(row, run);
     return row;
 }
 
@@ -194,6 +212,16 @@ static unsigned count_phase(const struct master *m, bool live)
     return n;
 }
 
+/* Of all runs that wait; 0: none does. */
+static int64_t next_start(const struct master *m)
+{
+    int64_t next = 0;
+    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
+        if (run->phase == PHASE_BACKOFF && (!next || run->due_ms < next))
+            next = run->due_ms;
+    return next;
+}
+
 static cJSON *server_to_json(const struct master *m)
 {
     cJSON *server = cJSON_CreateObject();
@@ -227,6 +255,8 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
     json_set_int(s, "running", count_phase(m, true));
     json_set_int(s, "restarting", count_phase(m, false));
     json_set(s, "draining", drain_to_json(m->drain));
+    set_time(s, "next_start", next_start(m));
+    json_set(s, "ended", metrics_ended(m->metrics));
     json_set_int(s, "spool_bytes", ship_pending_bytes(m->ship));
     json_set(s, "server", server_to_json(m));
     json_set_str(s, "metrics", metrics_url(m->metrics));
@@ -283,12 +313,8 @@ static cJSON *cmd_inspect(struct master *m, const cJSON *request)
     cJSON *policy = json_set(row, "policy", policy_to_json(&run->policy));
     json_set(row, "limits", cJSON_DetachItemFromObjectCaseSensitive(policy, "limits"));
     json_set(row, "events", trail_to_json(run));
-    if (run->have_verdict)
-        json_set_str(row, "reason_text", run->verdict.text);
     if (run->step[0])
         json_set_str(row, "step", run->step);
-    if (run->phase == PHASE_BACKOFF)
-        set_time(row, "next_start", run->due_ms);
     return answer_ok(row);
 }
 

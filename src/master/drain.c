@@ -61,7 +61,7 @@ static void deadline_cb(struct ev_loop *loop, ev_timer *w, int revents)
     struct drain *d = w->data;
     for (struct run *run = runs_first(d->master->runs); run; run = run->list_next)
         if (run->stop == STOP_NONE && run->phase < PHASE_DRAINING)
-            run_stop(run, STOP_OPERATOR, -1, "the deadline of reeve drain is over");
+            run_stop(run, STOP_DRAIN, -1, "the deadline of reeve drain is over");
     ev_timer_set(w, LOOK_MS / 1000.0, 0.0);
     ev_timer_start(loop, w);
 }

@@ -87,7 +87,7 @@ struct master {
     ev_signal sigterm, sigint, sighup;
     ev_timer exit_timer;
     bool exiting, stop_runs, hurried;
-    int exit_signal; /* that ended it, or 0 */
+    int exit_signal;               /* that ended it, or 0 */
     int exit_code;
 };
 

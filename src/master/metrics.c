@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/proc.h"
 #include "master/master.h"
 #include "master/metrics-http.h"
@@ -50,6 +51,14 @@ void metrics_attempt_ended(struct metrics *metrics, const struct verdict *v)
 void metrics_restart(struct metrics *metrics)
 {
     metrics->restarts++;
+}
+
+cJSON *metrics_ended(const struct metrics *metrics)
+{
+    cJSON *ended = cJSON_CreateObject();
+    for (int i = 0; i < REASONS_MAX && metrics->ended[i].count; i++)
+        json_set_int(ended, metrics->ended[i].reason, (int64_t)metrics->ended[i].count);
+    return ended;
 }
 
 /* ---- the page ---- */

@@ -11,6 +11,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+#include <cjson/cJSON.h>
+
 struct master;
 struct metrics;
 struct verdict;
@@ -22,6 +24,9 @@ void metrics_destroy(struct metrics *metrics);
 /* An attempt has its verdict; again: another one follows. */
 void metrics_attempt_ended(struct metrics *metrics, const struct verdict *v);
 void metrics_restart(struct metrics *metrics);
+/* How many attempts ended for each reason since the start: {"exit:0": 3}. The
+ * caller's. */
+cJSON *metrics_ended(const struct metrics *metrics);
 /* The whole page. */
 void metrics_format(const struct metrics *metrics, struct buf *out);
 /* "http://127.0.0.1:9464/metrics", or NULL where nothing listens. Borrowed. */

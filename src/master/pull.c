@@ -46,6 +46,7 @@ struct pull {
     bool known;       /* the server was told which queues there are */
     bool ready, stopped, again;
     bool claiming;           /* a pop is under way */
+    bool held;               /* the head of a queue waits for its own last run */
     bool plain;              /* the server has no peek: pop at once */
     size_t start, at, tried; /* of the round under way */
     struct api_call *call;
@@ -410,6 +411,7 @@ static void on_peek(void *arg, const struct api_reply *r)
         claim_begin(p->claims, q->id, q->name, task, on_popped, p);
     } else if (task[0]) {
         /* Not to be taken now; a wait would answer at once, so look later. */
+        p->held = true;
         look_later(p);
     } else {
         next_queue(p);
@@ -526,6 +528,14 @@ void pull_stop(struct pull *p)
 
 void pull_wake(struct pull *p)
 {
+    look(p);
+}
+
+void pull_run_gone(struct pull *p)
+{
+    if (!p->held)
+        return;
+    p->held = false;
     look(p);
 }
 

@@ -343,6 +343,8 @@ static void act_launch(struct run *run)
     run->attempt++;
     run->have_exit = run->exit_acked = run->have_verdict = false;
     run->start_sent = false;
+    if (run->stop == STOP_RESTART)
+        run->stop = STOP_NONE;
     run->payload_pid = 0;
     run->recoveries = 0;
     run->step[0] = '\0';

@@ -1,4 +1,5 @@
-/* run-internal.h - the actions of a run, shared by run-actions.c and run-end.c */
+/* run-internal.h - the actions of a run, shared by run-actions.c, run-end.c and
+ * run-told.c */
 #ifndef REEVE_RUN_INTERNAL_H
 #define REEVE_RUN_INTERNAL_H
 
@@ -14,5 +15,12 @@ void run_act_wait(struct run *run);
 void run_act_drain(struct run *run);
 void run_act_report(struct run *run);
 void run_act_remove(struct run *run);
+
+/* run-told.c: looks whether the task is still ours, tells the server of the attempt
+ * that follows, then run_decide(). */
+void run_ask_to_go_on(struct run *run);
+/* Posts RESTART or FINAL; an answer of the server's may say that the task is not ours
+ * any more. */
+void run_decide(struct run *run, bool still_ours);
 
 #endif

@@ -46,6 +46,29 @@ static void exit_from_json(const cJSON *json, struct spool_exit *e)
     snprintf(e->left, sizeof e->left, "%s", json_str(json, "left", ""));
 }
 
+static cJSON *verdict_to_json(const struct verdict *verdict)
+{
+    cJSON *v = cJSON_CreateObject();
+    json_set_int(v, "code", verdict->code);
+    json_set_int(v, "signal", verdict->signal);
+    json_set_str(v, "reason", verdict->reason);
+    json_set_str(v, "text", verdict->text);
+    json_set_str(v, "by", verdict->by);
+    return v;
+}
+
+/* A word that this version does not know is told on, but counts as a failure. */
+static void verdict_from_json(const cJSON *v, struct verdict *verdict)
+{
+    int kind = verdict_kind_of(json_str(v, "reason", ""));
+    verdict->kind = kind >= 0 ? (enum verdict_kind)kind : VERDICT_AGENT_LOST;
+    verdict->code = (int)json_int(v, "code", -1);
+    verdict->signal = (int)json_int(v, "signal", 0);
+    snprintf(verdict->reason, sizeof verdict->reason, "%s", json_str(v, "reason", ""));
+    snprintf(verdict->text, sizeof verdict->text, "%s", json_str(v, "text", ""));
+    snprintf(verdict->by, sizeof verdict->by, "%s", json_str(v, "by", ""));
+}
+
 static cJSON *state_to_json(const struct run *run)
 {
     cJSON *json = cJSON_CreateObject();
@@ -54,6 +77,7 @@ static cJSON *state_to_json(const struct run *run)
     json_set_int(json, "attempt", run->attempt);
     json_set_int(json, "restarts", run->restarts);
     json_set_int(json, "failures", run->failures);
+    json_set_int(json, "forgiven", run->forgiven);
     json_set_int(json, "claimed_ms", run->claimed_ms);
     json_set_str(json, "claim", run->claim);
     json_set_int(json, "started_ms", run->started_ms);
@@ -74,14 +98,9 @@ static cJSON *state_to_json(const struct run *run)
     json_set_bool(json, "have_exit", run->have_exit);
     if (run->have_exit)
         json_set(json, "exit", exit_to_json(&run->exit));
-    if (run->have_verdict) {
-        cJSON *v = json_set(json, "verdict", cJSON_CreateObject());
-        json_set_int(v, "kind", run->verdict.kind);
-        json_set_int(v, "code", run->verdict.code);
-        json_set_int(v, "signal", run->verdict.signal);
-        json_set_str(v, "reason", run->verdict.reason);
-        json_set_str(v, "text", run->verdict.text);
-    }
+    json_set_bool(json, "have_verdict", run->have_verdict);
+    if (run->verdict.reason[0])
+        json_set(json, "verdict", verdict_to_json(&run->verdict));
     return json;
 }
 
@@ -130,6 +149,7 @@ static void state_from_json(struct run *run, const cJSON *json)
     run->attempt = (uint32_t)json_int(json, "attempt", 0);
     run->restarts = (uint32_t)json_int(json, "restarts", 0);
     run->failures = (uint32_t)json_int(json, "failures", 0);
+    run->forgiven = (uint32_t)json_int(json, "forgiven", 0);
     run->claimed_ms = json_int(json, "claimed_ms", 0);
     snprintf(run->claim, sizeof run->claim, "%s", json_str(json, "claim", ""));
     run->started_ms = json_int(json, "started_ms", 0);
@@ -142,7 +162,7 @@ static void state_from_json(struct run *run, const cJSON *json)
     run->payload_start = (uint64_t)json_int(json, "payload_start", 0);
     int64_t stop = json_int(json, "stop", 0);
     run->stop =
-        stop > STOP_NONE && stop <= STOP_DELETED ? (enum stop_cause)stop : STOP_NONE;
+        stop > STOP_NONE && stop < STOP_COUNT ? (enum stop_cause)stop : STOP_NONE;
     snprintf(run->stop_text, sizeof run->stop_text, "%s",
              json_str(json, "stop_text", ""));
     run->stop_grace_ms = json_int(json, "stop_grace_ms", 0);
@@ -153,19 +173,9 @@ static void state_from_json(struct run *run, const cJSON *json)
     run->have_exit = json_bool(json, "have_exit", false);
     exit_from_json(json_get(json, "exit"), &run->exit);
     const cJSON *v = json_get(json, "verdict");
-    run->have_verdict = v != NULL;
-    if (v) {
-        int64_t kind = json_int(v, "kind", 0);
-        run->verdict.kind = kind >= 0 && kind <= VERDICT_REFUSED
-                                ? (enum verdict_kind)kind
-                                : VERDICT_AGENT_LOST;
-        run->verdict.code = (int)json_int(v, "code", -1);
-        run->verdict.signal = (int)json_int(v, "signal", 0);
-        snprintf(run->verdict.reason, sizeof run->verdict.reason, "%s",
-                 json_str(v, "reason", ""));
-        snprintf(run->verdict.text, sizeof run->verdict.text, "%s",
-                 json_str(v, "text", ""));
-    }
+    run->have_verdict = json_bool(json, "have_verdict", v != NULL);
+    if (v)
+        verdict_from_json(v, &run->verdict);
 }
 
 int run_state_load(struct run *run, struct reeve_error *err)

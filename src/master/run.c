@@ -138,11 +138,12 @@ void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms,
               const char *text)
 {
     bool over = run->phase >= PHASE_EXITED && run->phase != PHASE_BACKOFF;
-    bool first = run->stop == STOP_NONE;
-    bool asked = cause == STOP_OPERATOR || cause == STOP_SHUTDOWN;
+    bool first = run->stop == STOP_NONE || run->stop == STOP_RESTART;
+    bool asked =
+        cause == STOP_OPERATOR || cause == STOP_SHUTDOWN || cause == STOP_DRAIN;
     /* The verdict stands; but no attempt follows, and what the server has decided by
      * itself is not overwritten. */
-    if (first ? !over || run->phase == PHASE_EXITED : cause >= STOP_STATUS) {
+    if (first ? !over || run->phase == PHASE_EXITED : stop_is_servers(cause)) {
         run->stop = cause;
         snprintf(run->stop_text, sizeof run->stop_text, "%s", text);
         utf8_trim(run->stop_text);
@@ -243,13 +244,25 @@ bool run_taken_over(const struct run *run, const cJSON *task)
            strcmp(message, "launch by agent") == 0;
 }
 
+const char *stop_cause_word(enum stop_cause cause)
+{
+    static const char *const words[] = {
+#define X(name, number, word) [number] = word,
+        STOP_CAUSES(X)
+#undef X
+    };
+    return cause == STOP_NONE ? NULL : words[cause];
+}
+
+bool stop_is_servers(enum stop_cause cause)
+{
+    return cause == STOP_STATUS || cause == STOP_RESET || cause == STOP_DELETED;
+}
+
 const char *run_final_call(const struct run *run)
 {
-    if (run->stop == STOP_STATUS || run->stop == STOP_RESET ||
-        run->stop == STOP_DELETED || run->final_known ||
+    if (stop_is_servers(run->stop) || run->final_known ||
         run->master->options->unmonitored)
         return NULL;
-    if (verdict_success(&run->verdict))
-        return "tasks.completed";
-    return run->verdict.kind == VERDICT_ABORTED ? "tasks.stopped" : "tasks.failed";
+    return verdict_call(&run->verdict);
 }

@@ -34,15 +34,24 @@ struct api_call;
 /* And after that where a reeve has claimed it; then the intent. */
 #define RUN_CLAIM_WORDS ", pulled by reeve ["
 
-/* Why a run is being stopped, and so what the server is told at its end. */
+/* Why a run is being stopped, and so what the server is told at its end: the number in
+ * `state`, and the word that `ps` shows as aborted_by. */
+#define STOP_CAUSES(X)                                                                 \
+    X(NONE, 0, "")                                                                     \
+    X(SERVER, 1, "server")     /* tasks.stop: "stopping" */                            \
+    X(OPERATOR, 2, "operator") /* reeve stop */                                        \
+    X(SHUTDOWN, 3, "shutdown") /* the master goes, --on-exit stop */                   \
+    X(STATUS, 4, "status")     /* changed from outside: it stands, nothing is sent */  \
+    X(RESET, 5, "reset")       /* the task was reset: nothing is sent */               \
+    X(DELETED, 6, "deleted")   /* the task is gone: nothing is sent */                 \
+    X(DRAIN, 7, "drain")       /* the deadline of a drain */                           \
+    X(RESTART, 8, "restart")   /* reeve restart: this attempt alone ends */
+
 enum stop_cause {
-    STOP_NONE,
-    STOP_SERVER,   /* tasks.stop: "stopping" */
-    STOP_OPERATOR, /* reeve stop */
-    STOP_SHUTDOWN, /* the master goes, --on-exit stop */
-    STOP_STATUS,   /* the status was changed from outside: it stands, nothing is sent */
-    STOP_RESET,    /* the task was reset: nothing is sent */
-    STOP_DELETED   /* the task is gone: nothing is sent */
+#define X(name, number, word) STOP_##name = number,
+    STOP_CAUSES(X)
+#undef X
+        STOP_COUNT
 };
 
 struct run {
@@ -53,6 +62,7 @@ struct run {
     uint32_t attempt;  /* from 1; 0 before the first start */
     uint32_t restarts; /* attempts that followed a failure */
     uint32_t failures; /* in a row, for the back-off; 0 after a healthy time */
+    uint32_t forgiven; /* restarts that do not count any more: `reeve restart` */
     struct policy policy;
     unsigned limits_stuck; /* assert.c: what this host does not hold */
 
@@ -61,7 +71,7 @@ struct run {
     int64_t started_boot_ms; /* the same on the other clock */
     int64_t due_ms;          /* wall clock: next attempt, in BACKOFF */
     char claim[33]; /* its intent's id, as in the task's status_message; "": unknown */
-    bool adopted;   /* from an earlier master, and not looked up since */
+    bool looked;    /* the server's word was asked for after the last attempt's end */
     char boot[96];  /* identity of the boot the attempt runs on */
 
     pid_t agent_pid;
@@ -89,9 +99,10 @@ struct run {
     struct spool_exit exit; /* of the last attempt, if have_exit */
     bool have_exit;
     bool exit_acked;
-    struct verdict verdict; /* of the last attempt, once EXITED */
-    bool have_verdict;
+    struct verdict verdict; /* of the last attempt that ended; no reason: none has */
+    bool have_verdict;      /* and that is the attempt at hand, EXITED */
     bool final_known; /* the server holds a final status that is not ours: it stands */
+    char seen_status[16]; /* that one */
 
     struct { /* ship.c */
         struct spool_reader *reader;
@@ -138,7 +149,8 @@ void run_post(struct run *run, enum run_event event);
 /* Handles what was posted; the master's watcher for that (w->data is the master). */
 void run_dispatch_cb(struct ev_loop *loop, ev_prepare *w, int revents);
 /* Asks for the end of the run; the first cause stands, except that "the task is gone"
- * overrides. text: one line, by whom or why. grace_ms < 0: the policy's. */
+ * overrides, and anything a restart. text: one line, by whom or why. grace_ms < 0: the
+ * policy's. */
 void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms,
               const char *text);
 /* A line of reeve's own for the run's log: by the sub-agent, or into the spool if it is
@@ -161,6 +173,10 @@ bool run_is_live(const struct run *run);
 /* True if the task's document (status, status_message) says that somebody else has
  * claimed it since: what this run does is of no account there any more. */
 bool run_taken_over(const struct run *run, const cJSON *task);
+/* "operator", ...; NULL of STOP_NONE. */
+const char *stop_cause_word(enum stop_cause cause);
+/* The server has decided itself: it is told nothing. */
+bool stop_is_servers(enum stop_cause cause);
 /* What the server is told, or NULL for nothing: "tasks.completed", ... */
 const char *run_final_call(const struct run *run);
 
@@ -173,7 +189,8 @@ bool run_watch_agent(struct run *run);
  * attempt; run->payload_pid says whether it has its payload. */
 void run_agent_ready(struct run *run, bool began);
 void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit *exit);
-/* Ends the attempt before its payload began: the verdict is "setup:STEP". */
+/* Ends the attempt before its payload began: the verdict is "setup:STEP", or "refused"
+ * (STEP_REFUSED), which no attempt follows. */
 void run_fail_setup(struct run *run, const char *step, const char *text);
 /* Of an adopted run: goes on in EXITED or BACKOFF. */
 void run_resume(struct run *run);

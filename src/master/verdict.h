@@ -1,4 +1,6 @@
-/* verdict.h - how an attempt ended, in one vocabulary: the design's section 5 */
+/* verdict.h - how an attempt ended, in one vocabulary: the design's section 5
+ *
+ * The one place where it stands: verdict.c makes a verdict of what was seen. */
 #ifndef REEVE_VERDICT_H
 #define REEVE_VERDICT_H
 
@@ -7,17 +9,31 @@
 
 #include <stdbool.h>
 
+/* The step of a set-up that never was: this host will not run the task
+ * (run_fail_setup). */
+#define STEP_REFUSED "refused"
+
+/* The vocabulary: the word that a reason is or begins with, and the call that ends a
+ * task so (a lone exit:0 is completed instead). Statuses, logs, `ps`, history, figures
+ * and runtime properties have their words from here; reeved(8), REASONS, explains them.
+ */
+#define VERDICTS(X)                                                                    \
+    X(EXIT, "exit", "tasks.failed")     /* exit:N, the first process's exit code */    \
+    X(SIGNAL, "signal", "tasks.failed") /* signal:N, that ended it */                  \
+    X(OOM, "oom", "tasks.failed")       /* the run's own limit of memory */            \
+    X(HOST_OOM, "host-oom", "tasks.failed")     /* the host had no memory left */      \
+    X(TIMEOUT, "timeout", "tasks.failed")       /* its time limit */                   \
+    X(SETUP, "setup", "tasks.failed")           /* setup:STEP, before its program */   \
+    X(ABORTED, "aborted", "tasks.stopped")      /* on request; the text says whose */  \
+    X(REBOOT, "host-reboot", "tasks.failed")    /* the host was restarted */           \
+    X(AGENT_LOST, "agent-lost", "tasks.failed") /* how it ended is not known */        \
+    X(REFUSED, "refused", "tasks.failed")       /* this host will never run it */
+
 enum verdict_kind {
-    VERDICT_EXIT,       /* exit:N */
-    VERDICT_SIGNAL,     /* signal:N */
-    VERDICT_OOM,        /* oom: the run's own limit */
-    VERDICT_HOST_OOM,   /* host-oom */
-    VERDICT_TIMEOUT,    /* timeout */
-    VERDICT_SETUP,      /* setup:STEP */
-    VERDICT_ABORTED,    /* aborted */
-    VERDICT_REBOOT,     /* host-reboot */
-    VERDICT_AGENT_LOST, /* agent-lost */
-    VERDICT_REFUSED     /* refused */
+#define X(name, word, call) VERDICT_##name,
+    VERDICTS(X)
+#undef X
+        VERDICT_COUNT
 };
 
 struct verdict {
@@ -27,23 +43,31 @@ struct verdict {
     char step[32];   /* SETUP */
     char reason[48]; /* the vocabulary's word: "exit:1" */
     char text[384];  /* one line for a person, with limit and peak for oom */
+    char by[12];     /* ABORTED: on whose request, stop_cause_word() */
 };
 
 struct verdict_input {
-    const struct spool_exit *exit;  /* NULL: no exit record (agent lost) */
-    bool aborted;                   /* a stop was asked for before the end */
-    const char *abort_text;         /* by whom */
-    bool rebooted;                  /* the run's boot is not this one */
+    const struct spool_exit *exit; /* NULL: no exit record (agent lost) */
+    const char *aborted_by; /* a stop was asked for before the end: its cause's word */
+    const char *abort_text; /* by whom, or why */
+    bool rebooted;          /* the run's boot is not this one */
     const struct cgroup_stat *stat; /* of the payload's group, or NULL */
     int64_t memory_limit;           /* bytes, LIMIT_NONE */
 };
 
 void verdict_make(const struct verdict_input *in, struct verdict *out);
+/* "exit", "oom", ...: the reason without what follows it. */
+const char *verdict_word(enum verdict_kind kind);
+/* The kind of a reason: of "exit:1" VERDICT_EXIT; -1 if it is none of ours. */
+int verdict_kind_of(const char *reason);
+/* What ends the task on the server: "tasks.completed", ... */
+const char *verdict_call(const struct verdict *v);
 /* True for exit:0 alone. */
 bool verdict_success(const struct verdict *v);
 /* As a shell would tell it: the program's own, 128 and the signal, else 1. */
 int verdict_exit_code(const struct verdict *v);
-/* Sets kind, reason and text for an attempt that could not be set up. */
-void verdict_setup(struct verdict *v, const char *step, const char *text);
+/* A line about memory that ran out in a run that did not fail by it, or "". */
+const char *verdict_memory_warning(const struct verdict *v,
+                                   const struct cgroup_stat *stat, char out[128]);
 
 #endif

@@ -75,29 +75,52 @@ static bool callback_pending(struct run *run, const cJSON *task)
     return clock_boot_ms() - run->abort_seen_ms < (int64_t)(seconds * 1000);
 }
 
+/* "<what> by <user>: <reason>": whoever changed the task last. */
+static void stop_text(const cJSON *task, const char *what, char out[256])
+{
+    const char *by = json_str(task, "last_changed_by", "");
+    const char *reason = json_str(task, "status_reason", "");
+    if (!reason[0] && !strstr(json_str(task, "status_message", ""), "stopping"))
+        reason = json_str(task, "status_message", "");
+    snprintf(out, 256, "%s%s%.64s%s%.120s", what, by[0] ? " by " : "", by,
+             reason[0] ? ": " : "", reason);
+}
+
+/* What ends a run when its task is set to it; completed and publishing, which a task's
+ * own code may do long before it ends, leave a program running (worker.py). */
+static bool status_ends(const struct run *run, const char *status)
+{
+    static const char *const ending[] = {"stopped", "closed", "failed", "published",
+                                         "queued"};
+    for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
+        if (strcmp(status, ending[i]) == 0)
+            return true;
+    return run->phase == PHASE_BACKOFF &&
+           (strcmp(status, "completed") == 0 || strcmp(status, "publishing") == 0);
+}
+
 static void judge_status(struct run *run, const cJSON *task)
 {
     const char *status = json_str(task, "status", "");
     const char *message = json_str(task, "status_message", "");
-    char text[256];
+    char what[64], text[256];
     if (strcmp(status, "created") != 0)
         run->odd_reads = 0;
     if (run_taken_over(run, task)) {
         run_stop(run, STOP_STATUS, -1, "another agent has claimed the task since");
     } else if (strcmp(status, "in_progress") == 0) {
+        stop_text(task, "stopped on the server (tasks.stop)", text);
         if (strstr(message, "stopping") && !callback_pending(run, task))
-            run_stop(run, STOP_SERVER, -1, "stopped on the server (tasks.stop)");
+            run_stop(run, STOP_SERVER, -1, text);
     } else if (strcmp(status, "created") == 0) {
         if (++run->odd_reads >= RESET_LOOKS)
             run_stop(run, STOP_RESET, -1, "the task was reset on the server");
-    } else if (strcmp(status, "stopped") == 0 || strcmp(status, "closed") == 0 ||
-               strcmp(status, "failed") == 0 || strcmp(status, "published") == 0 ||
-               strcmp(status, "queued") == 0) {
-        snprintf(text, sizeof text, "its status became %s on the server%s%.150s",
-                 status, message[0] ? ": " : "", message);
+    } else if (status_ends(run, status)) {
+        snprintf(what, sizeof what, "its status became %.16s on the server", status);
+        snprintf(run->seen_status, sizeof run->seen_status, "%s", status);
+        stop_text(task, what, text);
         run_stop(run, STOP_STATUS, -1, text);
     }
-    /* completed and publishing, set by the task's own code, leave it running. */
 }
 
 static void on_alone(void *arg, const struct api_reply *r)
@@ -179,7 +202,10 @@ static void round_page(struct watch *w)
     for (size_t i = 0; i < w->page; i++)
         cJSON_AddItemToArray(ids, cJSON_CreateString(w->ids[w->at + i]));
     cJSON *fields = json_set(body, "only_fields", cJSON_CreateArray());
-    static const char *const wanted[] = {"status", "status_message",
+    static const char *const wanted[] = {"status",
+                                         "status_message",
+                                         "status_reason",
+                                         "last_changed_by",
                                          "runtime._abort_callback_timeout",
                                          "runtime._abort_callback_completed"};
     for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)

@@ -36,6 +36,16 @@ def test_out_of_memory_of_a_child(reeve):
     assert "limit 64.0 MiB" in document["status_message"]
 
 
+def test_out_of_memory_of_a_child_that_it_survives(reeve):
+    """A warning in the log; the run completed."""
+    eat = "x = []\nwhile True: x.append(bytearray(1 << 20))"
+    task = reeve.submit("--memory", "64m", "--", sys.executable, "-c",
+                        f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {eat!r}])")
+    assert reeve.wait(task) == 0
+    assert reeve.task(task)["status_reason"] == "exit:0"
+    assert "reeve: warning: 1 of its processes were killed for want of memory (the run's own limit)" in reeve.logs(task)
+
+
 @pytest.mark.vm
 def test_pids_quota(reeve):
     task = reeve.submit("--pids", "5", "--", sys.executable, "-c",
@@ -136,7 +146,34 @@ def test_restart_is_bounded(reeve):
     task = reeve.shell("echo again; exit 7", "--restart", "on-failure:2")
     assert reeve.wait(task) == 1
     assert reeve.logs(task).splitlines().count("again") == 3
-    assert reeve.task(task)["status_reason"] == "exit:7"
+    document = reeve.task(task)
+    assert document["status_reason"] == "exit:7"
+    runtime = {k[6:]: v for k, v in document["runtime"].items() if k.startswith("reeve.")}
+    assert runtime == {"attempt": 3, "restarts": 2, "restart": "on-failure:2", "last_reason": "exit:7",
+                       "last_text": "exit code 7", "next_start": None}
+
+
+def test_what_a_wait_for_the_next_attempt_shows(make_reeve):
+    """Attempt, reason and next start, wherever one looks."""
+    reeve = make_reeve(env={"CLEARML_AGENT__AGENT__REEVE__WAITS__BACKOFF_MIN": "300s"})
+    task = reeve.shell("exit 7", "--restart", "on-failure:5")
+    row = reeve.wait_phase(task, "backoff")
+    assert (row["attempt"], row["reason"], row["last_reason"], row["reason_text"]) == (1, "exit:7", "exit:7", "exit code 7")
+    assert row["next_start"] > row["started"]
+    runtime = reeve.task(task)["runtime"]
+    assert (runtime["reeve.attempt"], runtime["reeve.last_reason"]) == (2, "exit:7")
+    assert runtime["reeve.next_start"] == row["next_start"] == reeve.json("inspect", task)["next_start"]
+    status = reeve.json("status")
+    assert status["next_start"] == row["next_start"] and status["restarting"] == 1
+    assert status["ended"] == {"exit:7": 1}
+    wait_until(lambda: re.search(f"reeve: attempt 2 starts in .* at {row['next_start']}", reeve.logs(task)),
+               what="the line that says so")
+    line = next(l for l in reeve.run("ps").stdout.splitlines() if "backoff" in l).split()
+    assert "exit:7" in line and any(re.fullmatch(r"[345]m", word) for word in line), line
+    assert row["next_start"] in reeve.run("status").stdout
+    reeve.run("stop", task)
+    assert reeve.wait(task) == 1
+    assert (reeve.status(task), reeve.task(task)["runtime"]["reeve.last_reason"]) == ("stopped", "aborted")
 
 
 def test_no_restart_by_default(reeve):

@@ -50,6 +50,7 @@ static void fill(struct run *run)
     run->attempt = 4;
     run->restarts = 3;
     run->failures = 2;
+    run->forgiven = 1;
     run->claimed_ms = 1700000000001;
     run->due_ms = 1700000000002;
     strcpy(run->boot, "boot \"x\"\n");
@@ -66,6 +67,9 @@ static void fill(struct run *run)
     run->have_exit = true;
     run->exit = (struct spool_exit){.code = -1, .signal = 9, .timed_out = true};
     strcpy(run->exit.left, "sleep (5)");
+    /* Of the attempt before: this one has not ended. */
+    strcpy(run->verdict.reason, "oom");
+    strcpy(run->verdict.by, "drain");
 }
 
 static void test_everything_comes_back(void **state)
@@ -80,6 +84,7 @@ static void test_everything_comes_back(void **state)
     assert_int_equal(back.attempt, 4);
     assert_int_equal(back.restarts, 3);
     assert_int_equal(back.failures, 2);
+    assert_int_equal(back.forgiven, 1);
     assert_true(back.claimed_ms == 1700000000001 && back.due_ms == 1700000000002);
     assert_string_equal(back.boot, f->run.boot);
     assert_string_equal(back.claim, f->run.claim);
@@ -97,6 +102,9 @@ static void test_everything_comes_back(void **state)
     assert_int_equal(back.exit.signal, 9);
     assert_string_equal(back.exit.left, "sleep (5)");
     assert_false(back.have_verdict);
+    assert_int_equal(back.verdict.kind, VERDICT_OOM);
+    assert_string_equal(back.verdict.reason, "oom");
+    assert_string_equal(back.verdict.by, "drain");
 }
 
 static void write_state(struct fixture *f, const char *data, size_t n)

@@ -100,15 +100,68 @@ static void test_setup(void **state)
     assert_non_null(strstr(v.text, "out of memory"));
 }
 
+static void test_killed_in_setup(void **state)
+{
+    struct spool_exit e = {.code = -1, .signal = 9, .step = "clone"};
+    struct verdict v = judge((struct verdict_input){.exit = &e});
+    assert_string_equal(v.reason, "setup:clone");
+    assert_non_null(strstr(v.text, "SIGKILL"));
+    e = (struct spool_exit){
+        .code = -1, .signal = 15, .step = "clone", .timed_out = true};
+    v = judge((struct verdict_input){.exit = &e});
+    assert_string_equal(v.reason, "timeout");
+    assert_non_null(strstr(v.text, "clone"));
+}
+
+static void test_refused(void **state)
+{
+    struct spool_exit e = {.code = -1, .step = STEP_REFUSED, .text = "too large"};
+    struct verdict v = judge((struct verdict_input){.exit = &e});
+    assert_string_equal(v.reason, "refused");
+    assert_int_equal(v.kind, VERDICT_REFUSED);
+    assert_string_equal(v.text, "refused: too large");
+    assert_string_equal(verdict_call(&v), "tasks.failed");
+}
+
+static void test_words(void **state)
+{
+    static const char *const reasons[] = {
+        "exit:0",      "signal:9", "oom",         "host-oom",   "timeout",
+        "setup:clone", "aborted",  "host-reboot", "agent-lost", "refused"};
+    for (int i = 0; i < VERDICT_COUNT; i++)
+        assert_int_equal(verdict_kind_of(reasons[i]), i);
+    assert_int_equal(verdict_kind_of(""), -1);
+    assert_int_equal(verdict_kind_of("exits:0"), -1);
+    assert_int_equal(verdict_kind_of("ex:0"), -1);
+}
+
+/* The run succeeded; that a child of it was killed is told, and changes nothing. */
+static void test_warning_of_memory(void **state)
+{
+    struct spool_exit e = {.code = 0};
+    struct cgroup_stat s = {.oom = 1, .oom_kill = 2};
+    struct verdict v = judge((struct verdict_input){.exit = &e, .stat = &s});
+    char text[128];
+    assert_string_equal(verdict_call(&v), "tasks.completed");
+    assert_non_null(strstr(verdict_memory_warning(&v, &s, text), "2 of its processes"));
+    e.code = 1;
+    v = judge((struct verdict_input){.exit = &e, .stat = &s});
+    assert_string_equal(verdict_memory_warning(&v, &s, text), "");
+    s = (struct cgroup_stat){0};
+    assert_string_equal(verdict_memory_warning(&v, &s, text), "");
+}
+
 static void test_timeout_abort_lost_reboot(void **state)
 {
     struct spool_exit e = {.code = -1, .signal = 15, .timed_out = true};
     struct verdict v = judge((struct verdict_input){.exit = &e});
     assert_string_equal(v.reason, "timeout");
-    v = judge(
-        (struct verdict_input){.exit = &e, .aborted = true, .abort_text = "by me"});
+    v = judge((struct verdict_input){
+        .exit = &e, .aborted_by = "operator", .abort_text = "by me"});
     assert_string_equal(v.reason, "aborted");
     assert_non_null(strstr(v.text, "by me"));
+    assert_string_equal(v.by, "operator");
+    assert_string_equal(verdict_call(&v), "tasks.stopped");
     v = judge((struct verdict_input){.exit = NULL});
     assert_string_equal(v.reason, "agent-lost");
     assert_false(verdict_success(&v));
@@ -127,6 +180,10 @@ int main(void)
         cmocka_unit_test(test_host_oom_is_not_the_runs_own),
         cmocka_unit_test(test_plain_kill_is_no_oom),
         cmocka_unit_test(test_setup),
+        cmocka_unit_test(test_killed_in_setup),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_warning_of_memory),
         cmocka_unit_test(test_timeout_abort_lost_reboot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
