@@ -489,6 +489,7 @@ static void read_memory(const char *dir, struct cgroup_stat *out)
 {
     char text[8192];
     out->memory = cgroup_file_number(dir, "memory.usage_in_bytes", 0);
+    out->memory_max = (uint64_t)cgroup_file_number(dir, "memory.failcnt", 0);
     out->memory_peak = cgroup_file_number(dir, "memory.max_usage_in_bytes", -1);
     cgroup_file_read(dir, "memory.stat", text, sizeof text);
     out->memory_anon = cgroup_text_number(text, "total_rss", 0);

@@ -31,8 +31,9 @@ static int v2_create(struct cgroup_host *host, const char *path,
     if (mkdir(dir, 0755) < 0)
         return reeve_error_set(err, errno, "make cgroup %s", dir);
     /* A run that is out of memory ends as a whole: half a run is no use to anyone, and
-     * its first process would go on waiting for a child that is gone. */
-    if (limits)
+     * its first process would go on waiting for a child that is gone. But not all runs
+     * because of one, where their common group is full. */
+    if (limits && strchr(path, '/'))
         cgroup_file_write(dir, "memory.oom.group", "1");
     return 0;
 }
@@ -274,6 +275,8 @@ static void v2_read_stat(struct cgroup_host *host, const char *path,
     cgroup_file_read(dir, "memory.stat", text, sizeof text);
     out->memory_anon = cgroup_text_number(text, "anon", 0);
     cgroup_file_read(dir, "memory.events", text, sizeof text);
+    out->memory_high = (uint64_t)cgroup_text_number(text, "high", 0);
+    out->memory_max = (uint64_t)cgroup_text_number(text, "max", 0);
     out->oom = (uint64_t)cgroup_text_number(text, "oom", 0);
     out->oom_kill = (uint64_t)cgroup_text_number(text, "oom_kill", 0);
     out->pids = cgroup_file_number(dir, "pids.current", 0);

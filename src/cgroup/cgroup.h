@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "cgroup/cgroup-dirs.h"
 #include "cgroup/limits.h"
+#include "cgroup/psi.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -84,9 +85,16 @@ struct cgroup_stat {
      * be met (v2 memory.events oom; v1 oom_kill with failcnt); oom_kill: processes
      * killed for want of memory, the host's included. */
     uint64_t oom, oom_kill;
+    /* How often it was slowed to reclaim (v2 memory.high), and how often the limit was
+     * reached, with or without success in reclaiming (v1: memory.failcnt). */
+    uint64_t memory_high, memory_max;
     uint64_t pids_refused; /* forks refused by the pids limit */
 };
 
+/* How much it waits for the resource; false where the host has no unified tree or its
+ * kernel no pressure. */
+bool cgroup_read_psi(struct cgroup_host *host, const char *path, enum psi_resource r,
+                     struct psi *out);
 int cgroup_read_stat(struct cgroup_host *host, const char *path,
                      struct cgroup_stat *out, struct reeve_error *err);
 

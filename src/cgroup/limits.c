@@ -3,6 +3,12 @@
 
 #include "cgroup/limits.h"
 
+#include "base/alloc.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* What the kernels take: a quota of 1 ms in a period of at most 1 s is one thousandth
@@ -50,4 +56,89 @@ void limits_clamp(struct limits *l)
     clamp(&l->read_iops, 1, IOPS_MAX);
     clamp(&l->write_iops, 1, IOPS_MAX);
     clamp(&l->io_weight, 1, 10000);
+}
+
+/* ---- comparing */
+
+static const struct {
+    const char *name;
+    size_t offset;
+} fields[] = {
+    {"cpus", offsetof(struct limits, cpu_milli)},
+    {"cpu weight", offsetof(struct limits, cpu_weight)},
+    {"cpuset", 0}, /* the one that is no number */
+    {"memory", offsetof(struct limits, memory)},
+    {"memory_reservation", offsetof(struct limits, memory_reservation)},
+    {"memory_swap", offsetof(struct limits, memory_swap)},
+    {"pids", offsetof(struct limits, pids)},
+    {"read_bps", offsetof(struct limits, read_bps)},
+    {"write_bps", offsetof(struct limits, write_bps)},
+    {"read_iops", offsetof(struct limits, read_iops)},
+    {"write_iops", offsetof(struct limits, write_iops)},
+    {"io weight", offsetof(struct limits, io_weight)},
+};
+#define FIELD_CPUSET 2
+#define CPUSET_MAX 8192
+
+static int64_t number(const struct limits *l, size_t i)
+{
+    int64_t v;
+    memcpy(&v, (const char *)l + fields[i].offset, sizeof v);
+    return v;
+}
+
+/* The kernel writes "0,1" as "0-1". */
+static void mark_cpus(const char *text, bool cpus[CPUSET_MAX])
+{
+    for (const char *p = text; *p >= '0' && *p <= '9';) {
+        char *end;
+        unsigned long first = strtoul(p, &end, 10), last = first;
+        if (*end == '-')
+            last = strtoul(end + 1, &end, 10);
+        for (; first <= last && first < CPUSET_MAX; first++)
+            cpus[first] = true;
+        p = *end == ',' ? end + 1 : end;
+    }
+}
+
+static bool cpusets_differ(const char *wanted, const char *have)
+{
+    bool a[CPUSET_MAX] = {false}, b[CPUSET_MAX] = {false};
+    if (!*wanted || strcmp(wanted, have) == 0)
+        return false;
+    mark_cpus(wanted, a);
+    mark_cpus(have, b);
+    return memcmp(a, b, sizeof a) != 0;
+}
+
+bool limits_none(const struct limits *limits)
+{
+    static const struct limits none = LIMITS_NONE;
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+        if (i != FIELD_CPUSET && number(limits, i) != number(&none, i))
+            return false;
+    return !limits->cpuset[0];
+}
+
+unsigned limits_differ(const struct limits *wanted, const struct limits *have)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        bool differs = i == FIELD_CPUSET ? cpusets_differ(wanted->cpuset, have->cpuset)
+                                         : number(wanted, i) != LIMIT_NONE &&
+                                               number(wanted, i) != number(have, i);
+        bits |= differs ? 1u << i : 0;
+    }
+    return bits;
+}
+
+const char *limits_names(unsigned bits, char out[LIMITS_NAMES_SIZE])
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+        if (bits & 1u << i)
+            n += (size_t)snprintf(out + n, LIMITS_NAMES_SIZE - n, "%s%s", n ? ", " : "",
+                                  fields[i].name);
+    return out;
 }

@@ -2,6 +2,7 @@
 #ifndef REEVE_LIMITS_H
 #define REEVE_LIMITS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LIMIT_NONE (-1)
@@ -30,5 +31,15 @@ struct limits {
  * too. cgroup_create() and cgroup_apply() do this themselves; whoever compares with
  * what cgroup_read_limits() says does it first. */
 void limits_clamp(struct limits *limits);
+
+/* True if nothing is limited. */
+bool limits_none(const struct limits *limits);
+/* What is limited in wanted, and otherwise in have, as the kernel told it: a bit for
+ * each, the lowest first in the order of the fields. A weight or a rate that the host
+ * has no means for differs for ever. */
+unsigned limits_differ(const struct limits *wanted, const struct limits *have);
+/* "memory, pids" for such bits. */
+#define LIMITS_NAMES_SIZE 160
+const char *limits_names(unsigned bits, char out[LIMITS_NAMES_SIZE]);
 
 #endif

@@ -20,7 +20,9 @@
 #include "master/history.h"
 #include "master/master.h"
 #include "master/metrics.h"
+#include "master/pressure.h"
 #include "master/pull.h"
+#include "master/reassert.h"
 #include "master/report.h"
 #include "master/set.h"
 #include "master/ship.h"
@@ -260,6 +262,8 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
     json_set_int(s, "spool_bytes", ship_pending_bytes(m->ship));
     json_set(s, "server", server_to_json(m));
     json_set_str(s, "metrics", metrics_url(m->metrics));
+    json_set_int(s, "limits_reasserted", (int64_t)reassert_count(m->reassert));
+    json_set(s, "pressure", pressure_of_host());
     json_set_str(s, "cgroup_version", cgroup_mode_name(cgroup_host_mode(m->cgroups)));
     return answer_ok(s);
 }
@@ -312,6 +316,8 @@ static cJSON *cmd_inspect(struct master *m, const cJSON *request)
     json_set(row, "spec", spec ? spec : cJSON_CreateNull());
     cJSON *policy = json_set(row, "policy", policy_to_json(&run->policy));
     json_set(row, "limits", cJSON_DetachItemFromObjectCaseSensitive(policy, "limits"));
+    json_set(row, "pressure", pressure_of_run(run));
+    json_set(row, "memory_events", memory_events_of_run(run));
     json_set(row, "events", trail_to_json(run));
     if (run->step[0])
         json_set_str(row, "step", run->step);

@@ -23,6 +23,7 @@
 #include "master/outage.h"
 #include "master/pull.h"
 #include "master/report.h"
+#include "master/reassert.h"
 #include "master/set.h"
 #include "master/ship.h"
 #include "master/watch.h"
@@ -65,6 +66,7 @@ static void load_waits(struct master *m)
         .settle_ms = wait_of(c, "settle", 60000),
         .flush_ms = wait_of(c, "flush", 100),
         .worker_timeout_ms = wait_of(c, "worker_timeout", 90000),
+        .reassert_ms = wait_of(c, "reassert", 120000),
         .reconnect_ms = wait_of(c, "reconnect", 2000),
         .again_ms = wait_of(c, "again", 1000),
     };
@@ -121,7 +123,9 @@ static int load_settings(struct master *m, struct reeve_error *err)
     option_check(m->config, say_option, &refused);
     if (refused.text[0])
         return reeve_error_set(err, 0, "%s", refused.text);
-    if (quota_check_config(m->config, err) < 0)
+    struct limits host;
+    if (quota_check_config(m->config, err) < 0 ||
+        quota_host_limits(m->config, &host, err) < 0)
         return -1;
     files_apply(m->config, m->options->umask);
     load_waits(m);
@@ -267,6 +271,7 @@ static int make_parts(struct master *m, struct reeve_error *err)
     if (!m->applier || make_api(m, err) < 0)
         return -1;
     m->runs = runs_create();
+    m->reassert = reassert_create(m);
     m->hoststat = hoststat_create();
     hoststat_set_disk_path(
         m->hoststat,
@@ -364,6 +369,7 @@ void master_destroy(struct master *m)
     syncer_destroy(m->sweeper);
     syncer_destroy(m->applier);
     set_destroy(m);
+    reassert_destroy(m->reassert);
     cgroup_host_close(m->cgroups, true);
     config_destroy(m->config);
     if (m->lock >= 0)

@@ -26,6 +26,7 @@ struct report;
 struct control;
 struct outage;
 struct echo;
+struct reassert;
 struct drain;
 struct metrics;
 
@@ -42,6 +43,7 @@ struct waits {
     int64_t settle_ms;  /* an unsure claim waits this long, twice */
     int64_t flush_ms;   /* between two batches of log lines */
     int64_t worker_timeout_ms; /* the server forgets a silent sub-agent after this */
+    int64_t reassert_ms;       /* between two looks at a run's limits */
     int64_t reconnect_ms;      /* sub-agents come to a new master within this */
     int64_t again_ms;          /* what failed or was not possible is tried again */
 };
@@ -66,10 +68,11 @@ struct master {
     struct api *api;
     struct outage *outage; /* what is said when the server is away */
     struct cgroup_host *cgroups;
-    struct syncer *syncer;  /* records */
-    struct syncer *sweeper; /* removals */
-    struct syncer *applier; /* limits */
-    struct set_job *sets;   /* set.c: changes under way */
+    struct syncer *syncer;     /* records */
+    struct syncer *sweeper;    /* removals */
+    struct syncer *applier;    /* limits */
+    struct set_job *sets;      /* set.c: changes under way */
+    struct reassert *reassert; /* limits that were lost */
     struct hoststat *hoststat;
     struct runs *runs;
     struct link *link;       /* agent.sock */

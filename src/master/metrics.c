@@ -9,6 +9,7 @@
 #include "base/proc.h"
 #include "master/master.h"
 #include "master/metrics-http.h"
+#include "master/reassert.h"
 #include "master/ship.h"
 
 #include <inttypes.h>
@@ -138,6 +139,33 @@ static void put_master(struct buf *out, const struct master *m)
     put_gauge(out, "reeve_runs_capacity", "Runs at a time; 0: no bound.", m->capacity);
 }
 
+/* Seconds in which somebody, or nobody, could go on; for rates. */
+static void put_pressure(struct buf *out)
+{
+    struct psi psi;
+    put_head(out, "reeve_host_pressure_seconds_total", "counter",
+             "Time in which some or all processes of the host waited.");
+    for (int r = 0; r < PSI_COUNT; r++) {
+        if (!psi_read_host((enum psi_resource)r, &psi))
+            continue;
+        for (int full = 0; full < 2; full++)
+            buf_printf(out,
+                       "reeve_host_pressure_seconds_total{resource=\"%s\","
+                       "kind=\"%s\"} %.6f\n",
+                       psi_name((enum psi_resource)r), full ? "full" : "some",
+                       (double)(full ? psi.full : psi.some).total_usec / 1e6);
+    }
+}
+
+static void put_limits(struct buf *out, const struct master *m)
+{
+    put_head(out, "reeve_limits_reasserted_total", "counter",
+             "Groups whose limits were lost and were set again, since this master's "
+             "start.");
+    buf_printf(out, "reeve_limits_reasserted_total %" PRIu64 "\n",
+               reassert_count(m->reassert));
+}
+
 static void put_of_runs(struct buf *out, const struct master *m, const char *name,
                         const char *type, const char *help,
                         double (*value)(const struct run *run))
@@ -167,6 +195,21 @@ static double pids_of(const struct run *run)
     return (double)run->report.last.pids;
 }
 
+static double throttled_of(const struct run *run)
+{
+    return (double)run->report.last.cpu_throttled_usec / 1e6;
+}
+
+static double memory_full_of(const struct run *run)
+{
+    return (double)run->report.last.memory_max;
+}
+
+static double oom_kills_of(const struct run *run)
+{
+    return (double)run->report.last.oom_kill;
+}
+
 static void put_runs(struct buf *out, const struct master *m)
 {
     put_of_runs(out, m, "reeve_run_memory_bytes", "gauge",
@@ -175,6 +218,13 @@ static void put_runs(struct buf *out, const struct master *m)
                 "Processor time of a run's attempt at the last sample.", cpu_of);
     put_of_runs(out, m, "reeve_run_processes", "gauge",
                 "Processes and threads of a run's group at the last sample.", pids_of);
+    put_of_runs(out, m, "reeve_run_cpu_throttled_seconds_total", "counter",
+                "Time that its limit of CPU took from a run's attempt.", throttled_of);
+    put_of_runs(out, m, "reeve_run_memory_limit_hits_total", "counter",
+                "How often an attempt reached its limit of memory.", memory_full_of);
+    put_of_runs(out, m, "reeve_run_oom_kills_total", "counter",
+                "Processes of an attempt that were killed for want of memory.",
+                oom_kills_of);
 }
 
 void metrics_format(const struct metrics *metrics, struct buf *out)
@@ -184,6 +234,8 @@ void metrics_format(const struct metrics *metrics, struct buf *out)
     put_phases(out, m);
     put_ends(out, metrics);
     put_server(out, m);
+    put_pressure(out);
+    put_limits(out, m);
     if (metrics->runs)
         put_runs(out, m);
 }

@@ -81,6 +81,45 @@ static int apply_ceiling(struct resolver *r, const cJSON *ceilings, const char *
     return 0;
 }
 
+/* ---- all runs together ---- */
+
+static const char total_path[] = "agent.reeve.host";
+
+/* A group of v1 can have no larger part of the CPUs than the one above it; for the rest
+ * a run may say nothing, and shares what the host gives. */
+static int apply_total(struct resolver *r, enum key key)
+{
+    if (quota_is_none(key, &r->values[key]))
+        return 0;
+    return apply_ceiling(r, config_json(r->config, total_path), total_path, key);
+}
+
+int quota_host_limits(const struct config *config, struct limits *out,
+                      struct reeve_error *err)
+{
+    /* Not cpuset: on v1 runs without one of their own are in no group of that. */
+    static const enum key keys[] = {
+        KEY_MEMORY,   KEY_MEMORY_SWAP, KEY_CPUS,      KEY_CPU_SHARES, KEY_PIDS,
+        KEY_READ_BPS, KEY_WRITE_BPS,   KEY_READ_IOPS, KEY_WRITE_IOPS, KEY_BLKIO_WEIGHT,
+    };
+    struct quota q;
+    struct resolver r = {.config = config, .out = &q, .err = err};
+    quota_clear(&q);
+    *out = q.limits;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        char path[SOURCE_SIZE];
+        snprintf(path, sizeof path, "%s.%s", total_path, quota_key(keys[i])->name);
+        const char *text = config_str(config, path, NULL);
+        if (text && quota_set_value(&r, keys[i], text, path) < 0)
+            return -1;
+    }
+    if (quota_check_memory(&r) < 0)
+        return -1;
+    quota_fill(&r);
+    *out = q.limits;
+    return 0;
+}
+
 int quota_apply_ceilings(struct resolver *r)
 {
     static const char host[] = "agent.reeve.ceilings";
@@ -91,7 +130,8 @@ int quota_apply_ceilings(struct resolver *r)
     const cJSON *of_queue = quota_of_queue(r, "ceilings", source);
     for (int k = 0; k < KEY_COUNT; k++)
         if (apply_ceiling(r, of_queue, source, (enum key)k) < 0 ||
-            apply_ceiling(r, of_host, host, (enum key)k) < 0)
+            apply_ceiling(r, of_host, host, (enum key)k) < 0 ||
+            apply_total(r, (enum key)k) < 0)
             return -1;
     struct value *memory = &r->values[KEY_MEMORY];
     struct value *swap = &r->values[KEY_MEMORY_SWAP];

@@ -61,6 +61,10 @@ int quota_change(const struct quota *now, const cJSON *values,
                  struct reeve_error *err);
 /* Looks at agent.reeve.queues, whose names option_check() does not know. */
 int quota_check_config(const struct config *config, struct reeve_error *err);
+/* agent.reeve.host.NAME: what all runs together may use. No run gets more than that. 0,
+ * or -1 with err and nothing limited. */
+int quota_host_limits(const struct config *config, struct limits *out,
+                      struct reeve_error *err);
 /* No limits, and Docker's own defaults. */
 void quota_clear(struct quota *q);
 void quota_free(struct quota *q);

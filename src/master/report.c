@@ -17,6 +17,7 @@
 #include "master/drain.h"
 #include "master/master.h"
 #include "master/pull.h"
+#include "master/reassert.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -269,6 +270,7 @@ static void report_tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
     struct master *m = r->master;
     int64_t now = clock_boot_ms();
     hoststat_sample(m->hoststat);
+    reassert_tick(m->reassert);
     if (!api_reachable(m->api))
         return;
     if (r->register_ms && now >= r->register_ms && !r->registering) {

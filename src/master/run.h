@@ -64,7 +64,10 @@ struct run {
     uint32_t failures; /* in a row, for the back-off; 0 after a healthy time */
     uint32_t forgiven; /* restarts that do not count any more: `reeve restart` */
     struct policy policy;
-    unsigned limits_stuck; /* assert.c: what this host does not hold */
+    unsigned limits_stuck; /* reassert.c: what this host does not hold */
+    int64_t reassert_ms;   /* boot clock: the next look at its limits */
+    unsigned squeezed;     /* pressure.c: what was said of squeezed_attempt */
+    uint32_t squeezed_attempt;
 
     int64_t claimed_ms;      /* wall clock */
     int64_t started_ms;      /* wall clock: start of the attempt; 0: none */

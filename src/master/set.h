@@ -1,8 +1,9 @@
 /* set.h - `reeve set`: what applies to a run changes while it lives
  *
  * The file `limits` first, then the kernel: a master that dies in between asserts at
- * its next start what the file says (assert.h). What the kernel refuses is taken back.
- * The kernel may have to reclaim memory before it answers, so a thread asks it. */
+ * its next start what the file says (reassert.h). What the kernel refuses is taken
+ * back. The kernel may have to reclaim memory before it answers, so a thread asks it.
+ */
 #ifndef REEVE_SET_H
 #define REEVE_SET_H
 

@@ -157,3 +157,58 @@ def test_set_is_bounded_and_checked(make_reeve):
     assert reeve.run("set", "0" * 32, "--pids", "5", check=False).returncode == 4
     reeve.run("stop", task)
     reeve.wait(task)
+
+
+@pytest.mark.vm
+def test_limits_that_are_lost_are_set_again(make_reeve):
+    reeve = make_reeve(env={"CLEARML_AGENT__AGENT__REEVE__WAITS__REASSERT": "100ms"})
+    task = reeve.shell("echo ready; exec sleep 300", "--memory", "96m", "--cpus", "0.5", "--pids", "40")
+    reeve.wait_line(task, "ready")
+    row = reeve.row(task)
+    assert reeve.json("status")["limits_reasserted"] == 0
+    for folder in row["cgroup"]:
+        for name, value in (("memory.max", "max"), ("memory.memsw.limit_in_bytes", "-1"),
+                            ("memory.limit_in_bytes", "-1"), ("pids.max", "max")):
+            path = pathlib.Path(folder, name)
+            if path.exists():
+                path.write_text(value)
+    wait_until(lambda: kernel_memory(row) == 96 << 20 and kernel(row, "pids.max") == "40",
+               what="the limits to be back")
+    wait_until(lambda: reeve.json("status")["limits_reasserted"] >= 1, what="its count")
+    assert "were set again: " in reeve.log.read_text()
+    reeve.run("stop", task)
+    reeve.wait(task)
+
+
+@pytest.mark.vm
+def test_all_runs_together(make_reeve):
+    """What the host gives bounds a run that says nothing, and one that asks for more."""
+    reeve = make_reeve(env={"CLEARML_AGENT__AGENT__REEVE__HOST__MEMORY": "256m",
+                            "CLEARML_AGENT__AGENT__REEVE__HOST__MEMORY_SWAP": "256m"})
+    other = reeve.shell("echo ready; exec sleep 300", "--memory", "1g")
+    reeve.wait_line(other, "ready")
+    assert reeve.row(other)["memory_limit"] == 256 << 20
+    task = reeve.submit("--", sys.executable, "-c",
+                        "x = []\nwhile True: x.append(bytearray(1 << 20))")
+    assert reeve.wait(task) == 1
+    assert reeve.task(task)["status_reason"] == "host-oom"
+    assert reeve.row(other)["phase"] == "running"
+    reeve.run("stop", other)
+    reeve.wait(other)
+
+
+@pytest.mark.vm
+def test_pressure_and_memory_events(reeve):
+    task = reeve.submit("--cpus", "0.05", "--", sys.executable, "-c", "while True: pass")
+    reeve.wait_phase(task, "running")
+
+    def waited():
+        cpu = reeve.json("inspect", task)["pressure"]["cpu"]
+        return cpu is None or cpu["some"]["total_usec"] > 0
+    wait_until(waited, what="the kernel's word for its waiting")
+    seen = reeve.json("inspect", task)
+    assert set(seen["pressure"]) == {"cpu", "memory", "io"}
+    assert seen["memory_events"] == {"high": 0, "max": 0, "oom": 0, "oom_kill": 0}
+    assert set(reeve.json("status")["pressure"]) == {"cpu", "memory", "io"}
+    reeve.run("stop", "--grace", "0s", task)
+    reeve.wait(task)

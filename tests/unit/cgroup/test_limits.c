@@ -74,6 +74,45 @@ static void quota_is_never_below_a_millisecond(void **state)
     }
 }
 
+static void differences_are_named(void **state)
+{
+    struct limits wanted = LIMITS_NONE, have = LIMITS_NONE;
+    char names[LIMITS_NAMES_SIZE];
+    assert_true(limits_none(&wanted));
+    assert_int_equal(limits_differ(&wanted, &have), 0);
+    have.pids = 5; /* more than was asked for is no loss */
+    assert_int_equal(limits_differ(&wanted, &have), 0);
+    wanted.memory = 100;
+    wanted.pids = 5;
+    strcpy(wanted.cpuset, "0,1,3");
+    strcpy(have.cpuset, "0-1,3");
+    assert_false(limits_none(&wanted));
+    assert_string_equal(limits_names(limits_differ(&wanted, &have), names), "memory");
+    have.memory = 100;
+    have.pids = LIMIT_NONE;
+    strcpy(have.cpuset, "0-3");
+    assert_string_equal(limits_names(limits_differ(&wanted, &have), names),
+                        "cpuset, pids");
+    assert_true(strlen(limits_names(~0u, names)) < LIMITS_NAMES_SIZE - 20);
+    strcpy(wanted.cpuset, "4000000000-,,x");
+    limits_differ(&wanted, &have);
+}
+
+static void pressure_is_read(void **state)
+{
+    struct psi p;
+    assert_true(psi_parse("some avg10=1.50 avg60=0.25 avg300=3.00 total=77\n"
+                          "full avg10=0.00 avg60=0.00 avg300=61.20 total=5\n",
+                          &p));
+    assert_true(p.known && p.some.avg10 == 1.5 && p.some.total_usec == 77);
+    assert_true(p.full.avg300 == 61.2);
+    assert_true(psi_parse("some avg10=1.50 avg60=0.25 avg300=3.00 total=77\n", &p));
+    assert_true(p.full.avg300 == 0);
+    assert_false(psi_parse("", &p));
+    assert_false(psi_parse("some avg10=x\n", &p));
+    assert_false(p.known);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -82,6 +121,8 @@ int main(void)
         cmocka_unit_test(swap_includes_memory),
         cmocka_unit_test(cpuset_is_terminated),
         cmocka_unit_test(quota_is_never_below_a_millisecond),
+        cmocka_unit_test(differences_are_named),
+        cmocka_unit_test(pressure_is_read),
     };
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
 }

@@ -214,6 +214,29 @@ static void test_queues_have_their_own(void **state)
     refuse_config("agent.reeve.queues.q.defaults.memory: 5x", "q.defaults.memory");
 }
 
+static void test_host_total(void **state)
+{
+    static const char conf[] = "agent.reeve.host { memory: 300m, cpus: 2 }";
+    struct config *c = settings(conf);
+    struct limits l;
+    assert_int_equal(quota_host_limits(c, &l, NULL), 0);
+    assert_true(l.memory == 300 * MIB && l.cpu_milli == 2000);
+    assert_true(l.pids == LIMIT_NONE && l.memory_swap == LIMIT_NONE);
+    config_destroy(c);
+    auto_json *task = task_with("--memory 1g --cpus 1");
+    struct quota q = resolve(task, conf);
+    assert_true(q.limits.memory == 300 * MIB);
+    assert_int_equal(q.limits.cpu_milli, 1000);
+    quota_free(&q);
+    auto_json *modest = cJSON_CreateObject();
+    q = resolve(modest, conf);
+    assert_true(q.limits.memory == LIMIT_NONE && q.limits.cpu_milli == LIMIT_NONE);
+    quota_free(&q);
+    c = settings("agent.reeve.host.memory: 1x");
+    assert_int_equal(quota_host_limits(c, &l, NULL), -1);
+    config_destroy(c);
+}
+
 static struct quota change(const struct quota *now, const char *conf,
                            const char *values)
 {
@@ -443,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_files_weight_disk_and_setup),
         cmocka_unit_test(test_queues_have_their_own),
         cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_host_total),
         cmocka_unit_test(test_no_limit),
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_words_without_a_meaning),
