@@ -39,6 +39,39 @@ static void add_queues(const cJSON *data)
     add_line("queues", buf_str(&names));
 }
 
+static void add_admission(const cJSON *data)
+{
+    char size[SIZE_TEXT_SIZE], all[SIZE_TEXT_SIZE];
+    auto_buf text = BUF_INIT;
+    const cJSON *queue, *step, *a = json_get(data, "admission");
+    if (json_int(a, "memory", 0) > 0)
+        buf_printf(&text, "%s of %s",
+                   size_format(json_int(a, "memory_promised", 0), size),
+                   size_format(json_int(a, "memory", 0), all));
+    if (json_num(a, "cpus", 0) > 0)
+        buf_printf(&text, "%s%.4g of %.4g CPUs", text.len ? ", " : "",
+                   json_num(a, "cpus_promised", 0), json_num(a, "cpus", 0));
+    if (text.len)
+        add_line("promised", buf_str(&text));
+    if (json_str(a, "closed", NULL))
+        add_line("takes none", json_str(a, "closed", ""));
+    cJSON_ArrayForEach(queue, json_get(data, "queues"))
+    {
+        auto_free char *line = xasprintf("%s: %s", json_str(queue, "name", "?"),
+                                         json_str(queue, "blocked", ""));
+        if (json_str(queue, "blocked", NULL))
+            add_line("waits", line);
+    }
+    cJSON_ArrayForEach(step, json_get(a, "steps"))
+    {
+        auto_free char *line =
+            xasprintf("%s (%.8s): %d of its own steps wait in %s",
+                      json_str(step, "name", "?"), json_str(step, "id", ""),
+                      (int)json_int(step, "steps", 0), json_str(step, "queue", "?"));
+        add_line("stuck", line);
+    }
+}
+
 static void add_drain(const cJSON *draining)
 {
     auto_buf text = BUF_INIT;
@@ -101,6 +134,7 @@ static void print_text(const cJSON *data)
     add_queues(data);
     add_drain(json_get(data, "draining"));
     add_number("capacity", data, "capacity");
+    add_admission(data);
     add_number("running", data, "running");
     add_restarting(data);
     add_ended(json_get(data, "ended"));

@@ -117,10 +117,7 @@ static void adopt_run(struct run *run, const struct reeve_error *quota_err)
              run->attempt);
     switch (run->phase) {
     case PHASE_CLAIMED:
-        if (quota_err->text[0])
-            run_fail_setup(run, "quota", quota_err->text);
-        else
-            run_post(run, RUN_EVENT_LAUNCH);
+        run_first_launch(run, quota_err);
         break;
     case PHASE_STARTING:
     case PHASE_PREPARING:
@@ -179,6 +176,7 @@ static void adopt_one(struct master *m, const char *task)
         keep_aside(run, "state", err.text);
         forget_state(run);
     }
+    admit_run(m->admit, run);
     adopt_run(run, &quota_err);
 }
 

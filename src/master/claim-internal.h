@@ -20,9 +20,10 @@ struct claim {
     char task[TASK_ID_SIZE];
     char *queue, *queue_name;
     char intent[ID_SIZE];
-    int64_t intent_ms; /* wall clock: it outlives a boot */
-    bool unsure;       /* a pop was sent that has no answer */
-    int64_t sure_ms;   /* clock_boot_ms: when the pop was sent, or was settled */
+    int64_t intent_ms;      /* wall clock: it outlives a boot */
+    bool unsure;            /* a pop was sent that has no answer */
+    struct promise promise; /* until its run has one */
+    int64_t sure_ms;        /* clock_boot_ms: when the pop was sent, or was settled */
     bool run_made, told;
     bool started;
     bool direct, require_queue; /* see claim_direct() */

@@ -73,6 +73,7 @@ static struct claim *claim_create(struct claims *all, const char *queue,
     c->next = all->first;
     all->first = c;
     all->count++;
+    admit_hold(all->master->admit, &c->promise, queue, &(struct need){0});
     return c;
 }
 
@@ -90,6 +91,7 @@ static void claim_destroy(struct claim *c)
         api_cancel(c->call);
     if (c->start_call)
         api_cancel(c->start_call);
+    admit_release(c->master->admit, &c->promise);
     syncer_forget(c->master->syncer, c);
     ev_timer_stop(c->master->loop, &c->timer);
     cJSON_Delete(c->document);
@@ -194,12 +196,10 @@ static void on_spec_written(void *arg, const struct reeve_error *err)
     intent_remove(c);
     if (c->spec_size > SPEC_LARGE)
         malloc_trim(0); /* a script of megabytes went through several copies */
-    if (c->quota_error.text[0])
-        run_fail_setup(run, "quota", c->quota_error.text);
-    else if (m->exiting && m->stop_runs)
+    if (m->exiting && m->stop_runs && !c->quota_error.text[0])
         run_stop(run, STOP_SHUTDOWN, -1, "reeved is shutting down");
     else
-        run_post(run, RUN_EVENT_LAUNCH);
+        run_first_launch(run, &c->quota_error);
     claim_destroy(c);
     pull_wake(m->pull);
 }
@@ -233,6 +233,8 @@ void claim_write_spec(struct claim *c)
     char *spec = spec_make_dup(run, c->document, c->project, &c->quota_error);
     auto_free char *path = run_file_dup(m->state_root, c->task, "spec.json");
     c->spec_size = strlen(spec);
+    admit_release(m->admit, &c->promise);
+    admit_run(m->admit, run);
     syncer_replace(m->syncer, path, spec, c->spec_size, on_spec_written, c);
 }
 
@@ -478,9 +480,11 @@ static void on_intent(void *arg, const struct reeve_error *err)
 }
 
 void claim_begin(struct claims *all, const char *queue, const char *queue_name,
-                 const char *task, claim_popped_f popped, void *arg)
+                 const char *task, const struct need *need, claim_popped_f popped,
+                 void *arg)
 {
     struct claim *c = claim_create(all, queue, queue_name, task);
+    admit_hold(all->master->admit, &c->promise, queue, need);
     c->popped = popped;
     c->popped_arg = arg;
     intent_write(c, on_intent);

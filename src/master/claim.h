@@ -7,6 +7,7 @@
 #define REEVE_CLAIM_H
 
 #include "base/error.h"
+#include "master/admit.h"
 
 #include <stdbool.h>
 
@@ -19,10 +20,12 @@ typedef void (*claim_popped_f)(void *arg, bool sound);
 
 struct claims *claims_create(struct master *m);
 void claims_destroy(struct claims *c);
-/* Begins one. done runs when the pop has its answer, so that the next look can begin.
+/* Begins one; need is promised to it. done runs when the pop has its answer, so that
+ * the next look can begin.
  */
 void claim_begin(struct claims *c, const char *queue, const char *queue_name,
-                 const char *task, claim_popped_f popped, void *arg);
+                 const char *task, const struct need *need, claim_popped_f popped,
+                 void *arg);
 /* For a server that has no conditional pop (API before 2.21): the task was popped
  * already. */
 void claim_popped(struct claims *c, const char *queue, const char *queue_name,

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "loop/unix.h"
+#include "master/admit.h"
 #include "master/drain.h"
 #include "master/history.h"
 #include "master/master.h"
@@ -26,6 +27,7 @@
 #include "master/report.h"
 #include "master/set.h"
 #include "master/ship.h"
+#include "master/steps.h"
 #include "run/run-dir.h"
 
 #include <errno.h>
@@ -259,6 +261,8 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
     json_set(s, "draining", drain_to_json(m->drain));
     set_time(s, "next_start", next_start(m));
     json_set(s, "ended", metrics_ended(m->metrics));
+    json_set(json_set(s, "admission", admit_to_json(m->admit)), "steps",
+             steps_to_json(m->steps));
     json_set_int(s, "spool_bytes", ship_pending_bytes(m->ship));
     json_set(s, "server", server_to_json(m));
     json_set_str(s, "metrics", metrics_url(m->metrics));

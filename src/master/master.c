@@ -13,6 +13,7 @@
 #include "config/files.h"
 #include "config/option-table.h"
 #include "config/programs.h"
+#include "master/admit.h"
 #include "master/adopt.h"
 #include "master/control.h"
 #include "master/drain.h"
@@ -26,6 +27,7 @@
 #include "master/reassert.h"
 #include "master/set.h"
 #include "master/ship.h"
+#include "master/steps.h"
 #include "master/watch.h"
 #include "run/run-dir.h"
 
@@ -65,6 +67,7 @@ static void load_waits(struct master *m)
         .linger_ms = wait_of(c, "linger", 5000),
         .settle_ms = wait_of(c, "settle", 60000),
         .flush_ms = wait_of(c, "flush", 100),
+        .steps_ms = wait_of(c, "steps", 5000),
         .worker_timeout_ms = wait_of(c, "worker_timeout", 90000),
         .reassert_ms = wait_of(c, "reassert", 120000),
         .reconnect_ms = wait_of(c, "reconnect", 2000),
@@ -279,8 +282,12 @@ static int make_parts(struct master *m, struct reeve_error *err)
     m->ship = ship_create(m);
     if (m->options->task)
         m->echo = echo_create(m, m->options->log_file);
+    m->admit = admit_create(m, err);
+    if (!m->admit)
+        return -1;
     m->drain = drain_create(m);
     m->pull = pull_create(m);
+    m->steps = steps_create(m);
     m->report = report_create(m);
     m->watch = watch_create(m);
     m->link = link_create(m, err);
@@ -354,11 +361,13 @@ void master_destroy(struct master *m)
     link_destroy(m->link);
     watch_destroy(m->watch);
     report_destroy(m->report);
+    steps_destroy(m->steps);
     pull_destroy(m->pull);
     drain_destroy(m->drain);
     if (m->runs && m->cgroups && runs_count(m->runs) == 0)
         cgroup_remove(m->cgroups, "run", NULL);
     runs_destroy(m->runs);
+    admit_destroy(m->admit);
     ship_destroy(m->ship);
     echo_destroy(m->echo);
     if (m->hoststat)

@@ -29,6 +29,8 @@ struct echo;
 struct reassert;
 struct drain;
 struct metrics;
+struct admit;
+struct steps;
 
 /* Every wait of the master, so that a test can make it short: agent.reeve.waits.<name>.
  */
@@ -42,6 +44,7 @@ struct waits {
     int64_t linger_ms;  /* streams that outlive the first process */
     int64_t settle_ms;  /* an unsure claim waits this long, twice */
     int64_t flush_ms;   /* between two batches of log lines */
+    int64_t steps_ms;   /* between looks for controllers whose steps have no slot */
     int64_t worker_timeout_ms; /* the server forgets a silent sub-agent after this */
     int64_t reassert_ms;       /* between two looks at a run's limits */
     int64_t reconnect_ms;      /* sub-agents come to a new master within this */
@@ -79,6 +82,8 @@ struct master {
     struct ship *ship;       /* log lines */
     struct echo *echo;       /* the same on this terminal; NULL: not */
     struct pull *pull;       /* queues and claims */
+    struct steps *steps;     /* controllers that wait for their own steps */
+    struct admit *admit;     /* whether one more task fits */
     struct drain *drain;     /* no more tasks are taken */
     struct watch *watch;     /* aborts */
     struct report *report;   /* workers */

@@ -8,270 +8,51 @@
  * polling interval.
  * - A queue that is not there (any more) is passed over and looked for again at the
  * polling interval; the others are served meanwhile.
- * - While all slots are taken nothing is asked for: a task that this host cannot hold
- * stays in the queue for another. */
+ * - While this host takes nothing, nothing is asked for. What a task needs is read
+ * before it is popped: one that does not fit stays in the queue, for others, and keeps
+ * what is behind it waiting, since only a head can be taken for certain; other queues
+ * are served meanwhile. */
 
-#include "master/pull.h"
+#include "master/pull-internal.h"
 
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "master/claim.h"
 #include "master/drain.h"
-#include "master/master.h"
-#include "master/report.h"
 
-#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define WAIT_MS 9000 /* clients and proxies cut at 10 s */
 
-struct queue {
-    struct pull *pull;
-    char *name; /* as asked for; the server's once it is known */
-    char *id;   /* NULL until found */
-    bool told;  /* that it is missing */
-    struct api_call *wait;
-};
-
-struct pull {
-    struct master *master;
-    struct queue *queues;
-    size_t count;
-    size_t resolving; /* index of the queue that is being found */
-    bool known;       /* the server was told which queues there are */
-    bool ready, stopped, again;
-    bool claiming;           /* a pop is under way */
-    bool held;               /* the head of a queue waits for its own last run */
-    bool plain;              /* the server has no peek: pop at once */
-    size_t start, at, tried; /* of the round under way */
-    struct api_call *call;
-    ev_timer timer;
-    struct claims *claims;
-};
-
-static void look(struct pull *p);
-static void resolve_next(struct pull *p);
-
-static unsigned slots_used(const struct pull *p)
+/* Whether this host takes any task; what keeps it from that is said when it begins and
+ * when it ends. Slots that are all taken are the rule, and shown by status alone. */
+static bool has_room(struct pull *p)
 {
-    unsigned used = claims_count(p->claims);
-    for (struct run *run = runs_first(p->master->runs); run; run = run->list_next)
-        if (run->phase < PHASE_DRAINING && !claims_has(p->claims, run->id))
-            used++;
-    return used;
-}
-
-static bool has_room(const struct pull *p)
-{
-    if (drain_active(p->master->drain))
+    struct master *m = p->master;
+    if (drain_active(m->drain))
         return false;
-    return !p->master->capacity || slots_used(p) < p->master->capacity;
+    const char *why = admit_host_full(m->admit);
+    bool said = p->closed[0];
+    if (why && !admit_slots_full(m->admit, NULL, NULL)) {
+        if (!said)
+            log_warn("no more tasks are taken for now: %s", why);
+        snprintf(p->closed, sizeof p->closed, "%s", why);
+    } else if (!why && said) {
+        log_info("tasks are taken again");
+        p->closed[0] = '\0';
+    }
+    return !why;
 }
 
-static void arm(struct pull *p, int64_t ms)
+void pull_arm(struct pull *p, int64_t ms)
 {
     ev_now_update(p->master->loop);
     ev_timer_stop(p->master->loop, &p->timer);
     ev_timer_set(&p->timer, (double)ms / 1000.0, 0.0);
     ev_timer_start(p->master->loop, &p->timer);
-}
-
-/* ---- finding the queues ---- */
-
-/* The server reads `name` as a regular expression; the official agent sends
- * re.escape(name). */
-static char *regex_escape_dup(const char *name)
-{
-    auto_buf out = BUF_INIT;
-    for (const char *c = name; *c; c++) {
-        if (!isalnum((unsigned char)*c) && *c != '_' && (unsigned char)*c < 0x80)
-            buf_add_char(&out, '\\');
-        buf_add_char(&out, *c);
-    }
-    return buf_take(&out);
-}
-
-/* clearml-agent takes for an id what matches ^[-a-f0-9]{30,}$. */
-static bool looks_like_id(const char *name)
-{
-    size_t n = strspn(name, "-abcdef0123456789");
-    return n >= 30 && name[n] == '\0';
-}
-
-static size_t queues_found(const struct pull *p)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < p->count; i++)
-        n += p->queues[i].id != NULL;
-    return n;
-}
-
-/* No answer: the same queue again, later. */
-static void resolve_later(struct pull *p)
-{
-    arm(p, p->master->waits.poll_ms);
-}
-
-/* It is not there: the others first. */
-static void resolve_other(struct pull *p)
-{
-    p->resolving++;
-    resolve_next(p);
-}
-
-static void on_created(void *arg, const struct api_reply *r)
-{
-    struct pull *p = arg;
-    p->call = NULL;
-    struct queue *q = &p->queues[p->resolving];
-    if (r->result == API_OK) {
-        log_info("queue %s created", q->name);
-        resolve_next(p);
-    } else {
-        log_warn("queue %s: %s", q->name, r->message);
-        resolve_other(p);
-    }
-}
-
-static void queue_missing(struct pull *p, struct queue *q)
-{
-    if (p->master->options->create_queue) {
-        cJSON *body = cJSON_CreateObject();
-        json_set_str(body, "name", q->name);
-        p->call =
-            api_send(p->master->api, NULL, "queues.create", body, NULL, on_created, p);
-        return;
-    }
-    if (!q->told)
-        log_error(
-            "there is no queue named %s on the server: create it (reeve queue create "
-            "%s) or start with --create-queue; looking again",
-            q->name, q->name);
-    q->told = true;
-    resolve_other(p);
-}
-
-static void queue_found(struct pull *p, struct queue *q, const cJSON *doc)
-{
-    free(q->name);
-    free(q->id);
-    q->name = xstrdup(json_str(doc, "name", "?"));
-    q->id = xstrdup(json_str(doc, "id", ""));
-    q->told = false;
-    p->known = false;
-    log_info("queue %s id=%s", q->name, q->id);
-    p->resolving++;
-    resolve_next(p);
-}
-
-static void on_queues(void *arg, const struct api_reply *r)
-{
-    struct pull *p = arg;
-    p->call = NULL;
-    if (r->result != API_OK) {
-        resolve_later(p);
-        return;
-    }
-    struct queue *q = &p->queues[p->resolving];
-    bool by_id = looks_like_id(q->name);
-    const cJSON *doc;
-    cJSON_ArrayForEach(doc, json_get(r->data, "queues"))
-    {
-        if (id_valid(json_str(doc, "id", "")) &&
-            (by_id || strcasecmp(json_str(doc, "name", ""), q->name) == 0)) {
-            queue_found(p, q, doc);
-            return;
-        }
-    }
-    queue_missing(p, q);
-}
-
-static void on_default(void *arg, const struct api_reply *r)
-{
-    struct pull *p = arg;
-    p->call = NULL;
-    struct queue *q = &p->queues[p->resolving];
-    if (r->result == API_OK && id_valid(json_str(r->data, "id", ""))) {
-        queue_found(p, q, r->data);
-    } else if (r->result == API_REFUSED && r->code == 400) {
-        /* 400/707: none is marked as the default one; the official agent takes the one
-         * of this name then. */
-        q->name = xstrdup("default");
-        resolve_next(p);
-    } else {
-        resolve_later(p);
-    }
-}
-
-/* What the server is too old for is done without. */
-static void note_version(struct pull *p)
-{
-    const struct api *api = p->master->api;
-    const char *version = api_server_version(api);
-    if (!version[0])
-        version = "of no known version";
-    if (api_older_than(api, 2, 4))
-        log_error("the server's API is %s; reeve is made for 2.4 and later: update "
-                  "the server",
-                  version);
-    p->plain = api_older_than(api, 2, 15);
-    if (p->plain)
-        log_warn("the server's API is %s, which has no queues.peek_task (2.15): tasks "
-                 "are popped without an intent",
-                 version);
-}
-
-static void resolved(struct pull *p)
-{
-    if (!queues_found(p)) {
-        p->resolving = 0;
-        resolve_later(p);
-        return;
-    }
-    p->ready = true;
-    if (!p->known) {
-        note_version(p);
-        report_queues_known(p->master->report);
-    }
-    p->known = true;
-    look(p);
-}
-
-static void resolve_next(struct pull *p)
-{
-    if (p->stopped)
-        return;
-    while (p->resolving < p->count && p->queues[p->resolving].id)
-        p->resolving++;
-    if (p->resolving == p->count) {
-        resolved(p);
-        return;
-    }
-    struct queue *q = &p->queues[p->resolving];
-    cJSON *body = cJSON_CreateObject();
-    if (!q->name) {
-        p->call = api_send(p->master->api, NULL, "queues.get_default", body, NULL,
-                           on_default, p);
-        return;
-    }
-    if (looks_like_id(q->name)) {
-        cJSON *ids = json_set(body, "id", cJSON_CreateArray());
-        cJSON_AddItemToArray(ids, cJSON_CreateString(q->name));
-    } else {
-        auto_free char *regex = regex_escape_dup(q->name);
-        json_set_str(body, "name", regex);
-    }
-    cJSON *fields = json_set(body, "only_fields", cJSON_CreateArray());
-    cJSON_AddItemToArray(fields, cJSON_CreateString("name"));
-    cJSON_AddItemToArray(fields, cJSON_CreateString("id"));
-    json_set_bool(body, "search_hidden", true);
-    p->call =
-        api_send(p->master->api, NULL, "queues.get_all", body, NULL, on_queues, p);
 }
 
 /* ---- looking ---- */
@@ -283,22 +64,31 @@ static void on_waited(void *arg, const struct api_reply *r)
     q->wait = NULL;
     /* An answer without a task: ask on. A failure: at the polling interval. */
     if (r->result == API_OK)
-        look(p);
+        pull_look(p);
     else if (!ev_is_active(&p->timer))
-        arm(p, p->master->waits.poll_ms);
+        pull_arm(p, p->master->waits.poll_ms);
+}
+
+static bool any_blocked(const struct pull *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (p->queues[i].blocked[0])
+            return true;
+    return false;
 }
 
 static void wait_for_tasks(struct pull *p)
 {
     bool wait = api_has_extension(p->master->api, "wait");
-    if (!wait || queues_found(p) < p->count)
-        arm(p, p->master->waits.poll_ms);
+    if (!wait || pull_queues_found(p) < p->count || any_blocked(p))
+        pull_arm(p, p->master->waits.poll_ms);
     if (!wait)
         return;
     struct api_options options = {.timeout_ms = WAIT_MS + 5000, .held = true};
     for (size_t i = 0; i < p->count; i++) {
         struct queue *q = &p->queues[i];
-        if (q->wait || !q->id)
+        /* Of a queue that has an entry already a wait would answer at once. */
+        if (q->wait || !q->id || q->blocked[0])
             continue;
         cJSON *body = cJSON_CreateObject();
         json_set_str(body, "queue", q->id);
@@ -315,7 +105,7 @@ static void round_over(struct pull *p, bool hit)
     p->tried = 0;
     if (hit || p->again) {
         p->again = false;
-        look(p);
+        pull_look(p);
         return;
     }
     wait_for_tasks(p);
@@ -349,7 +139,7 @@ static void look_later(struct pull *p)
 {
     p->tried = 0;
     p->again = false;
-    arm(p, p->master->waits.poll_ms);
+    pull_arm(p, p->master->waits.poll_ms);
 }
 
 static void on_popped(void *arg, bool sound)
@@ -388,11 +178,83 @@ static void on_plain_pop(void *arg, const struct api_reply *r)
     }
 }
 
+/* Nothing of this queue is taken now: the others. */
+static void block(struct pull *p, const char *why)
+{
+    struct queue *q = &p->queues[p->at];
+    snprintf(q->blocked, sizeof q->blocked, "%s", why);
+    next_queue(p);
+}
+
+static void hold_head(struct pull *p, const char *why)
+{
+    struct queue *q = &p->queues[p->at];
+    if (strcmp(q->held, p->head) != 0)
+        log_info("task=%s stays in queue %s, and what is behind it waits: %s", p->head,
+                 q->name, why);
+    snprintf(q->held, sizeof q->held, "%s", p->head);
+    block(p, why);
+}
+
+static void take(struct pull *p, const struct need *need)
+{
+    struct queue *q = &p->queues[p->at];
+    p->start = (p->at + 1) % p->count;
+    p->claiming = true;
+    claim_begin(p->claims, q->id, q->name, p->head, need, on_popped, p);
+}
+
+static void on_needs(void *arg, const struct api_reply *r)
+{
+    struct pull *p = arg;
+    p->call = NULL;
+    const cJSON *task = cJSON_GetArrayItem(json_get(r->data, "tasks"), 0);
+    struct queue *q = &p->queues[p->at];
+    char why[ADMIT_TEXT_SIZE];
+    struct need need = {0};
+    if (r->result != API_OK) {
+        look_later(p);
+        return;
+    }
+    if (p->stopped || drain_active(p->master->drain))
+        return;
+    /* One that is gone meanwhile is not popped either. One that can never run here is
+     * taken, to be failed with that as its reason. */
+    if (task && admit_task(p->master->admit, task, q->name, &need, why) == ADMIT_LATER)
+        hold_head(p, why);
+    else
+        take(p, &need);
+}
+
+/* Only what a quota is made of: a script may have megabytes. */
+static void ask_needs(struct pull *p)
+{
+    static const char *const wanted[] = {"container.arguments",
+                                         "hyperparams.properties"};
+    cJSON *body = cJSON_CreateObject();
+    const char *ids[] = {p->head};
+    json_set(body, "id", cJSON_CreateStringArray(ids, 1));
+    json_set(body, "only_fields", cJSON_CreateStringArray(wanted, 2));
+    json_set_bool(body, "search_hidden", true);
+    p->call = api_send(p->master->api, NULL, "tasks.get_all", body, NULL, on_needs, p);
+}
+
+static void head_found(struct pull *p, const char *task)
+{
+    struct need none = {0};
+    snprintf(p->head, sizeof p->head, "%s", task);
+    if (busy_here(p, task))
+        block(p, "the earlier run of its first task is not over");
+    else if (admit_asks(p->master->admit))
+        ask_needs(p);
+    else
+        take(p, &none);
+}
+
 static void on_peek(void *arg, const struct api_reply *r)
 {
     struct pull *p = arg;
     p->call = NULL;
-    struct queue *q = &p->queues[p->at];
     const char *task = json_str(r->data, "task", "");
     if (r->result == API_REFUSED && r->code == 404) {
         log_warn(
@@ -405,14 +267,8 @@ static void on_peek(void *arg, const struct api_reply *r)
         look_later(p);
     } else if (p->stopped || drain_active(p->master->drain)) {
         return;
-    } else if (task[0] && id_valid(task) && !busy_here(p, task)) {
-        p->start = (p->at + 1) % p->count;
-        p->claiming = true;
-        claim_begin(p->claims, q->id, q->name, task, on_popped, p);
-    } else if (task[0]) {
-        /* Not to be taken now; a wait would answer at once, so look later. */
-        p->held = true;
-        look_later(p);
+    } else if (id_valid(task) && strlen(task) < TASK_ID_SIZE) {
+        head_found(p, task);
     } else {
         next_queue(p);
     }
@@ -420,12 +276,19 @@ static void on_peek(void *arg, const struct api_reply *r)
 
 static void peek_at(struct pull *p)
 {
-    if (!p->queues[p->at].id) {
+    struct queue *q = &p->queues[p->at];
+    q->blocked[0] = '\0';
+    if (!q->id) {
         next_queue(p);
         return;
     }
+    const char *full = admit_queue_full(p->master->admit, q->id, q->name);
+    if (full) {
+        block(p, full);
+        return;
+    }
     cJSON *body = cJSON_CreateObject();
-    json_set_str(body, "queue", p->queues[p->at].id);
+    json_set_str(body, "queue", q->id);
     if (p->plain)
         p->call = api_send(p->master->api, "2.14", "queues.get_next_task", body, NULL,
                            on_plain_pop, p);
@@ -434,7 +297,7 @@ static void peek_at(struct pull *p)
             api_send(p->master->api, NULL, "queues.peek_task", body, NULL, on_peek, p);
 }
 
-static void look(struct pull *p)
+void pull_look(struct pull *p)
 {
     if (!p->ready || p->stopped)
         return;
@@ -442,8 +305,10 @@ static void look(struct pull *p)
         p->again = true;
         return;
     }
-    if (!has_room(p))
+    if (!has_room(p)) {
+        pull_arm(p, p->master->waits.poll_ms);
         return;
+    }
     ev_timer_stop(p->master->loop, &p->timer);
     p->at = p->master->options->order_fairness ? p->start : 0;
     p->tried = 0;
@@ -455,15 +320,15 @@ static void pull_timer_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct pull *p = w->data;
     bool busy = p->call || p->claiming;
-    if (p->ready && (busy || queues_found(p) == p->count)) {
-        look(p);
+    if (p->ready && (busy || pull_queues_found(p) == p->count)) {
+        pull_look(p);
         return;
     }
     /* While queues are looked for, nothing is peeked at: one call at a time. */
     p->ready = false;
     if (p->resolving >= p->count)
         p->resolving = 0;
-    resolve_next(p);
+    pull_resolve(p);
 }
 
 /* ---- interface ---- */
@@ -510,7 +375,7 @@ void pull_start(struct pull *p)
     const struct options *o = p->master->options;
     claims_recover(p->claims);
     if (!o->task)
-        resolve_next(p);
+        pull_resolve(p);
     else if (!runs_find(p->master->runs, o->task) && !claims_has(p->claims, o->task))
         claim_direct(p->claims, o->task, o->require_queue);
 }
@@ -528,20 +393,40 @@ void pull_stop(struct pull *p)
 
 void pull_wake(struct pull *p)
 {
-    look(p);
+    pull_look(p);
 }
 
+/* Perhaps the earlier run of a task that heads a queue. */
 void pull_run_gone(struct pull *p)
 {
-    if (!p->held)
-        return;
-    p->held = false;
-    look(p);
+    if (any_blocked(p))
+        pull_look(p);
 }
 
 unsigned pull_claims(const struct pull *p)
 {
     return claims_count(p->claims);
+}
+
+const char *pull_waits_for(const struct pull *p, const char *queue)
+{
+    struct master *m = p->master;
+    const char *closed = admit_host_full(m->admit);
+    if (closed && (!queue || pull_queue_name(p, queue)))
+        return closed;
+    for (size_t i = 0; i < p->count; i++)
+        if (p->queues[i].id && p->queues[i].blocked[0] &&
+            (!queue || strcmp(p->queues[i].id, queue) == 0))
+            return p->queues[i].blocked;
+    return NULL;
+}
+
+const char *pull_queue_name(const struct pull *p, const char *queue)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (p->queues[i].id && strcmp(p->queues[i].id, queue) == 0)
+            return p->queues[i].name;
+    return NULL;
 }
 
 cJSON *pull_queue_ids(const struct pull *p)
@@ -561,6 +446,8 @@ cJSON *pull_queues(const struct pull *p)
         cJSON_AddItemToArray(list, q);
         json_set_str(q, "id", p->queues[i].id);
         json_set_str(q, "name", p->queues[i].name);
+        const char *blocked = p->queues[i].blocked;
+        json_set_str(q, "blocked", blocked[0] ? blocked : NULL);
     }
     return list;
 }

@@ -24,9 +24,14 @@ void pull_wake(struct pull *p);
 void pull_run_gone(struct pull *p);
 /* Claims under way. */
 unsigned pull_claims(const struct pull *p);
+/* The name of a queue that is served, by its id; NULL for any other. Borrowed. */
+const char *pull_queue_name(const struct pull *p, const char *queue);
+/* Why nothing of the queue with this id is taken now, which this host serves; of NULL:
+ * of any of them. NULL if nothing is in the way. Borrowed. */
+const char *pull_waits_for(const struct pull *p, const char *queue);
 /* The ids that are known: a new array. */
 cJSON *pull_queue_ids(const struct pull *p);
-/* For status: an array of {id, name}; new. */
+/* For status: an array of {id, name, blocked}; new. */
 cJSON *pull_queues(const struct pull *p);
 
 #endif

@@ -47,6 +47,18 @@ void run_fail_setup(struct run *run, const char *step, const char *text)
     run_post(run, RUN_EVENT_ENDED);
 }
 
+void run_first_launch(struct run *run, const struct reeve_error *quota_err)
+{
+    char why[ADMIT_TEXT_SIZE];
+    if (quota_err->text[0])
+        run_fail_setup(run, "quota", quota_err->text);
+    else if (!run->master->options->task &&
+             admit_refuses(run->master->admit, &run->policy.limits, why))
+        run_fail_setup(run, STEP_REFUSED, why);
+    else
+        run_post(run, RUN_EVENT_LAUNCH);
+}
+
 /* ---- sub-agent ---- */
 
 static void agent_reap(struct run *run)

@@ -74,6 +74,7 @@ void run_destroy(struct run *run)
         api_cancel(run->call);
     link_forget(run);
     ship_forget(run);
+    admit_release(m->admit, &run->promise);
     syncer_forget(m->syncer, run);
     if (run->agent_pidfd >= 0)
         close(run->agent_pidfd);
@@ -112,6 +113,7 @@ static void run_step(struct run *run, enum run_event event)
                  run_event_name(event), phase_name(run->phase), phase_name(t->next),
                  run->attempt);
     run->phase = t->next;
+    admit_run(run->master->admit, run);
     run->trail[run->trail_count++ % RUN_TRAIL] =
         (struct trail){clock_wall_ms(), event, t->next};
     run_act(run, t->action);

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "cgroup/cgroup.h"
+#include "master/admit.h"
 #include "master/phase.h"
 #include "master/policy.h"
 #include "master/verdict.h"
@@ -68,6 +69,7 @@ struct run {
     int64_t reassert_ms;   /* boot clock: the next look at its limits */
     unsigned squeezed;     /* pressure.c: what was said of squeezed_attempt */
     uint32_t squeezed_attempt;
+    struct promise promise; /* admit.c */
 
     int64_t claimed_ms;      /* wall clock */
     int64_t started_ms;      /* wall clock: start of the attempt; 0: none */
@@ -106,6 +108,10 @@ struct run {
     bool have_verdict;      /* and that is the attempt at hand, EXITED */
     bool final_known; /* the server holds a final status that is not ours: it stands */
     char seen_status[16]; /* that one */
+
+    unsigned steps_waiting; /* steps.c: of its own, for want of room here */
+    bool steps_told;
+    char steps_queue[TASK_ID_SIZE];
 
     struct { /* ship.c */
         struct spool_reader *reader;
@@ -195,6 +201,9 @@ void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit
 /* Ends the attempt before its payload began: the verdict is "setup:STEP", or "refused"
  * (STEP_REFUSED), which no attempt follows. */
 void run_fail_setup(struct run *run, const char *step, const char *text);
+/* Out of CLAIMED: launched, unless its quota cannot be read (err) or this host will
+ * never have what it asks for. */
+void run_first_launch(struct run *run, const struct reeve_error *quota_err);
 /* Of an adopted run: goes on in EXITED or BACKOFF. */
 void run_resume(struct run *run);
 /* The spool is at the server whole and the sub-agent gone. */

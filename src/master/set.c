@@ -104,6 +104,7 @@ static void take_back(struct set_job *job, struct run *run,
     struct reeve_error why;
     char used[SIZE_TEXT_SIZE] = "";
     run->policy = job->before;
+    admit_run(job->master->admit, run);
     run_limits_save(run);
     if (job->used >= 0)
         size_format(job->used, used);
@@ -228,6 +229,7 @@ void set_begin(struct master *m, const cJSON *request, set_done_f done, void *ar
         job_free(job);
         return;
     }
+    admit_run(m->admit, run);
     run_limits_save(run);
     run->limits_stuck = 0;
     if (!run_is_live(run)) {

@@ -171,16 +171,25 @@ def test_the_masters_log_has_no_word_against_its_own_settings(reeve):
 
 # ---- what is wrong is said ----
 
+SERVER = "api.api_server: \"http://127.0.0.1:9\"\n"
+
+
 @pytest.mark.parametrize("conf, env, words", [
     ("agent.reeve.defaults.memroy: 1g", {}, "agent.reeve.defaults.memory"),
     ("agent.uptime: \"17-20 TUE\"", {}, "there is no schedule yet"),
     ("agent.custom_build_script: /x", {}, "no build script is run"),
     ("", {"CLEARML_AGENT_EXEC_USER": "somebody"}, "tasks run as the user of the master"),
     ("agent {\n  a: [1\n}", {}, "clearml.conf:2: '[' has no ']'"),
+    (SERVER + "agent.reeve.capacity.memory: lots", {}, "agent.reeve.capacity.memory: a size"),
+    (SERVER + "agent.reeve.capacity.cpus: -1", {}, "agent.reeve.capacity.cpus: a number"),
+    (SERVER + "agent.reeve.max_pressure.io: 101", {}, "agent.reeve.max_pressure.io: per cent"),
+    (SERVER + "agent.reeve.min_free_disk: -1", {}, "agent.reeve.min_free_disk"),
+    (SERVER + "agent.reeve.admission.too_large: maybe", {}, "refuse or leave"),
+    (SERVER + "agent.reeve.queues.services.max_runs: some", {}, "agent.reeve.queues.services.max_runs: a number"),
     ("agent.x: ${REEVE_NOWHERE}", {}, "clearml.conf:1: ${REEVE_NOWHERE} is set nowhere"),
 ])
 def test_a_master_does_not_start(tmp_path, conf, env, words):
-    write(tmp_path / "clearml.conf", "api.api_server: \"http://127.0.0.1:9\"\n" * bool(env) + conf)
+    write(tmp_path / "clearml.conf", SERVER * bool(env) + conf)
     done = run_config(tmp_path, "daemon", "--state-dir", tmp_path / "state", "--run-dir", tmp_path / "run", env=env)
     assert done.returncode not in (0, 3) and words in done.stderr
     assert not (tmp_path / "state").exists()

@@ -1,0 +1,114 @@
+"""What decides before a pull: slots, memory and CPU promised, disk, bounds of queues; and who waits for whom."""
+
+import pytest
+
+from reeve_up import wait_until
+
+
+def setting(name, value):
+    return {"CLEARML_AGENT__AGENT__REEVE__" + name.upper().replace(".", "__"): value}
+
+
+POLL = setting("waits.poll", "200ms")
+
+
+def until_gone(reeve, *options):
+    """A run that holds what it was promised until release()."""
+    task = reeve.shell("while [ ! -e $GO ]; do sleep 0.05; done", "--env", f"GO={reeve.data}/go", *options)
+    reeve.wait_phase(task, "running")
+    return task
+
+
+def release(reeve):
+    (reeve.data / "go").touch()
+
+
+def blocked(reeve, queue="services"):
+    return next(q["blocked"] for q in reeve.json("status")["queues"] if q["name"] == queue)
+
+
+def test_what_does_not_fit_stays_in_its_queue(make_reeve):
+    reeve = make_reeve("--queue", "services", "--queue", "small",
+                       env={**POLL, **setting("capacity.memory", "300m"), **setting("capacity.cpus", "2")})
+    holder = until_gone(reeve, "--memory", "200m", "--cpus", "1.5")
+    promised = reeve.json("status")["admission"]
+    assert (promised["slots"], promised["memory"], promised["memory_promised"]) == (1, 300 << 20, 200 << 20)
+    assert (promised["cpus"], promised["cpus_promised"]) == (2, 1.5)
+    large = reeve.shell("true", "--memory", "200m")
+    behind = reeve.shell("true", "--memory", "10m")
+    wait_until(lambda: "of memory" in (blocked(reeve) or ""), what="the reason")
+    # The other queue is served meanwhile, as far as it fits.
+    other = reeve.shell("true", "--queue", "small", "--memory", "100m", "--cpus", "0.5")
+    assert reeve.wait(other) == 0
+    cpus = reeve.shell("true", "--queue", "small", "--cpus", "0.6")
+    wait_until(lambda: "CPUs" in (blocked(reeve, "small") or ""), what="the reason of the other queue")
+    # A reservation is what is promised, if there is one.
+    reserved = reeve.run("clone", large).stdout.strip()
+    reeve.call("tasks.edit", task=reserved, container={"arguments": "--memory 250m --memory-reservation 50m"})
+    reeve.run("enqueue", reserved, "--queue", "small", "--front")
+    assert reeve.wait(reserved) == 0
+    assert [reeve.status(task) for task in (large, behind, cpus)] == ["queued"] * 3
+    release(reeve)
+    for task in holder, large, behind, cpus:
+        assert reeve.wait(task) == 0
+    promised = wait_until(lambda: (a := reeve.json("status")["admission"])["slots"] == 0 and a, what="no promise")
+    assert (promised["memory_promised"], promised["cpus_promised"]) == (0, 0)
+
+
+def test_what_can_never_fit_is_refused(make_reeve):
+    reeve = make_reeve(env=setting("capacity.memory", "300m"))
+    task = reeve.shell("true", "--memory", "301m", "--restart", "always")
+    assert reeve.wait(task) == 1
+    document = reeve.task(task)
+    assert (document["status"], document["status_reason"]) == ("failed", "refused")
+    assert "301 MiB" in document["status_message"] and "300 MiB" in document["status_message"]
+    assert "agent.reeve.capacity.memory" in reeve.logs(task)
+
+
+def test_what_can_never_fit_may_be_left_for_others(make_reeve):
+    reeve = make_reeve(env={**setting("capacity.memory", "300m"), **setting("admission.too_large", "leave")})
+    task = reeve.shell("true", "--memory", "301m")
+    wait_until(lambda: "promises no more than" in (blocked(reeve) or ""), what="the reason")
+    assert reeve.status(task) == "queued"
+
+
+def test_bound_of_one_queue(make_reeve):
+    reeve = make_reeve("--queue", "services", "--queue", "other", env=setting("queues.services.max_runs", "1"))
+    holder = until_gone(reeve)
+    second = reeve.shell("true")
+    wait_until(lambda: "max_runs 1" in (blocked(reeve) or ""), what="the reason")
+    assert reeve.wait(reeve.shell("true", "--queue", "other")) == 0
+    assert reeve.status(second) == "queued"
+    release(reeve)
+    assert reeve.wait(holder) == 0 and reeve.wait(second) == 0
+
+
+def test_full_disk_takes_nothing(make_reeve):
+    reeve = make_reeve(env=setting("min_free_disk", "1000t"))
+    task = reeve.shell("true")
+    wait_until(lambda: "min_free_disk" in (reeve.json("status")["admission"]["closed"] or ""), what="the reason")
+    assert reeve.status(task) == "queued"
+    assert reeve.log.read_text().count("no more tasks are taken for now") == 1
+
+
+@pytest.mark.parametrize("lend", ["true", "false"])
+def test_a_controller_holds_no_slot_that_its_steps_need(make_reeve, lend):
+    reeve = make_reeve("--services-mode", "1",
+                       env={**setting("admission.lend_slots", lend), **setting("waits.steps", "200ms")})
+    controller = until_gone(reeve)
+    queue = reeve.task(controller)["execution"]["queue"]
+    stranger = reeve.shell("true", "--name", "stranger")
+    step = reeve.call("tasks.clone", task=stranger, new_task_name="step", new_task_parent=controller)["id"]
+    reeve.call("tasks.enqueue", task=step, queue=queue)
+    if lend == "true":
+        assert reeve.wait(step) == 0 and reeve.wait(stranger) == 0
+        assert "its slot is lent to them" in reeve.logs(controller)
+    else:
+        stuck = wait_until(lambda: reeve.json("status")["admission"]["steps"], what="the controller")
+        assert [(s["id"], s["steps"], s["queue"], s["lent"]) for s in stuck] == [(controller, 1, "services", False)]
+        assert "1 of its own steps" in reeve.run("status").stdout
+        assert "it waits for ever" in reeve.logs(controller)
+        assert reeve.status(step) == reeve.status(stranger) == "queued"
+    release(reeve)
+    for task in controller, stranger, step:
+        assert reeve.wait(task) == 0
