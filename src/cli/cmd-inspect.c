@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "config/mask.h"
 
 static const struct arg_spec specs[] = {ARGS_JSON, ARGS_SERVER, ARGS_LAST};
 
@@ -63,6 +64,9 @@ static int collect(struct session *s, const char *word, cJSON **row,
         cJSON_Delete(*row);
         *row = row_of_task(task);
     }
+    struct masker *masker = mask_for_showing();
+    mask_texts(masker, task);
+    masker_destroy(masker);
     json_set(*row, "task", task ? task : cJSON_CreateNull());
     return CLI_DONE;
 }

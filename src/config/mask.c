@@ -4,22 +4,10 @@
 #include "config/mask.h"
 
 #include "base/alloc.h"
-#include "base/buf.h"
+#include "config/secrets.h"
 
 #include <stdbool.h>
 #include <string.h>
-
-static bool is_secret(const char *name)
-{
-    static const char *const parts[] = {"secret", "pass", "token", "account_key",
-                                        "contents"};
-    if (strcmp(name, "enable_git_ask_pass") == 0)
-        return false;
-    for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-        if (strstr(name, parts[i]))
-            return true;
-    return false;
-}
 
 static void set_text(cJSON *item, const char *text)
 {
@@ -30,42 +18,16 @@ static void set_text(cJSON *item, const char *text)
     item->type = cJSON_String | (item->type & cJSON_StringIsConst);
 }
 
-/* "https://user:password@host/x": the colon and the at sign of the password, or false.
- */
-static bool find_password(const char *text, const char **colon, const char **end)
-{
-    const char *host = strstr(text, "://");
-    if (!host)
-        return false;
-    host += strlen("://");
-    size_t n = strcspn(host, "/?# \t\n");
-    *end = NULL;
-    for (size_t i = 0; i < n; i++)
-        if (host[i] == '@')
-            *end = host + i;
-    *colon = *end ? memchr(host, ':', (size_t)(*end - host)) : NULL;
-    return *colon;
-}
-
 static void mask_addresses(cJSON *item)
 {
-    auto_buf out = BUF_INIT;
-    const char *rest = item->valuestring, *colon, *end;
-    while (find_password(rest, &colon, &end)) {
-        buf_add(&out, rest, (size_t)(colon + 1 - rest));
-        buf_add_str(&out, MASK_TEXT);
-        rest = end;
-    }
-    if (rest == item->valuestring)
-        return;
-    buf_add_str(&out, rest);
-    set_text(item, buf_str(&out));
+    char *text = item->valuestring;
+    text[masker_apply_urls(text, strlen(text))] = '\0';
 }
 
 static void mask_members(cJSON *object)
 {
     cJSON *item;
-    cJSON_ArrayForEach(item, object) set_text(item, MASK_TEXT);
+    cJSON_ArrayForEach(item, object) set_text(item, MASKER_TEXT);
 }
 
 void mask_secrets(cJSON *tree)
@@ -75,12 +37,55 @@ void mask_secrets(cJSON *tree)
         mask_addresses(tree);
     cJSON_ArrayForEach(item, tree)
     {
-        if (item->string && is_secret(item->string))
-            set_text(item, MASK_TEXT);
+        if (item->string && secret_setting(item->string))
+            set_text(item, MASKER_TEXT);
         else if (item->string && strcmp(item->string, "environment") == 0 &&
                  cJSON_IsObject(item))
             mask_members(item);
         else
             mask_secrets(item);
+    }
+}
+
+void mask_texts(const struct masker *m, cJSON *tree)
+{
+    cJSON *item;
+    if (cJSON_IsString(tree) && tree->valuestring) {
+        char *text = tree->valuestring;
+        text[masker_apply(m, text, strlen(text))] = '\0';
+    }
+    cJSON_ArrayForEach(item, tree) mask_texts(m, item);
+}
+
+/* Code has variables of such names, too; those are seldom in capitals. */
+static bool shown_variable(const char *name, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (name[i] >= 'a' && name[i] <= 'z')
+            return false;
+    return secret_variable(name, n);
+}
+
+struct masker *mask_for_showing(void)
+{
+    struct masker *m = masker_create();
+    masker_ask_names(m, shown_variable);
+    return m;
+}
+
+void mask_each_secret(const cJSON *tree, void (*each)(void *arg, const char *value),
+                      void *arg)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, tree)
+    {
+        const char *name = item->string ? item->string : "";
+        /* The contents of files are hidden when they are shown, but most of their lines
+         * are no secret. */
+        bool secret = secret_setting(name) && strcmp(name, "contents") != 0;
+        if (cJSON_IsString(item) && (secret || secret_variable(name, strlen(name))))
+            each(arg, item->valuestring);
+        else
+            mask_each_secret(item, each, arg);
     }
 }

@@ -2,14 +2,22 @@
 #ifndef REEVE_MASK_H
 #define REEVE_MASK_H
 
+#include "base/masker.h"
+
 #include <cjson/cJSON.h>
 
-#define MASK_TEXT "****"
-
 /* Replaces, in place, what ClearML's own agent hides when it prints its configuration
- * (clearml_agent/session.py, print_configuration): members whose names contain secret,
- * pass, token, account_key or contents, all members of an `environment`; and, in any
- * text, the password of an address (https://user:password@host). */
+ * (clearml_agent/session.py, print_configuration): members that secret_setting() names,
+ * all members of an `environment`; and, in any text, the credentials of addresses. */
 void mask_secrets(cJSON *tree);
+/* Hides what m knows in all texts of a tree. */
+void mask_texts(const struct masker *m, cJSON *tree);
+/* For what is shown of a task: addresses, and NAME=value where NAME is in capitals and
+ * secret by its words. */
+struct masker *mask_for_showing(void);
+/* Every text in the tree that is a secret by its name, as a setting or as a variable.
+ */
+void mask_each_secret(const cJSON *tree, void (*each)(void *arg, const char *value),
+                      void *arg);
 
 #endif
