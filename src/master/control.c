@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/proc.h"
+#include "config/mask.h"
 #include "loop/unix.h"
 #include "master/admit.h"
 #include "master/drain.h"
@@ -25,6 +26,7 @@
 #include "master/pull.h"
 #include "master/reassert.h"
 #include "master/report.h"
+#include "master/run-mask.h"
 #include "master/set.h"
 #include "master/ship.h"
 #include "master/steps.h"
@@ -317,6 +319,9 @@ static cJSON *cmd_inspect(struct master *m, const cJSON *request)
     cJSON *spec = NULL;
     if (file_read(path, &text, SPEC_MAX, NULL) == 0)
         spec = json_parse(buf_str(&text), text.len, NULL);
+    struct masker *masker = run_mask_create(m->config, json_get(spec, "env"));
+    mask_texts(masker, spec);
+    masker_destroy(masker);
     json_set(row, "spec", spec ? spec : cJSON_CreateNull());
     cJSON *policy = json_set(row, "policy", policy_to_json(&run->policy));
     json_set(row, "limits", cJSON_DetachItemFromObjectCaseSensitive(policy, "limits"));

@@ -398,6 +398,14 @@ static struct message *begin(struct run *run, enum message_type type)
     return out;
 }
 
+void link_log(struct run *run, int mask)
+{
+    if (run->peer)
+        peer_send(run->peer, begin(run, MESSAGE_LOG), mask);
+    else
+        close(mask);
+}
+
 void link_stop(struct run *run, int64_t grace_ms)
 {
     if (!run->peer)

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/proc.h"
+#include "config/secrets.h"
 #include "master/history.h"
 #include "master/link.h"
 #include "master/master.h"
@@ -107,21 +108,18 @@ bool run_watch_agent(struct run *run)
  * the sub-agent's. */
 static char **agent_environment(void)
 {
-    static const char *const secret[] = {
-        "CLEARML_API_ACCESS_KEY=", "CLEARML_API_SECRET_KEY=", "CLEARML_AUTH_TOKEN=",
-        "TRAINS_API_ACCESS_KEY=",  "TRAINS_API_SECRET_KEY=",  "TRAINS_AUTH_TOKEN=",
-        "CLEARML_AGENT_GIT_USER=", "CLEARML_AGENT_GIT_PASS=", "TRAINS_AGENT_GIT_USER=",
-        "TRAINS_AGENT_GIT_PASS=",  "CLEARML_CONFIG_FILE=",    "TRAINS_CONFIG_FILE=",
-        "CLEARML_AGENT__",         "NOTIFY_SOCKET=",          "REEVE_DATA="};
+    static const char *const others[] = {
+        "CLEARML_CONFIG_FILE=", "TRAINS_CONFIG_FILE=", "CLEARML_AGENT__",
+        "NOTIFY_SOCKET=", "REEVE_DATA="};
     extern char **environ;
     size_t n = 0, kept = 0;
     while (environ[n])
         n++;
     char **out = xcalloc(n + 1, sizeof *out);
     for (size_t i = 0; i < n; i++) {
-        bool keep = true;
-        for (size_t k = 0; k < ARRAY_SIZE(secret) && keep; k++)
-            keep = strncmp(environ[i], secret[k], strlen(secret[k])) != 0;
+        bool keep = !secret_variable_is_agents(environ[i], strcspn(environ[i], "="));
+        for (size_t k = 0; k < ARRAY_SIZE(others) && keep; k++)
+            keep = strncmp(environ[i], others[k], strlen(others[k])) != 0;
         if (keep)
             out[kept++] = environ[i];
     }
@@ -140,6 +138,11 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
 
     char reconnect[24];
     snprintf(reconnect, sizeof reconnect, "%lld", (long long)m->waits.reconnect_ms);
+    /* A predecessor may have left output, which is recorded before HELLO. */
+    bool output = run->attempt > 1 || run->start_sent;
+    auto_close mask = output ? spec_mask_open(run, err) : -1;
+    if (output && mask < 0)
+        return -1;
     char *argv[16 + 2 * CGROUP_DIRS_MAX];
     int n = 0;
     argv[n++] = m->subagent_path;
@@ -153,6 +156,10 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
     argv[n++] = socket;
     argv[n++] = "--reconnect-ms";
     argv[n++] = reconnect;
+    if (output) {
+        argv[n++] = "--mask";
+        argv[n++] = "3";
+    }
     for (int i = 0; i < dirs.count; i++) {
         argv[n++] = "--join";
         argv[n++] = dirs.dir[i];
@@ -161,9 +168,9 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
 
     auto_free char **env = agent_environment();
     auto_close null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    const int fds[] = {null, null, STDERR_FILENO};
-    pid_t pid =
-        cgroup_spawn(m->cgroups, group, argv, env, fds, 3, &run->agent_pidfd, err);
+    const int fds[] = {null, null, STDERR_FILENO, mask};
+    pid_t pid = cgroup_spawn(m->cgroups, group, argv, env, fds, output ? 4 : 3,
+                             &run->agent_pidfd, err);
     if (pid < 0)
         return reeve_error_wrap(err, "start %s", m->subagent_path);
     run->agent_pid = pid;
@@ -259,7 +266,10 @@ static void send_start(struct run *run)
     }
     run->start_sent = true;
     run_state_save(run);
-    int spec = spec_open(run, &err);
+    auto_close mask = -1;
+    int spec = spec_open(run, &mask, &err);
+    if (spec >= 0)
+        link_log(run, fd_take(&mask));
     if (spec < 0 || link_start(run, spec, &err) < 0) {
         run_fail_setup(run, "start", err.text);
         return;

@@ -11,6 +11,7 @@
 #include "master/link.h"
 #include "master/master.h"
 #include "master/ship.h"
+#include "master/run-mask.h"
 #include "run/run-dir.h"
 
 #include <stdarg.h>
@@ -162,8 +163,11 @@ void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms,
     run_post(run, RUN_EVENT_STOP);
 }
 
-static void note_to_spool(struct run *run, const char *text)
+static void note_to_spool(struct run *run, char *text)
 {
+    struct masker *masker = run_mask_create(run->master->config, NULL);
+    text[masker_apply(masker, text, strlen(text))] = '\0';
+    masker_destroy(masker);
     auto_free char *dir = run_dir_dup(run->master->state_root, run->id);
     struct reeve_error err;
     int lock = run_lock(dir, &err);

@@ -8,8 +8,10 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "config/secrets.h"
 #include "master/master.h"
 #include "master/quota.h"
+#include "master/run-mask.h"
 #include "run/run-dir.h"
 
 #include <stdio.h>
@@ -222,22 +224,17 @@ static cJSON *payload_env(struct run *run, const cJSON *own)
     return env;
 }
 
+/* The payload inherits the sub-agent's environment, from which the agent's credentials
+ * are gone already; a sub-agent of an earlier reeve may have some. */
 static cJSON *payload_unset(void)
 {
-    static const char *const names[] = {"CLEARML_API_ACCESS_KEY",
-                                        "CLEARML_API_SECRET_KEY",
-                                        "TRAINS_API_ACCESS_KEY",
-                                        "TRAINS_API_SECRET_KEY",
-                                        "CLEARML_AUTH_TOKEN",
-                                        "TRAINS_AUTH_TOKEN",
-                                        "CLEARML_PROC_MASTER_ID",
-                                        "TRAINS_PROC_MASTER_ID",
-                                        "CLEARML_AGENT_GIT_USER",
-                                        "CLEARML_AGENT_GIT_PASS",
-                                        "REEVE_DATA",
-                                        "REEVE_STATE_DIR",
-                                        "REEVE_RUN_DIR"};
+    static const char *const names[] = {"CLEARML_PROC_MASTER_ID",
+                                        "TRAINS_PROC_MASTER_ID", "REEVE_DATA",
+                                        "REEVE_STATE_DIR", "REEVE_RUN_DIR"};
     cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; secret_variables[i]; i++)
+        if (secret_variable_is_agents(secret_variables[i], strlen(secret_variables[i])))
+            cJSON_AddItemToArray(list, cJSON_CreateString(secret_variables[i]));
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         cJSON_AddItemToArray(list, cJSON_CreateString(names[i]));
     return list;
@@ -300,7 +297,14 @@ static void add_git(cJSON *spec, const struct config *c)
         json_set(git, "extra_credentials", cJSON_Duplicate(extra, true));
 }
 
-int spec_open(struct run *run, struct reeve_error *err)
+int spec_mask_open(struct run *run, struct reeve_error *err)
+{
+    auto_json *spec = spec_read(run, err);
+    auto_json *env = payload_env(run, json_get(spec, "env"));
+    return run_mask_open(run->master->config, env, err);
+}
+
+int spec_open(struct run *run, int *mask, struct reeve_error *err)
 {
     struct master *m = run->master;
     auto_json *spec = spec_read(run, err);
@@ -313,7 +317,7 @@ int spec_open(struct run *run, struct reeve_error *err)
     json_set_str(spec, "state_dir", state_dir);
     json_set_str(spec, "run_dir", run_dir);
     json_set_str(spec, "cache_dir", m->cache_root);
-    json_set(spec, "env", payload_env(run, json_get(spec, "env")));
+    const cJSON *env = json_set(spec, "env", payload_env(run, json_get(spec, "env")));
     json_set(spec, "unset", payload_unset());
     json_set_str(spec, "sdk_config", sdk);
     json_set_int(spec, "umask", m->options->umask);
@@ -321,9 +325,11 @@ int spec_open(struct run *run, struct reeve_error *err)
     json_set_str(spec, "python", python);
     add_git(spec, m->config);
     auto_free char *text = json_format(spec);
-    int fd = fd_sealed("reeve-spec", text, strlen(text));
+    auto_close fd = fd_sealed("reeve-spec", text, strlen(text));
     size_t n = strlen(text);
     explicit_bzero(text, n);
-    return fd < 0 ? reeve_error_set(err, 0, "cannot make the spec for reeve-prepare")
-                  : fd;
+    if (fd < 0)
+        return reeve_error_set(err, 0, "cannot make the spec for reeve-prepare");
+    *mask = run_mask_open(m->config, env, err);
+    return *mask < 0 ? -1 : fd_take(&fd);
 }

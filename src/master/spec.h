@@ -19,7 +19,10 @@ char *spec_make_dup(struct run *run, const cJSON *task, const char *project_name
  * there was one. 0 or -1. */
 int spec_load(struct run *run, struct reeve_error *quota_err, struct reeve_error *err);
 /* A sealed memfd with spec.json and what only the payload may know: token,
- * configuration, git credentials. The descriptor, or -1. */
-int spec_open(struct run *run, struct reeve_error *err);
+ * configuration, git credentials. The descriptor, or -1. *mask: another one, with what
+ * the run's log must not show (run-mask.h). */
+int spec_open(struct run *run, int *mask, struct reeve_error *err);
+/* The second one alone, for a sub-agent in the place of one that is gone. */
+int spec_mask_open(struct run *run, struct reeve_error *err);
 
 #endif

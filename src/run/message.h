@@ -39,7 +39,9 @@
     X(ACK_EXIT,35)  /* ATTEMPT: the master has the exit on disk */                         \
     X(QUIT,    36)  /* nothing more will be started: go */                                 \
     X(CHANGE,  37)  /* ATTEMPT TIMEOUT_MS SETUP_TIMEOUT_MS GRACE_MS STOP_SIGNAL
-                       NOFILE_SOFT NOFILE_HARD: what applies to the attempt from now on */
+                       NOFILE_SOFT NOFILE_HARD: what applies to the attempt from now on */ \
+    X(LOG,     40)  /* how the run's log is kept; descriptor: sealed memfd with what is
+                       masked in it from now on, as masker_load() reads it */
 /* clang-format on */
 
 enum message_type {

@@ -363,6 +363,13 @@ static void on_note(struct agent *a, int64_t now)
     a->note_waits = !output_note(&a->output, text, now);
 }
 
+static void on_log(struct agent *a, int fd)
+{
+    struct reeve_error err;
+    if (fd >= 0 && output_mask(&a->output, fd, &err) < 0)
+        log_error("%s", err.text);
+}
+
 static void on_message(struct agent *a, int fd, int64_t now)
 {
     uint64_t attempt;
@@ -378,6 +385,9 @@ static void on_message(struct agent *a, int fd, int64_t now)
         break;
     case MESSAGE_NOTE:
         on_note(a, now);
+        break;
+    case MESSAGE_LOG:
+        on_log(a, fd);
         break;
     case MESSAGE_ACK_EXIT:
         if (a->phase == AGENT_EXITED &&
@@ -616,6 +626,7 @@ struct agent *agent_open(const struct agent_options *options, struct reeve_error
     ignore_signals();
     if (open_descriptors(a, err) < 0 ||
         output_open(&a->output, options->state_dir, options->run_dir, err) < 0 ||
+        (options->mask >= 0 && output_mask(&a->output, options->mask, err) < 0) ||
         recall(a, err) < 0 ||
         link_open(&a->link, options->socket, options->reconnect_ms, err) < 0)
         return NULL;

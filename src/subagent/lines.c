@@ -60,11 +60,22 @@ static size_t convert(struct span s, bool hold, char *out, size_t room, size_t *
     return i;
 }
 
-/* What follows the last newline. */
-static size_t take_rest(const char *raw, size_t n, enum lines_mode mode, bool visible,
-                        char *out, size_t *text_len)
+/* Copies as much of a line without its end as may be shown: a secret that is cut in two
+ * would be found in neither half. */
+static size_t convert_cut(const struct masker *m, struct span s, bool hold, char *out,
+                          size_t *len)
 {
-    if (mode == LINES_WAIT && n < LINES_WINDOW)
+    size_t used = convert(s, hold, out, SPOOL_TEXT_MAX - 1, len);
+    size_t keep = masker_cut(m, out, *len);
+    return keep < *len ? convert(s, hold, out, keep, len) : used;
+}
+
+/* What follows the last newline. */
+static size_t take_rest(const struct masker *m, const char *raw, size_t n,
+                        enum lines_mode mode, bool visible, char *out, size_t *text_len)
+{
+    bool full = n == LINES_WINDOW;
+    if (mode == LINES_WAIT && !full)
         return 0;
     struct span s = after_last_cr(raw, n);
     size_t before = (size_t)(s.p - raw);
@@ -72,18 +83,27 @@ static size_t take_rest(const char *raw, size_t n, enum lines_mode mode, bool vi
         return before;
     if (!visible && resets_colour(s))
         return n;
-    size_t len;
-    size_t used = convert(s, mode != LINES_END, out, SPOOL_TEXT_MAX - 1, &len);
+    size_t len, used;
+    if (mode == LINES_END)
+        used = convert(s, false, out, SPOOL_TEXT_MAX - 1, &len);
+    else
+        used = convert_cut(m, s, true, out, &len);
     /* Bytes that have waited alone will not become a character. */
+    if (used == 0 && s.n > 0 && mode != LINES_END)
+        used = convert_cut(m, s, false, out, &len);
+    if (used == 0 && s.n > 0 && !full)
+        return visible ? 0 : before;
+    /* No secret is as long. */
     if (used == 0 && s.n > 0)
         used = convert(s, false, out, SPOOL_TEXT_MAX - 1, &len);
     out[len] = '\n';
-    *text_len = len + 1;
+    *text_len = masker_apply(m, out, len + 1);
     return used == s.n ? n : before + used;
 }
 
-size_t lines_take(const char *raw, size_t n, enum lines_mode mode, bool visible,
-                  char out[SPOOL_TEXT_MAX], size_t *text_len)
+size_t lines_take(const struct masker *m, const char *raw, size_t n,
+                  enum lines_mode mode, bool visible, char out[SPOOL_TEXT_MAX],
+                  size_t *text_len)
 {
     size_t used = 0, len = 0, made;
     *text_len = 0;
@@ -103,14 +123,17 @@ size_t lines_take(const char *raw, size_t n, enum lines_mode mode, bool visible,
         bool whole = done == s.n;
         if (!whole && len > 0)
             break;
+        size_t keep = whole ? made : masker_cut(m, out, made);
+        if (keep > 0 && keep < made)
+            done = convert(s, false, out, keep, &made);
         len += made;
         out[len++] = '\n';
         used = whole ? next : (size_t)(s.p - raw) + done;
         if (!whole)
             break;
     }
-    *text_len = len;
+    *text_len = masker_apply(m, out, len);
     if (used == 0 && n > 0)
-        return take_rest(raw, n, mode, visible, out, text_len);
+        return take_rest(m, raw, n, mode, visible, out, text_len);
     return used;
 }

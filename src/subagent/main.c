@@ -22,7 +22,7 @@
 
 static const char usage[] =
     "usage: reeve-subagent --task ID --state-dir DIR --run-dir DIR --socket PATH\n"
-    "                      [--reconnect-ms N] [--join CGROUP_DIR]...\n"
+    "                      [--mask FD] [--reconnect-ms N] [--join CGROUP_DIR]...\n"
     "Started by reeved, one for each run. SIGTERM does not end it, as it outlives its\n"
     "master; it goes when its master says so. After SIGKILL the run is lost.\n";
 
@@ -32,6 +32,13 @@ static int add_group(struct cgroup_dirs *groups, const char *dir)
         return -1;
     strcpy(groups->dir[groups->count++], dir);
     return 0;
+}
+
+/* -1 if it is none that is open. Not for the payload. */
+static int read_fd(const char *text)
+{
+    int fd = strspn(text, "0123456789") == strlen(text) ? atoi(text) : -1;
+    return fd > STDERR_FILENO && fd_set_cloexec(fd, 1) == 0 ? fd : -1;
 }
 
 static int read_arguments(int argc, char **argv, struct agent_options *o,
@@ -51,6 +58,8 @@ static int read_arguments(int argc, char **argv, struct agent_options *o,
             o->socket = value;
         else if (strcmp(name, "--reconnect-ms") == 0)
             o->reconnect_ms = strtoll(value, NULL, 10);
+        else if (strcmp(name, "--mask") == 0)
+            o->mask = read_fd(value);
         else if (strcmp(name, "--join") != 0 || add_group(groups, value) < 0)
             return -1;
     }
@@ -92,7 +101,7 @@ int main(int argc, char **argv)
 {
     static struct cgroup_dirs groups;
     static char oom_score[16];
-    struct agent_options o = {.reconnect_ms = 2000, .oom_score = oom_score};
+    struct agent_options o = {.mask = -1, .reconnect_ms = 2000, .oom_score = oom_score};
     struct reeve_error err;
     fill_standard_descriptors();
     log_init("subagent", STDERR_FILENO);
@@ -113,6 +122,8 @@ int main(int argc, char **argv)
     if (lock < 0)
         return fail(o.task, &err, err.code == EWOULDBLOCK ? EXIT_LOCKED : 1);
     struct agent *a = agent_open(&o, &err);
+    if (o.mask >= 0)
+        close(fd_take(&o.mask));
     if (!a || agent_run(a, &err) < 0)
         return fail(o.task, &err, 1);
     return 0;

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/masker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 #define UNRECORDED_MAX (1u << 20)
 #define FREE_STEP (64u << 10)
 #define ROUNDS 16
+#define MASK_FILE_MAX (1u << 20)
 
 /* Two windows for the one output of the process, on pages of their own: an idle
  * sub-agent gives them back. */
@@ -69,6 +71,18 @@ int output_open(struct output *o, const char *state_dir, const char *run_dir,
         return -1;
     o->done = o->recorded;
     o->attempt = spool_writer_attempt(o->spool);
+    return 0;
+}
+
+int output_mask(struct output *o, int fd, struct reeve_error *err)
+{
+    auto_buf text = BUF_INIT;
+    if (lseek(fd, 0, SEEK_SET) < 0 || fd_read_to_buf(fd, &text, MASK_FILE_MAX) < 0)
+        return reeve_error_set(err, errno, "read what is to be masked");
+    masker_destroy(o->masker);
+    o->masker = masker_create();
+    masker_load(o->masker, buf_str(&text), text.len);
+    explicit_bzero(text.data, text.len);
     return 0;
 }
 
@@ -143,7 +157,8 @@ static int make_record(struct output *o, enum lines_mode mode, int64_t now)
     }
     bool visible = o->done - o->recorded >= UNRECORDED_MAX;
     size_t text_len;
-    size_t used = lines_take(raw_window, n, mode, visible, text_window, &text_len);
+    size_t used =
+        lines_take(o->masker, raw_window, n, mode, visible, text_window, &text_len);
     if (used == 0)
         return 0;
     if (text_len &&
@@ -217,6 +232,7 @@ void output_tick(struct output *o, int64_t now)
     if (!o->pause_at || now < o->pause_at || o->retry_at)
         return;
     /* Once only: bytes that are held back wait for the next pause. */
+    o->pause_at = 0;
     if (make_record(o, LINES_PAUSED, now) >= 0)
         make_records(o, LINES_WAIT, now);
 }
@@ -226,20 +242,22 @@ bool output_finish(struct output *o, int64_t now)
     return !o->retry_at && make_records(o, LINES_END, now);
 }
 
-bool output_note(struct output *o, const char *text, int64_t now)
+bool output_note(struct output *o, char *text, int64_t now)
 {
     if (o->retry_at)
         return false;
     output_pump(o, now);
-    return *text == '\0' ||
-           (!o->retry_at && record(o, SPOOL_NOTE, o->done, text, strlen(text), now));
+    size_t n = masker_apply(o->masker, text, strlen(text));
+    text[n] = '\0';
+    return n == 0 || (!o->retry_at && record(o, SPOOL_NOTE, o->done, text, n, now));
 }
 
-bool output_exit(struct output *o, const struct spool_exit *e, int64_t now)
+bool output_exit(struct output *o, struct spool_exit *e, int64_t now)
 {
     struct reeve_error err;
     if (o->retry_at)
         return false;
+    e->text[masker_apply(o->masker, e->text, strlen(e->text))] = '\0';
     if (spool_writer_add_exit(o->spool, o->attempt, clock_wall_ms(), o->done, e, &err) <
         0) {
         stall(o, now, err.text);

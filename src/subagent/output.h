@@ -24,6 +24,7 @@ struct output {
     bool eof; /* nobody has the writing end */
     int raw;
     struct spool_writer *spool;
+    struct masker *masker; /* what no record may show; NULL: nothing */
     uint32_t attempt;
     uint64_t taken;    /* length of the raw file */
     uint64_t done;     /* made into lines up to here */
@@ -37,6 +38,9 @@ struct output {
 /* Makes or opens the FIFO, the raw file and the spool. */
 int output_open(struct output *o, const char *state_dir, const char *run_dir,
                 struct reeve_error *err);
+/* From now on hides what this file names (masker_load()), in place of what it hid; a
+ * file that cannot be read changes nothing. */
+int output_mask(struct output *o, int fd, struct reeve_error *err);
 /* The FIFO for reading and writing, for a payload: the death of its reader is no
  * SIGPIPE. CLOEXEC; -1 with err. */
 int output_open_for_payload(struct output *o, struct reeve_error *err);
@@ -50,9 +54,9 @@ void output_tick(struct output *o, int64_t now);
 /* Everything taken becomes records, finished line or not. False: the disk is full, try
  * again at retry_at. */
 bool output_finish(struct output *o, int64_t now);
-/* False as above: not written. */
-bool output_note(struct output *o, const char *text, int64_t now);
-bool output_exit(struct output *o, const struct spool_exit *e, int64_t now);
+/* False as above: not written. In both, secrets are hidden in place. */
+bool output_note(struct output *o, char *text, int64_t now);
+bool output_exit(struct output *o, struct spool_exit *e, int64_t now);
 /* True while the FIFO should be waited for. */
 bool output_wants_fifo(const struct output *o);
 /* Gives back memory and raw bytes that are not needed while nothing happens. */

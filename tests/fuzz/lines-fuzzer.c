@@ -17,7 +17,7 @@ static size_t take(const char *p, size_t n, enum lines_mode mode, bool visible)
 {
     size_t len;
     size_t window = n < LINES_WINDOW ? n : LINES_WINDOW;
-    size_t used = lines_take(p, window, mode, visible, out, &len);
+    size_t used = lines_take(NULL, p, window, mode, visible, out, &len);
     if (used > window || len > SPOOL_TEXT_MAX || !utf8_valid(out, len) ||
         memchr(out, '\0', len) || (len && out[len - 1] != '\n') || (len && !used))
         abort();

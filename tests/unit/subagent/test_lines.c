@@ -14,7 +14,7 @@ static void assert_lines(const char *raw, size_t n, enum lines_mode mode, size_t
                          const char *want)
 {
     size_t len;
-    assert_int_equal(lines_take(raw, n, mode, false, out, &len), used);
+    assert_int_equal(lines_take(NULL, raw, n, mode, false, out, &len), used);
     assert_int_equal(len, strlen(want));
     assert_memory_equal(out, want, len);
 }
@@ -53,7 +53,7 @@ static void test_left_out(void **state)
     ASSERT_LINES("\x1b[0m", LINES_END, 4, "");
     ASSERT_LINES("\x1b[0mx\n", LINES_WAIT, 6, "\x1b[0mx\n");
     size_t len;
-    assert_int_equal(lines_take("\x1b[0m\n", 5, LINES_WAIT, true, out, &len), 5);
+    assert_int_equal(lines_take(NULL, "\x1b[0m\n", 5, LINES_WAIT, true, out, &len), 5);
     assert_int_equal(len, 5);
 }
 
@@ -76,9 +76,9 @@ static void take_all(const char *raw, size_t n, struct buf *text)
 {
     while (n > 0) {
         size_t window = n < LINES_WINDOW ? n : LINES_WINDOW, len;
-        size_t used = lines_take(raw, window, LINES_WAIT, false, out, &len);
+        size_t used = lines_take(NULL, raw, window, LINES_WAIT, false, out, &len);
         if (!used)
-            used = lines_take(raw, window, LINES_END, false, out, &len);
+            used = lines_take(NULL, raw, window, LINES_END, false, out, &len);
         assert_true(used > 0 && used <= window && len <= SPOOL_TEXT_MAX);
         assert_true(utf8_valid(out, len) && !memchr(out, '\0', len));
         assert_true(len == 0 || out[len - 1] == '\n');
@@ -125,7 +125,7 @@ static void test_long_progress_bar(void **state)
     take_all(raw, n, &text);
     assert_string_equal(text.data, "end\n");
     size_t len;
-    assert_int_equal(lines_take(raw, LINES_WINDOW, LINES_WAIT, true, out, &len),
+    assert_int_equal(lines_take(NULL, raw, LINES_WINDOW, LINES_WAIT, true, out, &len),
                      LINES_WINDOW);
     assert_true(len > 1 && len <= 100);
 }
@@ -140,11 +140,11 @@ static void test_full_record(void **state)
     for (int i = 0; i < SPOOL_TEXT_MAX / 64; i++)
         buf_add(&all, raw, sizeof raw);
     size_t len;
-    assert_int_equal(lines_take(all.data, all.len, LINES_WAIT, false, out, &len),
+    assert_int_equal(lines_take(NULL, all.data, all.len, LINES_WAIT, false, out, &len),
                      SPOOL_TEXT_MAX);
     assert_int_equal(len, SPOOL_TEXT_MAX);
     all.data[0] = (char)0xff;
-    assert_int_equal(lines_take(all.data, all.len, LINES_WAIT, false, out, &len),
+    assert_int_equal(lines_take(NULL, all.data, all.len, LINES_WAIT, false, out, &len),
                      SPOOL_TEXT_MAX - 64);
 }
 
