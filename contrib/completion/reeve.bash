@@ -59,6 +59,10 @@ _reeve()
         _reeve_words "no on-failure always unless-stopped" "$cur"
         return
         ;;
+    --signal)
+        _reeve_words "TERM INT HUP QUIT USR1 USR2 KILL" "$cur"
+        return
+        ;;
     --status)
         if [[ $command == wait ]]; then
             _reeve_words "queued in_progress completed stopped failed closed published" \

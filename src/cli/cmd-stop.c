@@ -8,15 +8,26 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "config/size.h"
+#include "master/quota.h"
 
 static const struct arg_spec specs[] = {
+    {ARG_VALUE, "signal", 0, "NAME", "instead of the task's stop signal (TERM)"},
     {ARG_VALUE, "grace", 0, "TIME", "between the stop signal and the end (10s)"},
+    {ARG_FLAG, "now", 0, NULL, "end the whole cgroup at once: no signal, no grace"},
     ARGS_SERVER,
     ARGS_LAST,
 };
 
+/* How, as the flags say. */
+struct how {
+    int64_t grace_ms; /* -1: the task's */
+    const char *signal;
+    char *who;
+};
+
 /* tasks.stop would give a task that has ended another reason for that. */
-static int stop_by_server(struct session *s, const char *id, struct reeve_error *err)
+static int stop_by_server(struct session *s, const char *id, const struct how *how,
+                          struct reeve_error *err)
 {
     auto_json *task = NULL;
     int code = get_task(s, id, &task, err);
@@ -27,49 +38,73 @@ static int stop_by_server(struct session *s, const char *id, struct reeve_error 
         reeve_error_set(err, 0, "the task has ended already: it is %s", status);
         return CLI_FAILED;
     }
+    auto_free char *reason = xasprintf("reeve stop by %s", how->who);
     cJSON *body = cJSON_CreateObject();
     json_set_str(body, "task", id);
-    json_set_str(body, "status_reason", "reeve stop");
+    json_set_str(body, "status_reason", reason);
     return session_call(s, "tasks.stop", body, NULL, err);
+}
+
+static cJSON *make_request(const char *id, const struct how *how)
+{
+    cJSON *request = cJSON_CreateObject();
+    json_set_str(request, "cmd", "stop");
+    json_set_str(request, "task", id);
+    json_set_str(request, "by", how->who);
+    if (how->grace_ms >= 0)
+        json_set_int(request, "grace_ms", how->grace_ms);
+    if (how->signal)
+        json_set_str(request, "signal", how->signal);
+    return request;
 }
 
 /* The master stops its own run at once; any other task is stopped through the server,
  * whose agents see it when they next ask. */
-static int stop_one(struct session *s, const char *word, int64_t grace_ms)
+static int stop_one(struct session *s, const char *word, const struct how *how)
 {
     struct reeve_error err = {0};
     auto_free char *id = NULL;
     int code = find_task(s, word, &id, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "stop: %s", err.text);
-    cJSON *request = cJSON_CreateObject();
-    json_set_str(request, "cmd", "stop");
-    json_set_str(request, "task", id);
-    if (grace_ms >= 0)
-        json_set_int(request, "grace_ms", grace_ms);
-    code = control_call(s->target.run_dir, request, NULL, &err);
+    code = control_call(s->target.run_dir, make_request(id, how), NULL, &err);
     if (code == CLI_UNREACHABLE || code == CLI_NOT_FOUND)
-        code = stop_by_server(s, id, &err);
+        code = stop_by_server(s, id, how, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "stop %s: %s", id, err.text);
     printf("%s\n", id);
     return CLI_DONE;
 }
 
+/* A wrong signal is found before anything is stopped. */
+static int read_how(const struct args *args, struct how *how, struct reeve_error *err)
+{
+    const char *grace = args_value(args, "grace", NULL);
+    how->signal = args_value(args, "signal", NULL);
+    how->grace_ms = args_has(args, "now") ? 0 : -1;
+    if (args_has(args, "now") && (grace || how->signal))
+        return reeve_error_set(err, 0, "--now leaves no time for --grace or --signal");
+    if (how->signal && stop_signal_parse(how->signal, err) < 0)
+        return reeve_error_wrap(err, "--signal");
+    if (grace && duration_parse(grace, &how->grace_ms, err) < 0)
+        return reeve_error_wrap(err, "--grace");
+    return 0;
+}
+
 static int run(const struct args *args)
 {
     struct reeve_error err = {0};
     auto_session s = {0};
+    struct how how;
     const struct words *tasks = args_words(args);
-    const char *grace = args_value(args, "grace", NULL);
-    int64_t grace_ms = -1;
-    if (grace && duration_parse(grace, &grace_ms, &err) < 0)
-        return cli_fail(CLI_USAGE, "stop: --grace: %s", err.text);
+    if (read_how(args, &how, &err) < 0)
+        return cli_fail(CLI_USAGE, "stop: %s", err.text);
     int code = session_open_any(args, &s, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "stop: %s", err.text);
+    auto_free char *name = how.who = control_who_dup();
     for (size_t i = 0; i < tasks->n; i++) {
-        int one = stop_one(&s, tasks->v[i], grace_ms);
+        int one = stop_one(&s, tasks->v[i], &how);
         if (code == CLI_DONE)
             code = one;
     }
@@ -79,10 +114,10 @@ static int run(const struct args *args)
 const struct command cmd_stop = {
     .name = "stop",
     .summary = "stop tasks: signal, grace, then the whole cgroup",
-    .usage = "[--grace TIME] TASK...",
+    .usage = "[--signal NAME] [--grace TIME | --now] TASK...",
     .about =
         "Prints the id of each task whose stop was taken on. A run of another host is "
-        "stopped\nthrough the server.",
+        "stopped\nthrough the server, with the signal and the grace of its own agent.",
     .specs = specs,
     .words_min = 1,
     .words_max = -1,

@@ -13,6 +13,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -90,4 +92,13 @@ int control_call(const char *run_dir, cJSON *request, cJSON **data,
     if (read_line(fd, &line, err) < 0)
         return CLI_UNREACHABLE;
     return decode(&line, data, err);
+}
+
+char *control_who_dup(void)
+{
+    const char *sudo = getenv("SUDO_USER");
+    const struct passwd *user = sudo && sudo[0] ? NULL : getpwuid(getuid());
+    if (user)
+        return xstrdup(user->pw_name);
+    return sudo && sudo[0] ? xstrdup(sudo) : xasprintf("uid %u", (unsigned)getuid());
 }

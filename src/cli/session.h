@@ -39,6 +39,8 @@ int session_call_until(struct session *s, const char *endpoint, cJSON *body,
  * master gives, CLI_UNREACHABLE if there is none. */
 int control_call(const char *run_dir, cJSON *request, cJSON **data,
                  struct reeve_error *err);
+/* Who asks, for logs and statuses: the user's name, sudo's caller if there is one. */
+char *control_who_dup(void);
 
 #define auto_session __attribute__((cleanup(session_close))) struct session
 

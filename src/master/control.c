@@ -30,6 +30,7 @@
 #include "master/set.h"
 #include "master/ship.h"
 #include "master/steps.h"
+#include "master/stop.h"
 #include "run/run-dir.h"
 
 #include <errno.h>
@@ -335,13 +336,17 @@ static cJSON *cmd_inspect(struct master *m, const cJSON *request)
 
 static cJSON *cmd_stop(struct master *m, const cJSON *request)
 {
-    struct run *run = runs_find(m->runs, json_str(request, "task", ""));
-    if (!run)
-        return answer_error(4, "no run of this task on this host");
-    if (run->phase >= PHASE_DRAINING)
-        return answer_error(1, "the run has ended already");
-    run_stop(run, STOP_OPERATOR, json_int(request, "grace_ms", -1), "reeve stop");
-    return answer_ok(cJSON_CreateObject());
+    struct reeve_error err = {0};
+    int code = stop_request(m, request, &err);
+    return code ? answer_error(code, err.text) : answer_ok(cJSON_CreateObject());
+}
+
+static cJSON *cmd_restart(struct master *m, const cJSON *request)
+{
+    struct reeve_error err = {0};
+    cJSON *data = NULL;
+    int code = restart_request(m, request, &data, &err);
+    return code ? answer_error(code, err.text) : answer_ok(data);
 }
 
 static cJSON *drain_answer(struct master *m, int rc, const struct reeve_error *err)
@@ -389,7 +394,7 @@ static const struct {
 } commands[] = {
     {"ps", cmd_ps},       {"status", cmd_status},     {"inspect", cmd_inspect},
     {"stop", cmd_stop},   {"shutdown", cmd_shutdown}, {"log-level", cmd_log_level},
-    {"drain", cmd_drain}, {"undrain", cmd_undrain},
+    {"drain", cmd_drain}, {"undrain", cmd_undrain},   {"restart", cmd_restart},
 };
 
 static cJSON *answer_request(struct master *m, const char *name, const cJSON *request)

@@ -410,9 +410,10 @@ void link_stop(struct run *run, int64_t grace_ms)
 {
     if (!run->peer)
         return;
+    int sig = run->stop_signal ? run->stop_signal : run->policy.stop_signal;
     struct message *out = begin(run, MESSAGE_STOP);
     message_add_u64(out, TAG_GRACE_MS, (uint64_t)grace_ms);
-    message_add_u64(out, TAG_STOP_SIGNAL, (uint64_t)run->policy.stop_signal);
+    message_add_u64(out, TAG_STOP_SIGNAL, (uint64_t)sig);
     peer_send(run->peer, out, -1);
 }
 

@@ -215,6 +215,12 @@ static int parse_signal(const char *text, struct value *v, struct reeve_error *e
                            text);
 }
 
+int stop_signal_parse(const char *text, struct reeve_error *err)
+{
+    struct value v;
+    return parse_signal(text, &v, err) < 0 ? -1 : (int)v.number;
+}
+
 /* ---- keys ---- */
 
 static const struct key_info keys[KEY_COUNT] = {

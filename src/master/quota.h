@@ -69,6 +69,8 @@ int quota_host_limits(const struct config *config, struct limits *out,
 void quota_clear(struct quota *q);
 void quota_free(struct quota *q);
 
+/* "SIGUSR1", "usr1" or "10": its number, or -1 with err. */
+int stop_signal_parse(const char *text, struct reeve_error *err);
 /* "on-failure:5" and the other three. 0, or -1 with err. */
 int restart_policy_parse(const char *text, enum restart_policy *policy, int *max,
                          struct reeve_error *err);

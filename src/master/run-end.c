@@ -168,19 +168,20 @@ void run_act_wait(struct run *run)
     char text[RESTART_TEXT_SIZE], at[CLOCK_ISO_SIZE];
     int64_t wait = run->due_ms - clock_wall_ms();
     if (run->stop == STOP_RESTART) {
-        run->failures = 0;
-        run->forgiven = run->restarts;
+        wait = 0;
+        run->restarts++;
+        run_forgive(run);
         run_note(run, "reeve: attempt %u starts now (%s)", run->attempt + 1,
                  run->stop_text);
     } else {
         run->failures++;
+        run->restarts++;
         run_note(
             run, "reeve: attempt %u starts in %.1f s, at %s (restart %s)",
             run->attempt + 1, wait > 0 ? (double)wait / 1000.0 : 0.0,
             clock_iso(run->due_ms, at),
             restart_policy_text(run->policy.restart, run->policy.restart_max, text));
     }
-    run->restarts++;
     metrics_restart(run->master->metrics);
     run_state_save(run);
     run_arm(run, wait > 0 ? wait : 0, backoff_due);

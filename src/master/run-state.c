@@ -91,6 +91,7 @@ static cJSON *state_to_json(const struct run *run)
     json_set_int(json, "stop", run->stop);
     json_set_str(json, "stop_text", run->stop_text);
     json_set_int(json, "stop_grace_ms", run->stop_grace_ms);
+    json_set_int(json, "stop_signal", run->stop_signal);
     json_set_bool(json, "start_sent", run->start_sent);
     json_set_int(json, "recoveries", run->recoveries);
     json_set_int(json, "last_event_ms", run->ship.last_ms);
@@ -166,6 +167,7 @@ static void state_from_json(struct run *run, const cJSON *json)
     snprintf(run->stop_text, sizeof run->stop_text, "%s",
              json_str(json, "stop_text", ""));
     run->stop_grace_ms = json_int(json, "stop_grace_ms", 0);
+    run->stop_signal = (int)json_int(json, "stop_signal", 0);
     run->start_sent = json_bool(json, "start_sent", false);
     run->recoveries = (unsigned)json_int(json, "recoveries", 0);
     run->ship.last_ms = json_int(json, "last_event_ms", 0);

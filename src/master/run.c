@@ -157,10 +157,39 @@ void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms,
     if (over || (!first && !asked))
         return;
     run->stop_grace_ms = grace_ms < 0 ? run->policy.grace_ms : grace_ms;
+    if (cause != STOP_OPERATOR)
+        run->stop_signal = 0;
     if (run->stop_grace_ms > GRACE_MAX_MS)
         run->stop_grace_ms = GRACE_MAX_MS;
     log_info("task=%s stop: %s", run->id, text);
     run_post(run, RUN_EVENT_STOP);
+}
+
+int run_restart(struct run *run, const char *text, struct reeve_error *err)
+{
+    if (run->master->exiting)
+        return reeve_error_set(err, 0, "the master is ending");
+    if (run->stop != STOP_NONE && run->stop != STOP_RESTART)
+        return reeve_error_set(err, 0, "the run is being ended: %s", run->stop_text);
+    if (run->phase == PHASE_CLAIMED)
+        return 0; /* its first one is about to begin */
+    if (run->phase != PHASE_BACKOFF) {
+        run_stop(run, STOP_RESTART, -1, text);
+        return 0;
+    }
+    run_forgive(run);
+    run->due_ms = clock_wall_ms();
+    run_state_save(run);
+    run_disarm(run);
+    run_note(run, "reeve: attempt %u starts now (%s)", run->attempt + 1, text);
+    run_post(run, RUN_EVENT_DUE);
+    return 0;
+}
+
+void run_forgive(struct run *run)
+{
+    run->failures = 0;
+    run->forgiven = run->restarts;
 }
 
 static void note_to_spool(struct run *run, char *text)

@@ -98,6 +98,7 @@ struct run {
     enum stop_cause stop;
     char stop_text[256];
     int64_t stop_grace_ms;
+    int stop_signal;       /* of this stop; 0: the policy's */
     unsigned odd_reads;    /* watch.c: consecutive looks that found the task reset */
     int64_t abort_seen_ms; /* watch.c: when its abort callback began */
 
@@ -162,6 +163,12 @@ void run_dispatch_cb(struct ev_loop *loop, ev_prepare *w, int revents);
  * policy's. */
 void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms,
               const char *text);
+/* Another attempt at once, whatever the policy says; what is at work is ended first,
+ * and restarts up to now are forgiven. text: by whom. -1 with err if the run is being
+ * ended, or the master is. */
+int run_restart(struct run *run, const char *text, struct reeve_error *err);
+/* Restarts up to now count neither for the back-off nor against on-failure:N. */
+void run_forgive(struct run *run);
 /* A line of reeve's own for the run's log: by the sub-agent, or into the spool if it is
  * gone. */
 void run_note(struct run *run, const char *fmt, ...)

@@ -294,3 +294,92 @@ def _cmdline(folder):
         return (folder / "cmdline").read_bytes()
     except OSError:
         return b""
+
+
+# ---- reeve stop and reeve restart
+
+
+TRAPS = "for s in USR1 TERM; do trap \"echo got $s; exit 0\" $s; done; echo ready; while :; do sleep 0.1; done"
+
+
+def test_stop_with_a_signal_of_ones_own(reeve):
+    task = reeve.shell(TRAPS)
+    reeve.wait_line(task, "ready")
+    assert reeve.run("stop", "--signal", "NOSUCH", task, check=False).returncode == 2
+    assert reeve.run("stop", "--now", "--grace", "1s", task, check=False).returncode == 2
+    assert reeve.row(task)["phase"] == "running"
+    reeve.run("stop", "--signal", "usr1", task)
+    assert reeve.wait(task) == 1
+    assert "got USR1" in reeve.logs(task).splitlines()
+
+
+def test_stop_now(reeve):
+    """No signal, no grace; and whose word it was stands everywhere."""
+    task = reeve.shell(TRAPS, "--stop-timeout", "600")
+    reeve.wait_line(task, "ready")
+    reeve.run("stop", "--now", task)
+    assert reeve.wait(task) == 1
+    assert "got TERM" not in reeve.logs(task).splitlines()
+    document = reeve.task(task)
+    assert (document["status"], document["status_reason"]) == ("stopped", "aborted")
+    assert re.search(r"aborted: reeve stop by \S+$", document["status_message"])
+    done = wait_until(lambda: [r for r in reeve.ps("--all") if r["id"] == task and r["phase"] == "gone"], what="its end")[0]
+    assert (done["aborted_by"], done["reason"]) == ("operator", "aborted")
+    assert done["reason_text"] in document["status_message"]
+    assert done["reason_text"] in reeve.logs(task)
+
+
+def test_abort_by_a_user_is_named(reeve):
+    task = reeve.shell("echo ready; exec sleep 300")
+    reeve.wait_line(task, "ready")
+    reeve.call("tasks.stop", task=task, status_reason="it eats too much")
+    assert reeve.wait(task) == 1
+    user = reeve.call("users.get_current_user")["user"]["id"]
+    assert f"by {user}: it eats too much" in wait_until(lambda: reeve.task(task)["status_message"], what="its message")
+
+
+def test_restart_of_one_at_work(reeve):
+    """Whatever its policy; it stays in progress, and is its next attempt at once."""
+    task = reeve.shell("trap 'echo got TERM; exit 0' TERM; echo ready $(date +%N); while :; do sleep 0.1; done")
+    first = reeve.wait_phase(task, "running")
+    wait_until(lambda: "\nready" in reeve.logs(task), what="the first attempt")
+    answer = reeve.json("restart", task)
+    assert answer == [{"id": task, "attempt": 2}]
+    second = wait_until(lambda: (r := reeve.row(task)) and r["attempt"] == 2 and r["phase"] == "running" and r,
+                        what="the second attempt")
+    assert second["pid"] != first["pid"] and not alive(first["pid"])
+    assert (second["reason"], second["last_reason"], second["aborted_by"]) == (None, "aborted", "restart")
+    wait_until(lambda: reeve.logs(task).count("\nready") == 2, what="its line")
+    log = reeve.logs(task)
+    assert "got TERM" in log.splitlines()
+    assert re.search(r"^reeve: attempt 2 starts now \(reeve restart by \S+\)$", log, re.M)
+    assert reeve.status(task) == "in_progress"
+    reeve.run("stop", task)
+    assert reeve.wait(task) == 1
+    assert (reeve.status(task), reeve.task(task)["status_reason"]) == ("stopped", "aborted")
+
+
+def test_restart_of_one_that_waits(make_reeve, tmp_path):
+    """At once, and what the policy has counted is forgotten."""
+    reeve = make_reeve(env={"CLEARML_AGENT__AGENT__REEVE__WAITS__BACKOFF_MIN": "300s"})
+    count = tmp_path / "count"
+    task = reeve.shell(f"echo x >> {count}; exit 7", "--restart", "on-failure:1")
+    reeve.wait_phase(task, "backoff")
+    for attempt in 2, 3:
+        before = reeve.row(task)
+        assert reeve.json("restart", task) == [{"id": task, "attempt": attempt}]
+        wait_until(lambda: (r := reeve.row(task)) and r["phase"] == "backoff" and r["attempt"] == attempt,
+                   what="the wait after it")
+        assert len(count.read_text().split()) == attempt
+        assert reeve.row(task)["restarts"] == before["restarts"] + 1
+    reeve.run("stop", task)
+    assert reeve.wait(task) == 1
+
+
+def test_restart_of_what_is_not_there(reeve):
+    task = reeve.shell("exit 7")
+    assert reeve.wait(task) == 1
+    wait_until(lambda: reeve.row(task) is None, what="its end")
+    done = reeve.run("restart", task, check=False)
+    assert done.returncode == 4 and "reeve enqueue" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
