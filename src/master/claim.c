@@ -197,7 +197,7 @@ static void on_spec_written(void *arg, const struct reeve_error *err)
     if (c->spec_size > SPEC_LARGE)
         malloc_trim(0); /* a script of megabytes went through several copies */
     if (m->exiting && m->stop_runs && !c->quota_error.text[0])
-        run_stop(run, STOP_SHUTDOWN, -1, "reeved is shutting down");
+        shutdown_stop_late(run);
     else
         run_first_launch(run, &c->quota_error);
     claim_destroy(c);

@@ -66,6 +66,7 @@ static void load_waits(struct master *m)
         .healthy_ms = wait_of(c, "healthy", 60000),
         .linger_ms = wait_of(c, "linger", 5000),
         .settle_ms = wait_of(c, "settle", 60000),
+        .stop_ms = wait_of(c, "stop", 60000),
         .flush_ms = wait_of(c, "flush", 100),
         .steps_ms = wait_of(c, "steps", 5000),
         .worker_timeout_ms = wait_of(c, "worker_timeout", 90000),
@@ -356,6 +357,7 @@ void master_destroy(struct master *m)
     ev_signal_stop(m->loop, &m->sigint);
     ev_signal_stop(m->loop, &m->sighup);
     ev_timer_stop(m->loop, &m->exit_timer);
+    ev_timer_stop(m->loop, &m->rest_timer);
     metrics_destroy(m->metrics);
     control_destroy(m->control);
     link_destroy(m->link);
@@ -417,84 +419,4 @@ int master_run(struct master *m)
         return m->exit_code;
     remove_task_folders(m);
     return m->exit_signal ? 128 + m->exit_signal : m->exit_code;
-}
-
-/* ---- the end ---- */
-
-static void leave_loop(struct master *m)
-{
-    ev_break(m->loop, EVBREAK_ALL);
-}
-
-static void leave_cb(struct ev_loop *loop, ev_timer *w, int revents)
-{
-    struct master *m = w->data;
-    log_warn(
-        "not everything could be told to the server in time; the next start goes on");
-    leave_loop(m);
-}
-
-static bool waits_for_runs(const struct master *m)
-{
-    return m->stop_runs && (runs_count(m->runs) > 0 || pull_claims(m->pull) > 0);
-}
-
-static void leave_when_done(struct master *m)
-{
-    if (waits_for_runs(m))
-        return;
-    if (m->options->task)
-        leave_loop(m); /* its worker has left with it */
-    else
-        report_leave(m->report, leave_loop);
-}
-
-void master_run_gone(struct master *m)
-{
-    if (m->exiting)
-        leave_when_done(m);
-    else if (m->options->task && !runs_count(m->runs) && !pull_claims(m->pull))
-        leave_loop(m);
-}
-
-static int64_t longest_grace(const struct master *m)
-{
-    int64_t longest = 0;
-    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
-        if (run->policy.grace_ms > longest)
-            longest = run->policy.grace_ms;
-    return longest;
-}
-
-static void stop_all(struct master *m, int64_t grace_ms)
-{
-    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
-        run_stop(run, STOP_SHUTDOWN, grace_ms,
-                 m->options->task ? "interrupted by a signal"
-                                  : "reeved is shutting down");
-}
-
-void master_shutdown(struct master *m, bool stop_runs)
-{
-    if (m->exiting && m->options->task && !m->hurried && runs_count(m->runs) > 0) {
-        m->hurried = true;
-        stop_all(m, 0); /* asked twice: no grace; a third time: now */
-        return;
-    }
-    if (m->exiting) {
-        leave_loop(m); /* asked twice: now */
-        return;
-    }
-    m->exiting = true;
-    m->stop_runs = stop_runs;
-    pull_stop(m->pull);
-    int64_t wait = 3000;
-    if (stop_runs) {
-        stop_all(m, -1);
-        wait = longest_grace(m) + 15000;
-    }
-    ev_timer_init(&m->exit_timer, leave_cb, (double)wait / 1000.0, 0.0);
-    m->exit_timer.data = m;
-    ev_timer_start(m->loop, &m->exit_timer);
-    leave_when_done(m);
 }

@@ -12,6 +12,7 @@
 #include "master/hoststat.h"
 #include "master/options.h"
 #include "master/run.h"
+#include "master/shutdown.h"
 #include "master/syncer.h"
 
 #include <ev.h>
@@ -43,6 +44,7 @@ struct waits {
     int64_t healthy_ms; /* an attempt that lasted this long resets the back-off */
     int64_t linger_ms;  /* streams that outlive the first process */
     int64_t settle_ms;  /* an unsure claim waits this long, twice */
+    int64_t stop_ms;    /* --on-exit stop: all payloads have ended by then */
     int64_t flush_ms;   /* between two batches of log lines */
     int64_t steps_ms;   /* between looks for controllers whose steps have no slot */
     int64_t worker_timeout_ms; /* the server forgets a silent sub-agent after this */
@@ -94,8 +96,10 @@ struct master {
     ev_prepare post_watch;
     ev_signal sigterm, sigint, sighup;
     ev_timer exit_timer;
+    ev_timer rest_timer;   /* shutdown.c: controllers have had their time */
+    int64_t stop_until_ms; /* shutdown.c: boot clock; every run has ended by then */
     bool exiting, stop_runs, hurried;
-    int exit_signal;               /* that ended it, or 0 */
+    int exit_signal; /* that ended it, or 0 */
     int exit_code;
 };
 
@@ -104,11 +108,5 @@ struct master *master_create(struct options *options, struct reeve_error *err);
 void master_destroy(struct master *m);
 /* Runs the loop until it is told to end; the exit code. */
 int master_run(struct master *m);
-/* Begins the end: no more pulls; runs are stopped or left; last lines sent; loop left.
- */
-void master_shutdown(struct master *m, bool stop_runs);
-/* After a run or a claim went: perhaps the last one that the end waits for, or the one
- * task. */
-void master_run_gone(struct master *m);
 
 #endif

@@ -154,6 +154,7 @@ void run_act_judge(struct run *run)
     log_info("task=%s attempt=%u reason=%s %s", run->id, run->attempt,
              run->verdict.reason, run->verdict.text);
     judge_next(run);
+    shutdown_attempt_ended(m);
 }
 
 /* ---- ACTION_WAIT ---- */

@@ -59,6 +59,7 @@ struct run {
     struct master *master;
     char id[TASK_ID_SIZE];
     char *name, *project, *project_name, *queue, *queue_name;
+    bool controller; /* it begins other tasks: ended before them (shutdown.c) */
     enum phase phase;
     uint32_t attempt;  /* from 1; 0 before the first start */
     uint32_t restarts; /* attempts that followed a failure */

@@ -107,6 +107,14 @@ static void add_task_env(cJSON *spec, const cJSON *task, const struct config *co
     }
 }
 
+/* A task that begins others, its steps. */
+static bool is_controller(const cJSON *task)
+{
+    const char *type = json_str(task, "type", "");
+    return strcmp(type, "controller") == 0 || strcmp(type, "optimizer") == 0 ||
+           json_list_has(json_get(task, "system_tags"), "pipeline");
+}
+
 char *spec_make_dup(struct run *run, const cJSON *task, const char *project_name,
                     struct reeve_error *quota_err)
 {
@@ -124,6 +132,7 @@ char *spec_make_dup(struct run *run, const cJSON *task, const char *project_name
     json_set_str(spec, "project_id", run->project);
     json_set_str(spec, "queue", run->queue);
     json_set_str(spec, "queue_name", run->queue_name);
+    json_set_bool(spec, "controller", run->controller = is_controller(task));
     json_set(spec, "script", script_to_json(task, run->master->config));
     copy_member(spec, task, "container");
     resolve_policy(run, task, spec, quota_err);
@@ -158,6 +167,7 @@ int spec_load(struct run *run, struct reeve_error *quota_err, struct reeve_error
     run->project_name = xstrdup(json_str(spec, "project", ""));
     run->queue = xstrdup(json_str(spec, "queue", ""));
     run->queue_name = xstrdup(json_str(spec, "queue_name", ""));
+    run->controller = json_bool(spec, "controller", false);
     policy_from_json(json_get(spec, "policy"), &run->policy);
     return 0;
 }

@@ -383,3 +383,36 @@ def test_restart_of_what_is_not_there(reeve):
     done = reeve.run("restart", task, check=False)
     assert done.returncode == 4 and "reeve enqueue" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+# ---- the end of the master
+
+
+def test_controllers_are_ended_before_their_steps(make_reeve, tmp_path):
+    """The step, begun first here, is told only when the controller is gone."""
+    reeve = make_reeve()
+    marks = tmp_path / "marks"
+    script = "trap 'echo {0} told >> {1}; sleep 1; echo {0} gone >> {1}; exit 0' TERM; echo ready; while :; do sleep 0.1; done"
+    step = reeve.shell(script.format("step", marks), "--type", "training")
+    controller = reeve.shell(script.format("controller", marks), "--type", "controller")
+    for task in step, controller:
+        reeve.wait_line(task, "ready")
+    reeve.stop()
+    assert marks.read_text().splitlines() == ["controller told", "controller gone", "step told", "step gone"]
+    reeve.start()
+    for task in step, controller:
+        document = reeve.task(task)
+        assert (document["status"], document["status_reason"]) == ("stopped", "aborted")
+        assert "reeved is shutting down" in document["status_message"]
+
+
+def test_the_end_of_the_master_is_bounded(make_reeve):
+    """Deaf ones with ten hours of grace, a controller among them: killed within the time that is set."""
+    reeve = make_reeve(env={"CLEARML_AGENT__AGENT__REEVE__WAITS__STOP": "1s"})
+    deaf = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+    tasks = [reeve.shell(deaf, "--stop-timeout", "36000", "--type", kind) for kind in ("service", "controller")]
+    for task in tasks:
+        reeve.wait_line(task, "ready")
+    reeve.stop()
+    reeve.start()
+    assert [reeve.status(task) for task in tasks] == ["stopped"] * 2
