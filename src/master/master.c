@@ -290,7 +290,9 @@ static int make_parts(struct master *m, struct reeve_error *err)
     m->pull = pull_create(m);
     m->steps = steps_create(m);
     m->report = report_create(m);
-    m->watch = watch_create(m);
+    m->watch = watch_create(m, err);
+    if (!m->watch)
+        return -1;
     m->link = link_create(m, err);
     if (!m->link)
         return -1;

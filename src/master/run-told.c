@@ -45,7 +45,8 @@ static void take_answer(struct run *run, const cJSON *task)
     if (run_taken_over(run, task)) {
         log_info("task=%s another agent has claimed it since: no status", run->id);
         run->stop = STOP_STATUS;
-    } else if (task && !has_status(task, "in_progress")) {
+    } else if (task && !has_status(task, "in_progress") &&
+               !run_only_silent(run, task)) {
         snprintf(run->seen_status, sizeof run->seen_status, "%s",
                  json_str(task, "status", ""));
         run->final_known = true;

@@ -187,6 +187,12 @@ const char *run_worker(const struct run *run, char out[256]);
 const char *task_worker(const struct master *m, const char *task, char out[256]);
 /* True from the start of an attempt to its end. */
 bool run_is_live(const struct run *run);
+/* True if the server's watchdog stopped the task, because it heard nothing of it for
+ * too long (non_responsive_tasks_watchdog.py), and it is to be resumed. */
+bool run_only_silent(const struct run *run, const cJSON *task);
+/* Tells the server that it is in progress all the same; the run is stopped if that is
+ * refused. Does nothing while another call about its fate is under way. */
+void run_resume_there(struct run *run);
 /* True if the task's document (status, status_message) says that somebody else has
  * claimed it since: what this run does is of no account there any more. */
 bool run_taken_over(const struct run *run, const cJSON *task);

@@ -115,6 +115,8 @@ static void judge_status(struct run *run, const cJSON *task)
     } else if (strcmp(status, "created") == 0) {
         if (++run->odd_reads >= RESET_LOOKS)
             run_stop(run, STOP_RESET, -1, "the task was reset on the server");
+    } else if (run_only_silent(run, task)) {
+        run_resume_there(run);
     } else if (status_ends(run, status)) {
         snprintf(what, sizeof what, "its status became %.16s on the server", status);
         snprintf(run->seen_status, sizeof run->seen_status, "%s", status);
@@ -230,8 +232,19 @@ static void round_begin_cb(struct ev_loop *loop, ev_timer *timer, int revents)
     round_page(w);
 }
 
-struct watch *watch_create(struct master *m)
+static int check_policy(const struct config *c, struct reeve_error *err)
 {
+    const char *word = config_str(c, "agent.reeve.forced_stop", "resume");
+    if (strcmp(word, "resume") == 0 || strcmp(word, "stop") == 0)
+        return 0;
+    return reeve_error_set(err, 0, "agent.reeve.forced_stop: resume or stop, not %.40s",
+                           word);
+}
+
+struct watch *watch_create(struct master *m, struct reeve_error *err)
+{
+    if (check_policy(m->config, err) < 0)
+        return NULL;
     struct watch *w = xcalloc(1, sizeof *w);
     w->master = m;
     ev_init(&w->timer, round_begin_cb);

@@ -32,9 +32,14 @@ static const char usage[] =
     "  --call-log FILE     append a line of JSON for each call of the API\n"
     "  --max-upload BYTES  largest upload to the file server (0: no bound)\n"
     "  --token-max S       tokens live so many seconds at most (31536000)\n"
+    "  --watchdog-silence S   stop tasks in progress of which nothing was heard so\n"
+    "                      long (7200; 0: never)\n"
+    "  --watchdog-interval S  look for them so often (900)\n"
     "  --no-extensions     only what ClearML's own server has\n"
     "  --log-level L       error, warn, info (the default) or debug\n"
     "  --help, --version\n";
+
+#define SECONDS_MAX 315360000 /* ten years */
 
 enum option_id {
     OPT_DATA = 256,
@@ -50,6 +55,8 @@ enum option_id {
     OPT_CALL_LOG,
     OPT_MAX_UPLOAD,
     OPT_TOKEN_MAX,
+    OPT_WATCHDOG_SILENCE,
+    OPT_WATCHDOG_INTERVAL,
     OPT_NO_EXTENSIONS,
     OPT_LOG_LEVEL,
     OPT_HELP,
@@ -70,6 +77,8 @@ static const struct option long_options[] = {
     {"call-log", required_argument, NULL, OPT_CALL_LOG},
     {"max-upload", required_argument, NULL, OPT_MAX_UPLOAD},
     {"token-max", required_argument, NULL, OPT_TOKEN_MAX},
+    {"watchdog-silence", required_argument, NULL, OPT_WATCHDOG_SILENCE},
+    {"watchdog-interval", required_argument, NULL, OPT_WATCHDOG_INTERVAL},
     {"no-extensions", no_argument, NULL, OPT_NO_EXTENSIONS},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"help", no_argument, NULL, OPT_HELP},
@@ -140,6 +149,16 @@ static void set_option(struct server_options *o, int id, const char *value)
         o->token_max_s = (int64_t)parse_number("invalid number of seconds", value,
                                                AUTH_EXPIRATION_MAX_S);
         if (o->token_max_s == 0)
+            usage_error("invalid number of seconds", value);
+        break;
+    case OPT_WATCHDOG_SILENCE:
+        o->watchdog_silence_s =
+            (unsigned)parse_number("invalid number of seconds", value, SECONDS_MAX);
+        break;
+    case OPT_WATCHDOG_INTERVAL:
+        o->watchdog_interval_s =
+            (unsigned)parse_number("invalid number of seconds", value, SECONDS_MAX);
+        if (o->watchdog_interval_s == 0)
             usage_error("invalid number of seconds", value);
         break;
     case OPT_NO_EXTENSIONS:

@@ -30,9 +30,9 @@
 #include <time.h>
 
 #define SWEEP_EVERY_S 5
-/* ClearML's: the first look after as long as between two of them. */
-#define WATCHDOG_EVERY_MS 900000
-#define WATCHDOG_SILENCE_MS 7200000
+/* ClearML's. */
+#define WATCHDOG_SILENCE_S 7200
+#define WATCHDOG_INTERVAL_S 900
 
 void server_options_default(struct server_options *options)
 {
@@ -48,6 +48,8 @@ void server_options_default(struct server_options *options)
         .idle_s = 60,
         .body_max = (size_t)64 << 20,
         .bodies_max = (size_t)512 << 20,
+        .watchdog_silence_s = WATCHDOG_SILENCE_S,
+        .watchdog_interval_s = WATCHDOG_INTERVAL_S,
     };
 }
 
@@ -108,7 +110,19 @@ static int listen_all(struct server *server, struct reeve_error *err)
 
 static int stop_silent_tasks(sqlite3 *db, void *arg)
 {
-    return tasks_stop_silent(db, clock_wall_ms(), WATCHDOG_SILENCE_MS) < 0 ? -1 : 0;
+    const struct server *server = arg;
+    int64_t silence_ms = (int64_t)server->options.watchdog_silence_s * 1000;
+    int stopped = tasks_stop_silent(db, clock_wall_ms(), silence_ms);
+    if (stopped > 0)
+        log_warn("%d tasks were silent for %u s and are stopped", stopped,
+                 server->options.watchdog_silence_s);
+    return stopped < 0 ? -1 : 0;
+}
+
+/* The first look comes after as long as lies between two of them. */
+static int64_t next_watch(const struct server *server)
+{
+    return clock_boot_ms() + (int64_t)server->options.watchdog_interval_s * 1000;
 }
 
 static void sweep(struct server *server, int64_t *watchdog_ms)
@@ -116,21 +130,24 @@ static void sweep(struct server *server, int64_t *watchdog_ms)
     http_sweep(server->api);
     http_sweep(server->web);
     http_sweep(server->files);
-    if (clock_boot_ms() < *watchdog_ms)
+    if (!server->options.watchdog_silence_s || clock_boot_ms() < *watchdog_ms)
         return;
-    *watchdog_ms = clock_boot_ms() + WATCHDOG_EVERY_MS;
-    store_run(server->store, stop_silent_tasks, NULL);
+    *watchdog_ms = next_watch(server);
+    store_run(server->store, stop_silent_tasks, server);
 }
 
 static void *sweeper_main(void *arg)
 {
     struct server *server = arg;
     struct timespec until;
-    int64_t watchdog_ms = clock_boot_ms() + WATCHDOG_EVERY_MS;
+    int64_t watchdog_ms = next_watch(server);
+    unsigned every = server->options.watchdog_interval_s;
+    if (every > SWEEP_EVERY_S)
+        every = SWEEP_EVERY_S;
     pthread_mutex_lock(&server->lock);
     while (!server->stopped) {
         clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += SWEEP_EVERY_S;
+        until.tv_sec += every;
         pthread_cond_timedwait(&server->changed, &server->lock, &until);
         if (server->stopped)
             break;

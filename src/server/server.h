@@ -24,7 +24,10 @@ struct server_options {
     size_t bodies_max;    /* of all API requests together */
     uint64_t upload_max;  /* bytes of one upload to the file server; 0: no bound */
     int64_t token_max_s;  /* of one token; 0: AUTH_EXPIRATION_MAX_S */
-    bool no_extensions;   /* only what ClearML's own server has */
+    /* Tasks in progress of which nothing was heard for so long are stopped; 0: never.
+     * Looked for so often. ClearML's services.tasks.non_responsive_tasks_watchdog. */
+    unsigned watchdog_silence_s, watchdog_interval_s;
+    bool no_extensions; /* only what ClearML's own server has */
 };
 
 struct store;

@@ -185,6 +185,7 @@ SERVER = "api.api_server: \"http://127.0.0.1:9\"\n"
     (SERVER + "agent.reeve.max_pressure.io: 101", {}, "agent.reeve.max_pressure.io: per cent"),
     (SERVER + "agent.reeve.min_free_disk: -1", {}, "agent.reeve.min_free_disk"),
     (SERVER + "agent.reeve.admission.too_large: maybe", {}, "refuse or leave"),
+    (SERVER + "agent.reeve.forced_stop: never", {}, "resume or stop"),
     (SERVER + "agent.reeve.queues.services.max_runs: some", {}, "agent.reeve.queues.services.max_runs: a number"),
     ("agent.x: ${REEVE_NOWHERE}", {}, "clearml.conf:1: ${REEVE_NOWHERE} is set nowhere"),
 ])
