@@ -9,6 +9,9 @@
  * (task_bll.py, state machine of task/utils.py).
  * - The claim carries the intent's id in its status_message, so that a later master
  * that finds the intent knows the task for its own (claim-settle.c).
+ * - A server with the extension "claim" does all of it with the pop, in one
+ * transaction, and answers with the document. Without an answer it is settled like any
+ * other pop.
  * - Another host that is unsure of the same task waits before it takes it; so the claim
  * is sent within half of that time from the pop, or this host is unsure too.
  * - The intent is removed when spec.json is on disk: from then on the run's folder
@@ -438,12 +441,23 @@ static void on_popped_none(struct claim *c, const struct api_reply *r)
         claim_leave(c, r->message);
 }
 
+static void on_claimed(struct claim *c, cJSON *data, cJSON *document)
+{
+    c->document = cJSON_DetachItemViaPointer(data, document);
+    c->started = true;
+    claim_tell_popped(c, true);
+    both_done(c);
+}
+
 static void on_pop(void *arg, const struct api_reply *r)
 {
     struct claim *c = arg;
     c->call = NULL;
     const char *task = json_str(json_get(r->data, "entry"), "task", "");
-    if (r->result == API_OK && strcmp(task, c->task) == 0) {
+    cJSON *claimed = json_get(r->data, "claimed");
+    if (r->result == API_OK && strcmp(task, c->task) == 0 && cJSON_IsObject(claimed)) {
+        on_claimed(c, r->data, claimed);
+    } else if (r->result == API_OK && strcmp(task, c->task) == 0) {
         claim_take(c);
     } else if (r->result == API_OK && id_valid(task)) {
         took_other(c, task);
@@ -462,6 +476,12 @@ void claim_pop(struct claim *c)
     cJSON *body = cJSON_CreateObject();
     json_set_str(body, "queue", c->queue);
     json_set_str(body, "task", c->task);
+    /* Not while it runs here still: see claim_take(). */
+    if (api_has_extension(c->master->api, "claim") &&
+        !runs_find(c->master->runs, c->task)) {
+        auto_free char *message = claim_message_dup(c);
+        json_set_str(body, "claim", message);
+    }
     c->sure_ms = clock_boot_ms();
     c->call =
         api_send(c->master->api, NULL, "queues.get_next_task", body, NULL, on_pop, c);

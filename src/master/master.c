@@ -222,7 +222,7 @@ static void on_reachable(void *arg, bool reachable, const char *why)
     outage_note(m->outage, reachable);
     if (!reachable)
         return;
-    pull_wake(m->pull);
+    pull_server_back(m->pull);
     ship_hurry(m->ship);
     report_server_back(m->report);
 }

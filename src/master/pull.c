@@ -57,16 +57,48 @@ void pull_arm(struct pull *p, int64_t ms)
 
 /* ---- looking ---- */
 
+static void head_found(struct pull *p, const char *task);
+
+static void begin_round(struct pull *p, size_t at)
+{
+    ev_timer_stop(p->master->loop, &p->timer);
+    p->at = at;
+    p->tried = 0;
+    p->again = false;
+}
+
+/* Whether the head of this queue is the next one to be looked at: a queue whose wait is
+ * under way has nothing, as far as anyone knows. */
+static bool is_next(struct pull *p, const struct queue *q)
+{
+    if (!p->ready || p->stopped || p->call || p->claiming || !has_room(p) ||
+        admit_queue_full(p->master->admit, q->id, q->name))
+        return false;
+    for (const struct queue *higher = p->queues;
+         higher < q && !p->master->options->order_fairness; higher++)
+        if (!higher->wait)
+            return false;
+    return true;
+}
+
 static void on_waited(void *arg, const struct api_reply *r)
 {
     struct queue *q = arg;
     struct pull *p = q->pull;
     q->wait = NULL;
-    /* An answer without a task: ask on. A failure: at the polling interval. */
-    if (r->result == API_OK)
+    const char *task = json_str(r->data, "task", "");
+    /* A task: it need not be looked for again. None: ask on. A failure: at the polling
+     * interval. */
+    if (r->result == API_OK && id_valid(task) && strlen(task) < TASK_ID_SIZE &&
+        is_next(p, q)) {
+        begin_round(p, (size_t)(q - p->queues));
+        q->blocked[0] = '\0';
+        head_found(p, task);
+    } else if (r->result == API_OK) {
         pull_look(p);
-    else if (!ev_is_active(&p->timer))
+    } else if (!ev_is_active(&p->timer)) {
         pull_arm(p, p->master->waits.poll_ms);
+    }
 }
 
 static bool any_blocked(const struct pull *p)
@@ -278,7 +310,8 @@ static void peek_at(struct pull *p)
 {
     struct queue *q = &p->queues[p->at];
     q->blocked[0] = '\0';
-    if (!q->id) {
+    /* A wait under way says it as soon as there is something. */
+    if (!q->id || q->wait) {
         next_queue(p);
         return;
     }
@@ -309,10 +342,7 @@ void pull_look(struct pull *p)
         pull_arm(p, p->master->waits.poll_ms);
         return;
     }
-    ev_timer_stop(p->master->loop, &p->timer);
-    p->at = p->master->options->order_fairness ? p->start : 0;
-    p->tried = 0;
-    p->again = false;
+    begin_round(p, p->master->options->order_fairness ? p->start : 0);
     peek_at(p);
 }
 
@@ -380,10 +410,8 @@ void pull_start(struct pull *p)
         claim_direct(p->claims, o->task, o->require_queue);
 }
 
-void pull_stop(struct pull *p)
+static void cancel_waits(struct pull *p)
 {
-    p->stopped = true;
-    ev_timer_stop(p->master->loop, &p->timer);
     for (size_t i = 0; i < p->count; i++) {
         if (p->queues[i].wait)
             api_cancel(p->queues[i].wait);
@@ -391,8 +419,22 @@ void pull_stop(struct pull *p)
     }
 }
 
+void pull_stop(struct pull *p)
+{
+    p->stopped = true;
+    ev_timer_stop(p->master->loop, &p->timer);
+    cancel_waits(p);
+}
+
 void pull_wake(struct pull *p)
 {
+    pull_look(p);
+}
+
+/* What waits for an answer may wait on a connection that is none any more. */
+void pull_server_back(struct pull *p)
+{
+    cancel_waits(p);
     pull_look(p);
 }
 

@@ -20,6 +20,8 @@ void pull_start(struct pull *p);
 void pull_stop(struct pull *p);
 /* A slot may be free, or a claim has ended: look now. */
 void pull_wake(struct pull *p);
+/* The server answers again: look now, on fresh connections. */
+void pull_server_back(struct pull *p);
 /* A run is gone: its task may wait in a queue for the next one. */
 void pull_run_gone(struct pull *p);
 /* Claims under way. */

@@ -257,6 +257,7 @@ static void announce_extensions(cJSON *claims)
     cJSON *extensions = json_set(claims, "reeve", cJSON_CreateArray());
     cJSON_AddItemToArray(extensions, cJSON_CreateString("wait"));
     cJSON_AddItemToArray(extensions, cJSON_CreateString("batch"));
+    cJSON_AddItemToArray(extensions, cJSON_CreateString("claim"));
 }
 
 int64_t auth_token_max_s(const struct server *server)

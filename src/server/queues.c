@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "server/auth.h"
 #include "server/call.h"
+#include "server/dispatch.h"
 #include "server/names.h"
 #include "server/queue-metrics.h"
 #include "server/queue-store.h"
@@ -570,6 +571,34 @@ static void add_task_info(struct call *call, const char *task)
     json_set_str(info, "user", json_str(doc, "user", ""));
 }
 
+/* The extension "claim": with the pop, in the same transaction, the task is moved to
+ * in_progress and started, as tasks.dequeue {new_status} and tasks.started do, and the
+ * answer has its document. One that these refuse is popped all the same, and claimed by
+ * nobody. */
+static int claim_popped(struct call *call, const char *task, const char *message)
+{
+    struct dispatch *d = call->server->dispatch;
+    cJSON *request = cJSON_CreateObject();
+    json_set_str(request, "task", task);
+    json_set_str(request, "status_message", message);
+    json_set_str(request, "status_reason", "");
+    cJSON *take = cJSON_Duplicate(request, true);
+    json_set_str(take, "new_status", "in_progress");
+    auto_json *taken = dispatch_inside(d, call, "tasks.dequeue", take);
+    if (!taken || json_int(taken, "updated", 0) < 1) {
+        cJSON_Delete(request);
+        return taken ? 0 : -1;
+    }
+    auto_json *started = dispatch_inside(d, call, "tasks.started", request);
+    cJSON *one = cJSON_CreateObject();
+    json_set_str(one, "task", task);
+    auto_json *data = dispatch_inside(d, call, "tasks.get_by_id", one);
+    if (!started || !data)
+        return -1;
+    json_set(call->data, "claimed", cJSON_DetachItemFromObject(data, "task"));
+    return 0;
+}
+
 static int get_next_task(struct call *call)
 {
     const char *queue = queue_of(call), *only = json_str(call->request, "task", "");
@@ -589,7 +618,10 @@ static int get_next_task(struct call *call)
     revive_stopped(call, head.task);
     if (json_bool(call->request, "get_task_info", false))
         add_task_info(call, head.task);
-    return 0;
+    const char *claim = json_str(call->request, "claim", NULL);
+    return claim && !call->server->options.no_extensions
+               ? claim_popped(call, head.task, claim)
+               : 0;
 }
 
 static int remove_task(struct call *call)
@@ -673,6 +705,7 @@ static const struct field next_fields[] = {QUEUE_FIELD,
                                            {"task", FIELD_STRING, false},
                                            {"get_task_info", FIELD_BOOL, false},
                                            {"wait", FIELD_INTEGER, false},
+                                           {"claim", FIELD_STRING, false},
                                            {0}};
 static const struct field remove_fields[] = {
     QUEUE_FIELD, TASK_FIELD, {"update_task_status", FIELD_BOOL, false}, {0}};

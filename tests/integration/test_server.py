@@ -215,6 +215,27 @@ def test_stops_with_open_polls(server):
     peer.close()
 
 
+@pytest.mark.parametrize("options", [[], ["--no-extensions"]])
+def test_claim_with_the_pop(tmp_path, options):
+    server = Server(tmp_path / "data", *options).start()
+    try:
+        client = server.client()
+        queue = client.data("queues.get_default")["id"]
+        task = client.data("tasks.create", name="one", type="service")["id"]
+        client.data("tasks.enqueue", task=task, queue=queue)
+        assert "claimed" not in client.data("queues.get_next_task", queue=queue, task="f" * 32, claim="mine")
+        popped = client.data("queues.get_next_task", queue=queue, task=task, claim="mine")
+        assert popped["entry"]["task"] == task
+        after = client.data("tasks.get_by_id", task=task)["task"]
+        if options:
+            assert "claimed" not in popped and after["status"] == "queued"
+        else:
+            assert popped["claimed"] == after
+            assert (after["status"], after["status_message"]) == ("in_progress", "mine") and after["started"]
+    finally:
+        server.kill()
+
+
 def claims_of(token):
     return json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
 
