@@ -56,6 +56,15 @@ int cgroup_v2_open(struct cgroup_host *host, const char *unified_mount,
 /* Moves back to base whom an open moved to unified/master, also another's, so that the
  * root group can be removed; not while there are runs. Does nothing on v1. */
 void cgroup_v2_close(struct cgroup_host *host);
+/* The first mount of cgroup2, or "". */
+void cgroup_find_unified(char out[CGROUP_PATH_MAX]);
+enum cgroup_mode cgroup_mode_of(const char *unified_mount);
+/* The group below which ours may be made; false if there is none. */
+bool cgroup_v2_choose_base(const char *mount, char out[CGROUP_PATH_MAX]);
+/* Our own group's directory. What the mount does not show ("/../x") is its top. */
+void cgroup_v2_own_group(const char *mount, char out[CGROUP_PATH_MAX]);
+/* Whether a group has one of two extended attributes, as "1". */
+bool cgroup_v2_marked(const char *dir, const char *const mark[2]);
 /* Adds what of wanted is not enabled yet to dir's cgroup.subtree_control. */
 int cgroup_v2_enable(const char *dir, unsigned wanted, struct reeve_error *err);
 /* The controllers named in dir/file ("cgroup.controllers"), a space between them. */

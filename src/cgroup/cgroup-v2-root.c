@@ -22,19 +22,6 @@
 #define REQUIRED (CGROUP_CPU | CGROUP_MEMORY | CGROUP_PIDS)
 #define WANTED (REQUIRED | CGROUP_IO | CGROUP_CPUSET)
 
-unsigned cgroup_v2_controllers(const char *dir, const char *file)
-{
-    char text[512];
-    unsigned found = 0;
-    cgroup_file_read(dir, file, text, sizeof text);
-    for (char *p = text; *p;) {
-        size_t len = strcspn(p, " \n");
-        found |= cgroup_controller_parse(p, len);
-        p += len + (p[len] != '\0');
-    }
-    return found;
-}
-
 int cgroup_v2_enable(const char *dir, unsigned wanted, struct reeve_error *err)
 {
     unsigned missing = wanted & ~cgroup_v2_controllers(dir, "cgroup.subtree_control");
@@ -53,61 +40,8 @@ int cgroup_v2_enable(const char *dir, unsigned wanted, struct reeve_error *err)
     return 0;
 }
 
-static bool writable(const char *dir)
-{
-    char path[CGROUP_PATH_MAX + 32];
-    snprintf(path, sizeof path, "%s/cgroup.subtree_control", dir);
-    return access(path, W_OK) == 0 && access(dir, W_OK) == 0;
-}
-
-/* Marks on groups; the first kind is for root alone. systemd makes the former. */
-static const char *const delegate_mark[] = {"trusted.delegate", "user.delegate"};
+/* Marks on groups; the first kind is for root alone. */
 static const char *const master_mark[] = {"trusted.reeve", "user.reeve"};
-
-static bool marked(const char *dir, const char *const mark[2])
-{
-    char value[4];
-    for (int i = 0; i < 2; i++) {
-        if (getxattr(dir, mark[i], value, sizeof value) == 1 && value[0] == '1')
-            return true;
-    }
-    return false;
-}
-
-static bool delegated(const char *dir)
-{
-    return marked(dir, delegate_mark) && writable(dir);
-}
-
-/* Our own group's directory. What the mount does not show ("/../x") is its top. */
-static void own_group(const char *mount, char out[CGROUP_PATH_MAX])
-{
-    char text[4096];
-    cgroup_file_read("/proc/self", "cgroup", text, sizeof text);
-    const char *own = strncmp(text, "0::/", 4) == 0 ? text : strstr(text, "\n0::/");
-    own = own ? strstr(own, "::") + 2 : "/";
-    int len = (int)strcspn(own, "\n");
-    if (len == 1 || strncmp(own, "/..", 3) == 0 ||
-        snprintf(out, CGROUP_PATH_MAX, "%s%.*s", mount, len, own) >= CGROUP_PATH_MAX)
-        strcpy(out, mount);
-}
-
-static bool choose_base(const char *mount, char out[CGROUP_PATH_MAX])
-{
-    char dir[CGROUP_PATH_MAX], highest[CGROUP_PATH_MAX] = "";
-    own_group(mount, dir);
-    while (strlen(dir) > strlen(mount)) {
-        if (delegated(dir)) {
-            strcpy(out, dir);
-            return true;
-        }
-        if (writable(dir))
-            strcpy(highest, dir);
-        *strrchr(dir, '/') = '\0';
-    }
-    strcpy(out, writable(mount) ? mount : highest);
-    return out[0] != '\0';
-}
 
 static bool move_process(pid_t pid, void *arg)
 {
@@ -185,7 +119,7 @@ int cgroup_v2_open(struct cgroup_host *host, const char *unified_mount,
 {
     char root[CGROUP_PATH_MAX];
     strcpy(host->mount, unified_mount);
-    if (!choose_base(unified_mount, host->base))
+    if (!cgroup_v2_choose_base(unified_mount, host->base))
         return reeve_error_set(
             err, EACCES,
             "cgroups below %s cannot be made; run as root, in a systemd unit with "
@@ -249,11 +183,11 @@ static void give_back(struct cgroup_host *host, const char *root)
  * master that has ended before us, and that could not empty it because of us. */
 static bool own_root(const struct cgroup_host *host, char out[CGROUP_PATH_MAX])
 {
-    own_group(host->mount, out);
+    cgroup_v2_own_group(host->mount, out);
     char *name = strrchr(out, '/');
     size_t base = strlen(host->base);
     if (strcmp(name, "/master") != 0 || strncmp(out, host->base, base) != 0 ||
-        !marked(out, master_mark))
+        !cgroup_v2_marked(out, master_mark))
         return false;
     *name = '\0';
     return strrchr(out, '/') == out + base;
@@ -268,7 +202,8 @@ void cgroup_v2_close(struct cgroup_host *host)
         return;
     master_group(host, master);
     bool elsewhere = own_root(host, other);
-    if (has_runs(host->unified) || (!marked(master, master_mark) && !elsewhere))
+    if (has_runs(host->unified) ||
+        (!cgroup_v2_marked(master, master_mark) && !elsewhere))
         return;
     disable_all(host->unified);
     disable_all(host->base);

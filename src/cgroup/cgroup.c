@@ -11,46 +11,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static const struct {
-    enum cgroup_controller bit;
-    const char *name;
-} controller_names[] = {
-    {CGROUP_CPU, "cpu"},       {CGROUP_CPUACCT, "cpuacct"}, {CGROUP_CPUSET, "cpuset"},
-    {CGROUP_MEMORY, "memory"}, {CGROUP_PIDS, "pids"},       {CGROUP_IO, "io"},
-    {CGROUP_IO, "blkio"},      {CGROUP_FREEZER, "freezer"},
-};
-
-const char *cgroup_controller_name(enum cgroup_controller c)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(controller_names); i++) {
-        if (controller_names[i].bit == c)
-            return controller_names[i].name;
-    }
-    return "unknown";
-}
-
-unsigned cgroup_controller_parse(const char *name, size_t len)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(controller_names); i++) {
-        if (strlen(controller_names[i].name) == len &&
-            memcmp(controller_names[i].name, name, len) == 0)
-            return controller_names[i].bit;
-    }
-    return 0;
-}
-
-const char *cgroup_mode_name(enum cgroup_mode mode)
-{
-    static const char *const names[] = {
-        [CGROUP_V1] = "v1", [CGROUP_V2] = "v2", [CGROUP_HYBRID] = "hybrid"};
-    return names[mode];
-}
 
 /* Task ids come from a server: a part of a path is one plain name or nothing. */
 static bool path_valid(const char *path)
@@ -137,21 +101,6 @@ int64_t cgroup_read_bfq_weight(const char *dir, const char *file, int64_t none)
     return 1 + (weight - 10) * 9999 / 990;
 }
 
-static void find_unified(char out[CGROUP_PATH_MAX])
-{
-    out[0] = '\0';
-    FILE *mounts = setmntent("/proc/self/mounts", "re");
-    if (!mounts)
-        return;
-    struct mntent *m;
-    while (!out[0] && (m = getmntent(mounts))) {
-        if (strcmp(m->mnt_type, "cgroup2") == 0 &&
-            strlen(m->mnt_dir) < CGROUP_PATH_MAX - CGROUP_NAME_MAX)
-            strcpy(out, m->mnt_dir);
-    }
-    endmntent(mounts);
-}
-
 struct cgroup_host *cgroup_host_open_mode(const char *root_name, bool use_unified,
                                           struct reeve_error *err)
 {
@@ -165,12 +114,9 @@ struct cgroup_host *cgroup_host_open_mode(const char *root_name, bool use_unifie
     strcpy(host->name, root_name);
     char unified[CGROUP_PATH_MAX] = "";
     if (use_unified)
-        find_unified(unified);
-    /* Each controller is in one place only: where memory is, the others are. */
-    bool v2 = strcmp(unified, "/sys/fs/cgroup") == 0 ||
-              (unified[0] &&
-               (cgroup_v2_controllers(unified, "cgroup.controllers") & CGROUP_MEMORY));
-    host->mode = v2 ? CGROUP_V2 : unified[0] ? CGROUP_HYBRID : CGROUP_V1;
+        cgroup_find_unified(unified);
+    host->mode = cgroup_mode_of(unified);
+    bool v2 = host->mode == CGROUP_V2;
     host->backend = v2 ? &cgroup_backend_v2 : &cgroup_backend_v1;
     if ((v2 ? cgroup_v2_open : cgroup_v1_open)(host, unified, err) == 0)
         return host;

@@ -100,6 +100,12 @@ bool token_has_extension(const struct token *t, const char *name)
     return json_list_has(json_get(t->claims, "reeve"), name);
 }
 
+int64_t token_issued_s(const struct token *t)
+{
+    double iat = json_num(t->claims, "iat", 0);
+    return iat > 0 && iat < 1e12 ? (int64_t)iat : 0;
+}
+
 int64_t token_seconds_left(const struct token *t, bool fresh, int64_t wall_ms)
 {
     const cJSON *exp = json_get(t->claims, "exp");

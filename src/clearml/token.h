@@ -24,6 +24,9 @@ const char *token_api_version(const struct token *t);
 const char *token_user(const struct token *t); /* identity.user or "" */
 bool token_has_extension(const struct token *t, const char *name);
 
+/* When the server issued it, by its own clock; 0 if it does not say. */
+int64_t token_issued_s(const struct token *t);
+
 /* Seconds that it is good for, from now. fresh: it was issued a moment ago, so the
  * server's own times (exp - iat) count and this host's clock does not matter. 0 if it
  * is over; INT64_MAX if it never ends. */

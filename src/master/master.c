@@ -13,6 +13,7 @@
 #include "config/files.h"
 #include "config/option-table.h"
 #include "config/programs.h"
+#include "config/worker-id.h"
 #include "master/admit.h"
 #include "master/adopt.h"
 #include "master/control.h"
@@ -76,22 +77,6 @@ static void load_waits(struct master *m)
     };
 }
 
-/* CLEARML_WORKER_ID, --worker-id or <worker_name or host>:services; of one task
- * <worker_name or host>:<pid>, as clearml-agent has it (worker.py). */
-static char *worker_id_dup(const struct master *m)
-{
-    const char *id = m->options->worker_id;
-    char host[256] = "localhost";
-    if (!id)
-        id = config_str(m->config, "agent.worker_id", NULL);
-    if (id && id[0])
-        return xstrdup(id);
-    gethostname(host, sizeof host - 1);
-    const char *name = config_str(m->config, "agent.worker_name", host);
-    return m->options->task ? xasprintf("%s:%d", name, (int)getpid())
-                            : xasprintf("%s:services", name);
-}
-
 /* One master's groups stay apart from another's on the same host. */
 static char *cgroup_root_dup(const struct master *m)
 {
@@ -147,7 +132,8 @@ static int load_settings(struct master *m, struct reeve_error *err)
             config_bool(m->config, "agent.debug", false) ? "debug" : "info"));
     log_set_level(level < 0 ? LOG_LEVEL_INFO : (enum log_level)level);
     m->capacity = (unsigned)m->options->services;
-    m->worker = worker_id_dup(m);
+    m->worker = worker_id_dup(m->config, m->options->worker_id,
+                              m->options->task ? getpid() : 0);
     m->subagent_path = program_find_dup("reeve-subagent", err);
     m->prepare_path = m->subagent_path ? program_find_dup("reeve-prepare", err) : NULL;
     return m->prepare_path ? 0 : -1;

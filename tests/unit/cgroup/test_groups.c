@@ -133,7 +133,7 @@ static void io_limits_apply_to_every_disk(void **state)
 /* Which kernels have weights for disks is another matter: iocost or BFQ. */
 static void io_weight_is_set_where_there_is_one(void **state)
 {
-    static const int64_t weights[] = {1, 910, 9999};
+    static const int64_t weights[] = {1, 4950, 10000};
     struct cgroup_host *host = *state;
     for (size_t i = 0; i < ARRAY_SIZE(weights); i++) {
         struct limits l = LIMITS_NONE, got;
