@@ -55,7 +55,7 @@ static int read_capacity(const struct config *c, const char *path, int64_t host,
 {
     const char *text = config_str(c, path, NULL);
     char *end;
-    *out = host / 100 * percent;
+    *out = host / 100 * percent + host % 100 * percent / 100;
     if (!text)
         return 0;
     double part = strtod(text, &end);
