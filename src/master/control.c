@@ -327,6 +327,7 @@ static cJSON *cmd_inspect(struct master *m, const cJSON *request)
     cJSON *policy = json_set(row, "policy", policy_to_json(&run->policy));
     json_set(row, "limits", cJSON_DetachItemFromObjectCaseSensitive(policy, "limits"));
     json_set(row, "pressure", pressure_of_run(run));
+    set_positive(row, "disk_bytes", run->disk_bytes);
     json_set(row, "memory_events", memory_events_of_run(run));
     json_set(row, "events", trail_to_json(run));
     if (run->step[0])

@@ -17,6 +17,7 @@
 #include "master/admit.h"
 #include "master/adopt.h"
 #include "master/control.h"
+#include "master/disk.h"
 #include "master/drain.h"
 #include "master/echo.h"
 #include "master/history.h"
@@ -72,6 +73,7 @@ static void load_waits(struct master *m)
         .steps_ms = wait_of(c, "steps", 5000),
         .worker_timeout_ms = wait_of(c, "worker_timeout", 90000),
         .reassert_ms = wait_of(c, "reassert", 120000),
+        .disk_ms = wait_of(c, "disk", 10000),
         .reconnect_ms = wait_of(c, "reconnect", 2000),
         .again_ms = wait_of(c, "again", 1000),
     };
@@ -262,6 +264,7 @@ static int make_parts(struct master *m, struct reeve_error *err)
         return -1;
     m->runs = runs_create();
     m->reassert = reassert_create(m);
+    m->disk = disk_create(m);
     m->hoststat = hoststat_create();
     hoststat_set_disk_path(
         m->hoststat,
@@ -365,7 +368,9 @@ void master_destroy(struct master *m)
     api_destroy(m->api);
     outage_destroy(m->outage);
     syncer_destroy(m->syncer);
+    disk_stop(m->disk);
     syncer_destroy(m->sweeper);
+    disk_destroy(m->disk);
     syncer_destroy(m->applier);
     set_destroy(m);
     reassert_destroy(m->reassert);

@@ -28,6 +28,7 @@ struct control;
 struct outage;
 struct echo;
 struct reassert;
+struct disk;
 struct drain;
 struct metrics;
 struct admit;
@@ -49,6 +50,7 @@ struct waits {
     int64_t steps_ms;   /* between looks for controllers whose steps have no slot */
     int64_t worker_timeout_ms; /* the server forgets a silent sub-agent after this */
     int64_t reassert_ms;       /* between two looks at a run's limits */
+    int64_t disk_ms;           /* ... at the room that its folder takes */
     int64_t reconnect_ms;      /* sub-agents come to a new master within this */
     int64_t again_ms;          /* what failed or was not possible is tried again */
 };
@@ -78,6 +80,7 @@ struct master {
     struct syncer *applier;    /* limits */
     struct set_job *sets;      /* set.c: changes under way */
     struct reassert *reassert; /* limits that were lost */
+    struct disk *disk;         /* folders that are measured */
     struct hoststat *hoststat;
     struct runs *runs;
     struct link *link;       /* agent.sock */

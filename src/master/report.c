@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "master/drain.h"
+#include "master/disk.h"
 #include "master/master.h"
 #include "master/pull.h"
 #include "master/reassert.h"
@@ -271,6 +272,7 @@ static void report_tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
     int64_t now = clock_boot_ms();
     hoststat_sample(m->hoststat);
     reassert_tick(m->reassert);
+    disk_tick(m->disk);
     if (!api_reachable(m->api))
         return;
     if (r->register_ms && now >= r->register_ms && !r->registering) {

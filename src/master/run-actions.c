@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "config/secrets.h"
+#include "master/disk.h"
 #include "master/history.h"
 #include "master/link.h"
 #include "master/master.h"
@@ -356,7 +357,9 @@ void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit
 static int make_folders(struct run *run, struct reeve_error *err)
 {
     auto_free char *dir = run_dir_dup(run->master->run_root, run->id);
-    return dir_make(dir, 0700, err);
+    auto_free char *tmp = disk_tmp_dup(run);
+    return dir_make(dir, 0700, err) < 0 || (tmp && dir_make(tmp, 0700, err) < 0) ? -1
+                                                                                 : 0;
 }
 
 static void act_launch(struct run *run)
@@ -369,6 +372,7 @@ static void act_launch(struct run *run)
         run->stop = STOP_NONE;
     run->payload_pid = 0;
     run->recoveries = 0;
+    run->over_disk = run->disk_bytes = run->disk_next_ms = 0;
     run->step[0] = '\0';
     run->started_ms = clock_wall_ms();
     run->started_boot_ms = clock_boot_ms();

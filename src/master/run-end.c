@@ -78,6 +78,8 @@ static void make_verdict(struct run *run)
         .rebooted = strcmp(run->boot, m->boot) != 0,
         .stat = have_stat ? &stat : NULL,
         .memory_limit = run->policy.limits.memory,
+        .over_disk = run->over_disk,
+        .disk_limit = run->policy.disk,
     };
     verdict_make(&in, &run->verdict);
     run->have_verdict = true;
@@ -90,6 +92,7 @@ static bool wants_restart(const struct run *run)
     if (run->stop == STOP_RESTART)
         return true;
     return run->stop == STOP_NONE && run->verdict.kind != VERDICT_REFUSED &&
+           run->verdict.kind != VERDICT_DISK &&
            policy_wants_restart(&run->policy, verdict_success(&run->verdict),
                                 run->restarts - run->forgiven);
 }

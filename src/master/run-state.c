@@ -95,6 +95,7 @@ static cJSON *state_to_json(const struct run *run)
     json_set_bool(json, "start_sent", run->start_sent);
     json_set_int(json, "recoveries", run->recoveries);
     json_set_int(json, "last_event_ms", run->ship.last_ms);
+    json_set_int(json, "over_disk", run->over_disk);
     json_set_bool(json, "final_known", run->final_known);
     json_set_bool(json, "have_exit", run->have_exit);
     if (run->have_exit)
@@ -171,6 +172,7 @@ static void state_from_json(struct run *run, const cJSON *json)
     run->start_sent = json_bool(json, "start_sent", false);
     run->recoveries = (unsigned)json_int(json, "recoveries", 0);
     run->ship.last_ms = json_int(json, "last_event_ms", 0);
+    run->over_disk = json_int(json, "over_disk", 0);
     run->final_known = json_bool(json, "final_known", false);
     run->have_exit = json_bool(json, "have_exit", false);
     exit_from_json(json_get(json, "exit"), &run->exit);

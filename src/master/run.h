@@ -66,6 +66,9 @@ struct run {
     uint32_t failures; /* in a row, for the back-off; 0 after a healthy time */
     uint32_t forgiven; /* restarts that do not count any more: `reeve restart` */
     struct policy policy;
+    /* disk.c: what its folder was last found to have, when it is looked at next (boot
+     * clock), and what it had when it was stopped for that, else 0. */
+    int64_t disk_bytes, disk_next_ms, over_disk;
     unsigned limits_stuck; /* reassert.c: what this host does not hold */
     int64_t reassert_ms;   /* boot clock: the next look at its limits */
     unsigned squeezed;     /* pressure.c: what was said of squeezed_attempt */

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "config/secrets.h"
+#include "master/disk.h"
 #include "master/master.h"
 #include "master/quota.h"
 #include "master/run-mask.h"
@@ -224,6 +225,9 @@ static cJSON *payload_env(struct run *run, const cJSON *own)
         if (cJSON_IsString(e))
             json_set_str(env, e->string, e->valuestring);
     }
+    auto_free char *tmp = disk_tmp_dup(run);
+    if (tmp && !json_get(own, "TMPDIR"))
+        json_set_str(env, "TMPDIR", tmp);
     set_env(env, "TASK_ID", run->id);
     set_env(env, "WORKER_ID", run_worker(run, worker));
     set_env(env, "API_HOST", m->api_url);

@@ -151,6 +151,12 @@ void verdict_make(const struct verdict_input *in, struct verdict *out)
                  "the sub-agent was lost, so how the task ended is not known");
     } else if (in->exit->timed_out) {
         judge_timeout(in, out);
+    } else if (in->over_disk) {
+        char used[32], limit[32];
+        put(out, VERDICT_DISK);
+        snprintf(out->text, sizeof out->text,
+                 "stopped: its folder has %s, its quota is %s",
+                 bytes_text(in->over_disk, used), bytes_text(in->disk_limit, limit));
     } else if (strcmp(in->exit->step, STEP_REFUSED) == 0) {
         put(out, VERDICT_REFUSED);
         snprintf(out->text, sizeof out->text, "refused: %s", in->exit->text);

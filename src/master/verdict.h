@@ -27,7 +27,8 @@
     X(ABORTED, "aborted", "tasks.stopped")      /* on request; the text says whose */  \
     X(REBOOT, "host-reboot", "tasks.failed")    /* the host was restarted */           \
     X(AGENT_LOST, "agent-lost", "tasks.failed") /* how it ended is not known */        \
-    X(REFUSED, "refused", "tasks.failed")       /* this host will never run it */
+    X(REFUSED, "refused", "tasks.failed")       /* this host will never run it */      \
+    X(DISK, "disk", "tasks.failed")             /* its folder was above its quota */
 
 enum verdict_kind {
 #define X(name, word, call) VERDICT_##name,
@@ -53,6 +54,7 @@ struct verdict_input {
     bool rebooted;          /* the run's boot is not this one */
     const struct cgroup_stat *stat; /* of the payload's group, or NULL */
     int64_t memory_limit;           /* bytes, LIMIT_NONE */
+    int64_t over_disk, disk_limit;  /* stopped since its folder had so much; 0: not */
 };
 
 void verdict_make(const struct verdict_input *in, struct verdict *out);

@@ -212,3 +212,31 @@ def test_pressure_and_memory_events(reeve):
     assert set(reeve.json("status")["pressure"]) == {"cpu", "memory", "io"}
     reeve.run("stop", "--grace", "0s", task)
     reeve.wait(task)
+
+
+DISK = {"CLEARML_AGENT__AGENT__REEVE__WAITS__DISK": "100ms"}
+
+
+@pytest.mark.vm
+def test_disk_of_the_run(make_reeve):
+    """Its working directory and its TMPDIR count together; it is not started again."""
+    reeve = make_reeve(env=DISK)
+    task = reeve.shell("head -c 3000000 /dev/zero > here; head -c 3000000 /dev/zero > $TMPDIR/there; "
+                       "echo written; exec sleep 300", "--disk", "5m", "--restart", "always")
+    assert reeve.wait(task) == 1
+    document = reeve.task(task)
+    assert (document["status"], document["status_reason"]) == ("failed", "disk")
+    assert "its quota is 5.0 MiB" in document["status_message"]
+    log = reeve.logs(task)
+    assert "written" in log.splitlines() and "its quota of the disk is 5 MiB: stopped" in log
+
+
+def test_disk_within_the_quota(make_reeve):
+    reeve = make_reeve(env=DISK)
+    task = reeve.shell("head -c 2000000 /dev/zero > here; echo written; exec sleep 300", "--disk", "50m")
+    reeve.wait_line(task, "written")
+    wait_until(lambda: (reeve.json("inspect", task)["disk_bytes"] or 0) >= 2000000, what="its figure")
+    assert reeve.row(task)["phase"] == "running"
+    reeve.run("set", task, "--disk", "1m")
+    assert reeve.wait(task) == 1
+    assert reeve.task(task)["status_reason"] == "disk"

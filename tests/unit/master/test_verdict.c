@@ -113,6 +113,17 @@ static void test_killed_in_setup(void **state)
     assert_non_null(strstr(v.text, "clone"));
 }
 
+static void test_disk(void **state)
+{
+    struct spool_exit e = {.code = 0};
+    struct verdict v = judge((struct verdict_input){
+        .exit = &e, .over_disk = 6 << 20, .disk_limit = 5 << 20});
+    assert_string_equal(v.reason, "disk");
+    assert_string_equal(v.text,
+                        "stopped: its folder has 6.0 MiB, its quota is 5.0 MiB");
+    assert_false(verdict_success(&v));
+}
+
 static void test_refused(void **state)
 {
     struct spool_exit e = {.code = -1, .step = STEP_REFUSED, .text = "too large"};
@@ -126,8 +137,8 @@ static void test_refused(void **state)
 static void test_words(void **state)
 {
     static const char *const reasons[] = {
-        "exit:0",      "signal:9", "oom",         "host-oom",   "timeout",
-        "setup:clone", "aborted",  "host-reboot", "agent-lost", "refused"};
+        "exit:0",  "signal:9",    "oom",        "host-oom", "timeout", "setup:clone",
+        "aborted", "host-reboot", "agent-lost", "refused",  "disk"};
     for (int i = 0; i < VERDICT_COUNT; i++)
         assert_int_equal(verdict_kind_of(reasons[i]), i);
     assert_int_equal(verdict_kind_of(""), -1);
@@ -182,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_setup),
         cmocka_unit_test(test_killed_in_setup),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_disk),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_warning_of_memory),
         cmocka_unit_test(test_timeout_abort_lost_reboot),
