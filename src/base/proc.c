@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 static ssize_t read_small(const char *path, char *out, size_t size)
 {
@@ -62,4 +64,29 @@ int proc_pidfd_open(pid_t pid)
 int proc_pidfd_signal(int pidfd, int sig)
 {
     return (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
+}
+
+/* linux/pidfd.h of Linux 6.15, which is newer than the headers that we build with. */
+#define INFO_EXIT (UINT64_C(1) << 3)
+
+struct info {
+    uint64_t mask;
+    uint64_t cgroup_id;
+    uint32_t ids[11];
+    int32_t exit_code; /* as wait(2) has it */
+};
+_Static_assert(sizeof(struct info) == 64, "PIDFD_INFO_SIZE_VER0");
+
+#define GET_INFO _IOWR(0xFF, 11, struct info)
+
+int proc_pidfd_exit(int pidfd, int *code, int *signal)
+{
+    struct info info = {.mask = INFO_EXIT};
+    if (ioctl(pidfd, GET_INFO, &info) < 0)
+        return -1;
+    if (!(info.mask & INFO_EXIT))
+        return 0;
+    *code = WIFEXITED(info.exit_code) ? WEXITSTATUS(info.exit_code) : -1;
+    *signal = WIFSIGNALED(info.exit_code) ? WTERMSIG(info.exit_code) : 0;
+    return 1;
 }

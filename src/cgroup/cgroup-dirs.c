@@ -60,6 +60,34 @@ bool cgroup_dirs_populated(const struct cgroup_dirs *dirs)
     return false;
 }
 
+struct holding {
+    pid_t pid;
+    bool found;
+};
+
+static bool is_process(pid_t pid, void *arg)
+{
+    struct holding *h = arg;
+    h->found = h->found || pid == h->pid;
+    return !h->found;
+}
+
+static bool holds_process(int dirfd, void *arg)
+{
+    struct holding *h = arg;
+    cgroup_walk_processes(dirfd, is_process, h);
+    return !h->found;
+}
+
+bool cgroup_dirs_hold(const struct cgroup_dirs *dirs, pid_t pid)
+{
+    struct holding h = {pid, false};
+    auto_close fd = dirs->count ? cgroup_walk_open(dirs->dir[0]) : -1;
+    if (fd >= 0)
+        cgroup_walk_tree(fd, holds_process, &h);
+    return h.found;
+}
+
 struct signalling {
     int sig;
     int count;

@@ -25,6 +25,8 @@ int cgroup_dirs_join(const struct cgroup_dirs *dirs);
 /* True while a process is left in any of the directories or below them. A directory
  * that is gone counts as empty. */
 bool cgroup_dirs_populated(const struct cgroup_dirs *dirs);
+/* True if the process is in the group or below it: in the first of its directories. */
+bool cgroup_dirs_hold(const struct cgroup_dirs *dirs, pid_t pid);
 /* Sends sig once to every process in the group and below. Returns how many got it. */
 int cgroup_dirs_signal(const struct cgroup_dirs *dirs, int sig);
 /* One step of ending the group for good: cgroup.kill where the unified directory has

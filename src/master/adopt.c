@@ -151,10 +151,11 @@ static uint32_t last_attempt(const struct run *run)
     return attempt ? attempt : 1;
 }
 
-/* Which processes belong to it is not known, but which groups: they are emptied, and
- * the spool tells how the attempt ended, if it had. */
+/* Which processes belong to it is not known, but which groups: a new sub-agent knows
+ * the payload, or how the attempt ended. */
 static void forget_state(struct run *run)
 {
+    run->forgotten = true;
     run->phase = PHASE_RUNNING;
     run->attempt = last_attempt(run);
     run->start_sent = true;

@@ -266,6 +266,7 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
     json_set(s, "ended", metrics_ended(m->metrics));
     json_set(json_set(s, "admission", admit_to_json(m->admit)), "steps",
              steps_to_json(m->steps));
+    json_set_int(s, "subagents_replaced", m->replaced);
     json_set_int(s, "spool_bytes", ship_pending_bytes(m->ship));
     json_set(s, "server", server_to_json(m));
     json_set_str(s, "metrics", metrics_url(m->metrics));
@@ -330,6 +331,7 @@ static cJSON *cmd_inspect(struct master *m, const cJSON *request)
     set_positive(row, "disk_bytes", run->disk_bytes);
     json_set(row, "memory_events", memory_events_of_run(run));
     json_set(row, "events", trail_to_json(run));
+    json_set_int(row, "subagents_replaced", run->replaced);
     if (run->step[0])
         json_set_str(row, "step", run->step);
     return answer_ok(row);

@@ -141,7 +141,7 @@ static bool read_exit(const struct message *m, struct spool_exit *e)
     if (message_get_text(m, TAG_STEP, e->step, sizeof e->step))
         message_get_text(m, TAG_TEXT, e->text, sizeof e->text);
     message_get_text(m, TAG_LEFT_BEHIND, e->left, sizeof e->left);
-    return e->code >= 0 || e->signal > 0 || e->step[0];
+    return e->code >= 0 || e->signal > 0 || e->step[0] || e->timed_out;
 }
 
 static void note_payload(struct run *run, const struct message *m)
@@ -156,23 +156,30 @@ static void note_payload(struct run *run, const struct message *m)
 
 static void on_hello_phase(struct run *run, const struct message *m, uint32_t attempt)
 {
-    uint64_t phase = AGENT_IDLE;
+    uint64_t phase = AGENT_IDLE, v;
     message_get_u64(m, TAG_PHASE, &phase);
     struct spool_exit e;
+    struct agent_news news = {
+        .began = attempt == run->attempt,
+        .certain = message_get_u64(m, TAG_CERTAIN, &v),
+        .stopping = message_get_u64(m, TAG_STOPPING, &v),
+        .taken_over = message_get_u64(m, TAG_TAKEN_OVER, &v),
+    };
     if (phase == AGENT_EXITED && attempt == run->attempt && read_exit(m, &e)) {
         run_agent_exited(run, attempt, &e);
     } else if ((phase == AGENT_PREPARING || phase == AGENT_RUNNING) &&
                attempt == run->attempt) {
         note_payload(run, m);
+        message_get_text(m, TAG_STEP, run->step, sizeof run->step);
         /* In STOPPING they would tell the payload once more. */
         if (run->phase != PHASE_STOPPING)
             run_post(run, RUN_EVENT_STARTED);
         if (phase == AGENT_RUNNING)
             run_post(run, RUN_EVENT_EXECUTED);
-        run_agent_ready(run, true);
+        run_agent_ready(run, &news);
     } else {
         run->payload_pid = 0;
-        run_agent_ready(run, attempt == run->attempt);
+        run_agent_ready(run, &news);
     }
 }
 
@@ -202,6 +209,9 @@ static void on_hello(struct peer *p, const struct message *m)
     run->peer = p;
     message_get_u64(m, TAG_ATTEMPT, &attempt);
     ship_wake(run);
+    if (run->forgotten && attempt > run->attempt)
+        run->attempt = (uint32_t)attempt;
+    run->forgotten = false;
     on_hello_phase(run, m, (uint32_t)attempt);
 }
 
@@ -243,6 +253,9 @@ static void on_message(struct peer *p, const struct message *m)
             run_agent_exited(run, (uint32_t)attempt, &e);
         else
             run_post(run, RUN_EVENT_ENDED); /* how is not known */
+        break;
+    case MESSAGE_UNSEEN:
+        run_agent_unseen(run);
         break;
     default:
         log_debug("task=%s unknown message %u", run->id, type);
@@ -449,4 +462,17 @@ void link_quit(struct run *run)
 {
     if (run->peer)
         peer_send(run->peer, begin(run, MESSAGE_QUIT), -1);
+}
+
+void link_seen(struct run *run)
+{
+    if (!run->peer)
+        return;
+    struct message *out = begin(run, MESSAGE_SEEN);
+    message_add_u64(out, TAG_PAYLOAD_PID, (uint64_t)run->payload_pid);
+    if (run->seen.pid == run->payload_pid && run->seen.signal)
+        message_add_u64(out, TAG_EXIT_SIGNAL, (uint64_t)run->seen.signal);
+    else if (run->seen.pid == run->payload_pid && run->seen.code >= 0)
+        message_add_u64(out, TAG_EXIT_CODE, (uint64_t)run->seen.code);
+    peer_send(run->peer, out, -1);
 }

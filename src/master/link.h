@@ -26,5 +26,7 @@ void link_change(struct run *run);
 void link_note(struct run *run, const char *text);
 void link_ack_exit(struct run *run, uint32_t attempt);
 void link_quit(struct run *run);
+/* SEEN: run->seen, or that nobody knows. */
+void link_seen(struct run *run);
 
 #endif

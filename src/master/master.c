@@ -23,6 +23,7 @@
 #include "master/history.h"
 #include "master/link.h"
 #include "master/metrics.h"
+#include "master/orphans.h"
 #include "master/outage.h"
 #include "master/pull.h"
 #include "master/report.h"
@@ -265,6 +266,7 @@ static int make_parts(struct master *m, struct reeve_error *err)
     m->runs = runs_create();
     m->reassert = reassert_create(m);
     m->disk = disk_create(m);
+    m->orphans = orphans_create(m);
     m->hoststat = hoststat_create();
     hoststat_set_disk_path(
         m->hoststat,
@@ -350,6 +352,7 @@ void master_destroy(struct master *m)
     ev_timer_stop(m->loop, &m->exit_timer);
     ev_timer_stop(m->loop, &m->rest_timer);
     metrics_destroy(m->metrics);
+    orphans_destroy(m->orphans);
     control_destroy(m->control);
     link_destroy(m->link);
     watch_destroy(m->watch);

@@ -33,6 +33,7 @@ struct drain;
 struct metrics;
 struct admit;
 struct steps;
+struct orphans;
 
 /* Every wait of the master, so that a test can make it short: agent.reeve.waits.<name>.
  */
@@ -94,6 +95,8 @@ struct master {
     struct report *report;   /* workers */
     struct control *control; /* control.sock */
     struct metrics *metrics; /* figures for Prometheus */
+    struct orphans *orphans; /* of sub-agents that were killed */
+    unsigned replaced;       /* sub-agents that others went on for, since the start */
 
     struct posted *posted, **posted_end; /* run.c: events that wait for their turn */
     ev_prepare post_watch;

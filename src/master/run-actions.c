@@ -19,6 +19,7 @@
 #include "master/history.h"
 #include "master/link.h"
 #include "master/master.h"
+#include "master/orphans.h"
 #include "master/pull.h"
 #include "master/report.h"
 #include "master/ship.h"
@@ -34,7 +35,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define RECOVERIES_MAX 3
+/* About half a minute, doubling from RECOVER_MS; a sub-agent that lived for
+ * RECOVERED_MS begins anew. */
+#define RECOVERIES_MAX 8
+#define RECOVER_MS INT64_C(125)
+#define RECOVERED_MS 10000
 /* Of the wait for a connection: a host under load takes its time to fork. */
 #define START_FACTOR 6
 
@@ -251,6 +256,22 @@ static void wait_for_agent(struct run *run)
     run_arm(run, run->master->waits.agent_ms, agent_timeout);
 }
 
+static int hold_fifo(const struct run *run, const char *name)
+{
+    auto_free char *path = run_file_dup(run->master->run_root, run->id, name);
+    return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* Held, never read: what is in the FIFOs survives a payload that ends, or reports a
+ * step, while its sub-agent is dead. */
+static void hold_fifos(struct run *run)
+{
+    if (run->fifo < 0)
+        run->fifo = hold_fifo(run, "out");
+    if (run->steps_fifo < 0)
+        run->steps_fifo = hold_fifo(run, "steps");
+}
+
 static void send_start(struct run *run)
 {
     struct reeve_error err;
@@ -275,57 +296,92 @@ static void send_start(struct run *run)
         run_fail_setup(run, "start", err.text);
         return;
     }
-    /* Held, never read: what is in the FIFO survives a payload that ends while its
-     * sub-agent is dead. */
-    auto_free char *fifo = run_file_dup(run->master->run_root, run->id, "out");
-    if (run->fifo < 0)
-        run->fifo = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    hold_fifos(run);
     run_arm(run, START_FACTOR * run->master->waits.agent_ms, start_overdue);
 }
 
 /* The sub-agent has its own clock for the grace; this one is for a sub-agent that is
  * stopped itself. */
-static void send_stop(struct run *run, int64_t grace_ms)
+static void arm_stop_overdue(struct run *run, int64_t grace_ms)
 {
     struct waits *w = &run->master->waits;
-    link_stop(run, grace_ms);
     run_arm(run, grace_ms + w->linger_ms + START_FACTOR * w->agent_ms, stop_overdue);
 }
 
-/* A sub-agent without the payload of an attempt that may have begun: it replaces one
- * that is gone with what it knew. Starting again could run the task twice. */
-static bool may_have_begun(const struct run *run, bool began)
+static void send_stop(struct run *run, int64_t grace_ms)
 {
-    return began || (run->start_sent && run->recoveries);
+    link_stop(run, grace_ms);
+    arm_stop_overdue(run, grace_ms);
 }
 
-void run_agent_ready(struct run *run, bool began)
+/* ---- a sub-agent that connects ---- */
+
+static void lose(struct run *run)
+{
+    if (!run_group_empty(run, "payload"))
+        run_arm(run, KILL_STEP_MS, lose);
+    else
+        run_post(run, RUN_EVENT_ENDED);
+}
+
+/* It lives without the payload of an attempt that may have begun: it replaces one whose
+ * knowledge is lost, and the next attempt must not find the task still at work. */
+static bool may_have_begun(const struct run *run, const struct agent_news *news)
+{
+    return news->began || (run->start_sent && run->recoveries && !news->certain);
+}
+
+static void note_replaced(struct run *run, const struct agent_news *news)
+{
+    if (!run->replace_due || !news->taken_over)
+        return;
+    run->replace_due = false;
+    run->replaced++;
+    run->master->replaced++;
+    run->replaced_boot_ms = clock_boot_ms();
+    log_info("task=%s a new sub-agent has taken its payload over", run->id);
+    run_note(run, "reeve: the sub-agent was lost; a new one goes on, the task was not "
+                  "touched");
+    run_state_save(run);
+}
+
+/* Its own stop goes on with what is left of its grace. */
+static void stop_again(struct run *run, const struct agent_news *news)
+{
+    if (!news->stopping)
+        send_stop(run, run->stop_grace_ms);
+    else
+        arm_stop_overdue(run, run->stop_grace_ms);
+}
+
+void run_agent_ready(struct run *run, const struct agent_news *news)
 {
     if (run->recovering)
         return;
     if (run_is_live(run))
         run_disarm(run);
+    if (run->fifo < 0 && run->payload_pid)
+        hold_fifos(run);
+    note_replaced(run, news);
     switch (run->phase) {
     case PHASE_STARTING:
         if (run->payload_pid)
             break;
-        if (may_have_begun(run, began))
-            run_post(run, RUN_EVENT_ENDED);
+        if (may_have_begun(run, news))
+            lose(run);
         else
             send_start(run);
         break;
     case PHASE_STOPPING:
         if (run->payload_pid)
-            send_stop(run, run->stop_grace_ms);
+            stop_again(run, news);
         else
-            run_post(run, RUN_EVENT_ENDED);
+            lose(run);
         break;
     case PHASE_PREPARING:
     case PHASE_RUNNING:
-        /* It lives and knows of no payload: the one that did is gone with what it knew.
-         */
         if (!run->payload_pid)
-            run_post(run, RUN_EVENT_ENDED);
+            lose(run);
         break;
     case PHASE_DRAINING:
     case PHASE_REPORTING:
@@ -334,6 +390,12 @@ void run_agent_ready(struct run *run, bool began)
     default:
         break;
     }
+}
+
+void run_agent_unseen(struct run *run)
+{
+    orphans_look(run);
+    link_seen(run);
 }
 
 void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit *exit)
@@ -373,6 +435,7 @@ static void act_launch(struct run *run)
     run->payload_pid = 0;
     run->recoveries = 0;
     run->over_disk = run->disk_bytes = run->disk_next_ms = 0;
+    run->seen.pid = 0;
     run->step[0] = '\0';
     run->started_ms = clock_wall_ms();
     run->started_boot_ms = clock_boot_ms();
@@ -424,38 +487,52 @@ static int remake_groups(struct run *run, struct reeve_error *err)
     return fresh ? make_groups(run, err) : make_agent_group(run, err);
 }
 
+static void recover_kill(struct run *run);
+
+static void recover_later(struct run *run)
+{
+    run->recovering = true;
+    run_arm(run, RECOVER_MS << run->recoveries, recover_kill);
+}
+
 static void recover_spawn(struct run *run)
 {
     struct reeve_error err = {0};
     run->recovering = false;
-    run->payload_pid = 0;
-    /* A new sub-agent finds the synced exit, if there is one, and takes what is left in
-     * the FIFO. */
-    if (++run->recoveries > RECOVERIES_MAX || remake_groups(run, &err) < 0 ||
-        agent_spawn(run, &err) < 0) {
-        if (err.text[0])
-            log_error("task=%s %s", run->id, err.text);
-        run_post(run, RUN_EVENT_ENDED);
-        return;
+    if (++run->recoveries > RECOVERIES_MAX) {
+        log_error("task=%s no sub-agent goes on with it: ended", run->id);
+        lose(run);
+    } else if (remake_groups(run, &err) < 0 || agent_spawn(run, &err) < 0) {
+        log_error("task=%s %s", run->id, err.text);
+        recover_later(run);
+    } else {
+        wait_for_agent(run);
     }
-    wait_for_agent(run);
 }
 
+/* The sub-agent's group alone. A master that died right after the spawn has not
+ * recorded it, and it would hold the run's lock. The payload is not touched. */
 static void recover_kill(struct run *run)
 {
-    /* The sub-agent's too: a master that died right after the spawn has not recorded
-     * it, and it would hold the run's lock. */
-    bool agent = run_group_empty(run, "agent"),
-         payload = run_group_empty(run, "payload");
-    if (!agent || !payload)
+    if (!run_group_empty(run, "agent"))
         run_arm(run, KILL_STEP_MS, recover_kill);
     else
         recover_spawn(run);
 }
 
+/* A new sub-agent goes on with the payload, finds the synced exit if there is one, and
+ * takes what is left in the FIFO. */
 static void act_recover(struct run *run)
 {
     log_warn("task=%s the sub-agent was lost", run->id);
+    run_disarm(run);
+    run->replace_due = true;
+    if (clock_boot_ms() - run->replaced_boot_ms >= RECOVERED_MS)
+        run->recoveries = 0;
+    if (run->recoveries) {
+        recover_later(run);
+        return;
+    }
     run->recovering = true;
     recover_kill(run);
 }
@@ -463,6 +540,9 @@ static void act_recover(struct run *run)
 static void act_note_running(struct run *run)
 {
     run->step[0] = '\0';
+    if (run->steps_fifo >= 0)
+        close(fd_take(&run->steps_fifo));
+    run_state_save(run);
 }
 
 void run_act(struct run *run, enum run_action action)

@@ -41,7 +41,7 @@ struct run *run_create(struct master *m, const char *id)
     run->master = m;
     snprintf(run->id, sizeof run->id, "%s", id);
     snprintf(run->boot, sizeof run->boot, "%s", m->boot);
-    run->agent_pidfd = run->fifo = -1;
+    run->agent_pidfd = run->fifo = run->steps_fifo = -1;
     run->claimed_ms = clock_wall_ms();
     policy_from_json(NULL, &run->policy);
     ev_init(&run->timer, run_timer_cb);
@@ -81,6 +81,8 @@ void run_destroy(struct run *run)
         close(run->agent_pidfd);
     if (run->fifo >= 0)
         close(run->fifo);
+    if (run->steps_fifo >= 0)
+        close(run->steps_fifo);
     runs_remove(m->runs, run);
     free(run->name);
     free(run->project);

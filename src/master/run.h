@@ -91,12 +91,21 @@ struct run {
     struct peer *peer;   /* link.c: its connection, NULL while there is none */
     bool agent_gone;     /* it has ended: the spool grows no more */
     bool recovering;     /* a lost sub-agent's group is being emptied */
-    unsigned recoveries; /* of this attempt */
+    unsigned recoveries; /* in a row that brought no sub-agent that lived for a while */
+    unsigned replaced;   /* sub-agents that went on with another one's payload */
+    int64_t replaced_boot_ms;
+    bool forgotten; /* its state could not be read: the sub-agent knows more */
     unsigned report_tries;
+    bool replace_due; /* to be told when a new sub-agent goes on */
     int fifo; /* read end held open, so that what is in it outlives the sub-agent */
+    int steps_fifo; /* the same of the status lines, in set-up */
 
     pid_t payload_pid;
     uint64_t payload_start;
+    struct { /* orphans.c: how it ended, if it was we who reaped it */
+        pid_t pid;
+        int code, signal;
+    } seen;
     char step[32]; /* what reeve-prepare does now */
 
     enum stop_cause stop;
@@ -211,9 +220,14 @@ void run_act(struct run *run, enum run_action action);
 /* Watches a sub-agent's process (recorded in agent_pid); false if it is not there any
  * more. */
 bool run_watch_agent(struct run *run);
-/* What link.c hands on: the sub-agent connected, or reported. began: it knows of this
- * attempt; run->payload_pid says whether it has its payload. */
-void run_agent_ready(struct run *run, bool began);
+/* What link.c hands on: the sub-agent connected, or reported. */
+struct agent_news {
+    bool began;      /* it knows of this attempt; run->payload_pid: with its payload */
+    bool certain;    /* what it does not know of has not begun */
+    bool stopping;   /* it has told the payload to end, and keeps the grace */
+    bool taken_over; /* the payload is that of a sub-agent that was lost */
+};
+void run_agent_ready(struct run *run, const struct agent_news *news);
 void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit *exit);
 /* Ends the attempt before its payload began: the verdict is "setup:STEP", or "refused"
  * (STEP_REFUSED), which no attempt follows. */
@@ -221,6 +235,8 @@ void run_fail_setup(struct run *run, const char *step, const char *text);
 /* Out of CLAIMED: launched, unless its quota cannot be read (err) or this host will
  * never have what it asks for. */
 void run_first_launch(struct run *run, const struct reeve_error *quota_err);
+/* A payload is said to have ended: tells its sub-agent how, as far as that is known. */
+void run_agent_unseen(struct run *run);
 /* Of an adopted run: goes on in EXITED or BACKOFF. */
 void run_resume(struct run *run);
 /* The spool is at the server whole and the sub-agent gone. */

@@ -22,7 +22,8 @@
 #define MESSAGE_TYPES(X)                                                                   \
     /* sub-agent to master */                                                              \
     X(HELLO,    1)  /* TASK PID START_TIME PHASE ATTEMPT; when it has a payload: PAYLOAD_PID
-                       PAYLOAD_START; SPOOL_END; when EXITED: as in EXITED */              \
+                       PAYLOAD_START, STEP in set-up, STOPPING; SPOOL_END; when EXITED: as in
+                       EXITED; CERTAIN; TAKEN_OVER */                                      \
     X(STARTED,  2)  /* ATTEMPT PAYLOAD_PID PAYLOAD_START: the payload's process is there */ \
     X(STEP,     3)  /* ATTEMPT STEP: reeve-prepare begins a step ("clone") */              \
     X(RUNNING,  4)  /* ATTEMPT: the task's own program was executed */                     \
@@ -30,6 +31,8 @@
     X(EXITED,   6)  /* ATTEMPT EXIT_CODE | EXIT_SIGNAL, STEP + TEXT if set-up failed there,
                        TIMED_OUT, SPOOL_END, LEFT_BEHIND: the exit record is synced; sent
                        again after each reconnect until ACK_EXIT */                        \
+    X(UNSEEN,   7)  /* ATTEMPT PAYLOAD_PID: the payload of a lost predecessor has ended, and
+                       how cannot be read here; waits for SEEN */                          \
     /* master to sub-agent */                                                              \
     X(START,   32)  /* ATTEMPT PREPARE_PATH GROUP_DIR... GRACE_MS LINGER_MS TIMEOUT_MS
                        STOP_SIGNAL SETUP_TIMEOUT_MS NOFILE_SOFT NOFILE_HARD,
@@ -41,7 +44,9 @@
     X(CHANGE,  37)  /* ATTEMPT TIMEOUT_MS SETUP_TIMEOUT_MS GRACE_MS STOP_SIGNAL
                        NOFILE_SOFT NOFILE_HARD: what applies to the attempt from now on */ \
     X(LOG,     40)  /* how the run's log is kept; descriptor: sealed memfd with what is
-                       masked in it from now on, as masker_load() reads it */
+                       masked in it from now on, as masker_load() reads it */                          \
+    X(SEEN,    48)  /* PAYLOAD_PID EXIT_CODE | EXIT_SIGNAL: how it ended, by who reaped it;
+                       neither: nobody knows */
 /* clang-format on */
 
 enum message_type {
@@ -73,7 +78,16 @@ enum message_tag {
     TAG_STOP_SIGNAL,
     TAG_SETUP_TIMEOUT_MS, /* ... until the task's own program; absent or 0: none */
     TAG_NOFILE_SOFT,      /* open files; absent: as inherited */
-    TAG_NOFILE_HARD
+    TAG_NOFILE_HARD,
+    TAG_CERTAIN = 64, /* 1: ATTEMPT is the last that has begun, for sure */
+    TAG_TAKEN_OVER,   /* 1: the payload is that of a lost predecessor */
+    TAG_STOPPING,     /* ms that its grace lasts yet */
+    /* of the file `attempt` alone (subagent/attempt.c) */
+    TAG_BOOT = 96, /* text: proc_boot_identity() */
+    TAG_KILL_AT,
+    TAG_LINGER_AT,
+    TAG_STATES,
+    TAG_BEGUN_AT
 };
 
 enum agent_phase {

@@ -8,7 +8,10 @@
  * offset in the spool that the server has work/      payload: checkout
  * $RUN/runs/<task>/     out        FIFO: the payload's stdout and stderr
  *                       raw        sub-agent: what was taken from the FIFO, cut once
- * spooled conf       reeve-prepare: the payload's clearml.conf, 0600 $RUN/agent.sock,
+ * spooled
+ *                       steps      FIFO: the payload's status lines
+ *                       attempt    sub-agent: what a replacement has to know
+ *                       conf       reeve-prepare: the payload's clearml.conf, 0600 $RUN/agent.sock,
  * $RUN/control.sock */
 #ifndef REEVE_RUN_DIR_H
 #define REEVE_RUN_DIR_H

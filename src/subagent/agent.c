@@ -14,9 +14,11 @@
 #include "subagent/agent.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "run/message.h"
+#include "subagent/attempt.h"
 #include "subagent/link.h"
 #include "subagent/output.h"
 #include "subagent/payload.h"
@@ -38,7 +40,14 @@
 #define SETTLE_MS 200
 #define MESSAGES_PER_TURN 32
 
-enum source { SOURCE_SIGNALS, SOURCE_TIMER, SOURCE_FIFO, SOURCE_STATUS, SOURCE_LINK };
+enum source {
+    SOURCE_SIGNALS,
+    SOURCE_TIMER,
+    SOURCE_FIFO,
+    SOURCE_STATUS,
+    SOURCE_LINK,
+    SOURCE_PAYLOAD
+};
 
 struct agent {
     struct agent_options options;
@@ -55,6 +64,10 @@ struct agent {
     bool note_waits;   /* the message in hand is a NOTE that found the disk full */
     bool quitting;
     int64_t rest_at;
+    int record;   /* the file `attempt` */
+    bool changed; /* what is to be in it */
+    bool certain; /* it was sound when we came: no attempt has begun but what it says */
+    bool taken_over; /* the payload is that of a predecessor */
 };
 
 /* Whole pages each, so that giving them back takes no neighbour along. */
@@ -86,6 +99,21 @@ static void watch_fifo(struct agent *a)
               EPOLLIN) < 0)
         log_error("epoll on the FIFO: %s", strerror(errno));
     a->fifo_watched = wanted;
+}
+
+static void watch_status(struct agent *a)
+{
+    int fd = a->payload.status_fd;
+    if (fd >= 0 && watch(a, EPOLL_CTL_ADD, fd, SOURCE_STATUS, EPOLLIN) < 0)
+        log_error("epoll on the status FIFO: %s", strerror(errno));
+}
+
+/* A process that has ended stays "readable"; its being reaped is a hang-up, which is
+ * told unasked. */
+static void watch_payload(struct agent *a, int op, uint32_t events)
+{
+    if (watch(a, op, a->payload.pidfd, SOURCE_PAYLOAD, events) < 0)
+        log_error("epoll on the payload: %s", strerror(errno));
 }
 
 /* Back-pressure on the master while a NOTE waits for the disk; out of the set then,
@@ -126,6 +154,7 @@ static int64_t next_deadline(const struct agent *a)
             sooner(&at, p->settle_at);
         }
         sooner(&at, p->sweep_at);
+        sooner(&at, p->look_at);
     }
     if (a->link.sock >= 0 && (a->link.news & NEWS_SPOOLED) && !a->link.full)
         sooner(&at, a->link.spooled_at + SPOOLED_MS);
@@ -167,6 +196,18 @@ static void add_payload(struct message *m, const struct payload *p)
     message_add_u64(m, TAG_PAYLOAD_START, p->start);
 }
 
+static void add_progress(const struct agent *a, struct message *m)
+{
+    const struct payload *p = &a->payload;
+    int64_t left = p->kill_at - clock_boot_ms();
+    if (a->phase == AGENT_PREPARING && p->step[0])
+        message_add_text(m, TAG_STEP, p->step);
+    if (p->kill_at)
+        message_add_u64(m, TAG_STOPPING, left > 0 ? (uint64_t)left : 0);
+    if (a->taken_over)
+        message_add_u64(m, TAG_TAKEN_OVER, 1);
+}
+
 static void make_hello(struct agent *a, struct message *m)
 {
     message_begin(m, MESSAGE_HELLO, 0);
@@ -176,9 +217,13 @@ static void make_hello(struct agent *a, struct message *m)
     message_add_u64(m, TAG_PHASE, a->phase);
     message_add_u64(m, TAG_ATTEMPT, a->attempt);
     message_add_u64(m, TAG_SPOOL_END, spool_writer_end(a->output.spool));
+    if (a->certain)
+        message_add_u64(m, TAG_CERTAIN, 1);
     /* Also while its streams linger: the attempt is not over then. */
     if (a->payload.first_pid)
         add_payload(m, &a->payload);
+    if (a->phase == AGENT_PREPARING || a->phase == AGENT_RUNNING)
+        add_progress(a, m);
     if (a->phase == AGENT_EXITED)
         add_exit(m, &a->payload.exit);
 }
@@ -191,14 +236,14 @@ static void make_news(struct agent *a, struct message *m, enum link_news news)
     } types[] = {
         {NEWS_STARTED, MESSAGE_STARTED}, {NEWS_STEP, MESSAGE_STEP},
         {NEWS_RUNNING, MESSAGE_RUNNING}, {NEWS_SPOOLED, MESSAGE_SPOOLED},
-        {NEWS_EXITED, MESSAGE_EXITED},
+        {NEWS_EXITED, MESSAGE_EXITED},   {NEWS_UNSEEN, MESSAGE_UNSEEN},
     };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (types[i].news == news)
             message_begin(m, types[i].type, 0);
     if (news != NEWS_SPOOLED)
         message_add_u64(m, TAG_ATTEMPT, a->attempt);
-    if (news == NEWS_STARTED)
+    if (news == NEWS_STARTED || news == NEWS_UNSEEN)
         add_payload(m, &a->payload);
     if (news == NEWS_STEP)
         message_add_text(m, TAG_STEP, a->payload.step);
@@ -222,7 +267,7 @@ static void send_news(struct agent *a, int64_t now)
     struct link *l = &a->link;
     if (spool_writer_end(a->output.spool) != a->told_end)
         l->news |= NEWS_SPOOLED;
-    for (unsigned bit = NEWS_HELLO; bit <= NEWS_EXITED && l->sock >= 0; bit <<= 1) {
+    for (unsigned bit = NEWS_HELLO; bit <= NEWS_LAST && l->sock >= 0; bit <<= 1) {
         if (!(l->news & bit) || l->full)
             continue;
         if (bit == NEWS_SPOOLED && now < l->spooled_at + SPOOLED_MS)
@@ -252,6 +297,20 @@ static void find_master(struct agent *a, int64_t now)
     a->link.news = NEWS_HELLO | NEWS_SPOOLED;
     if (a->phase == AGENT_EXITED)
         a->link.news |= NEWS_EXITED;
+    else if (a->payload.unseen)
+        a->link.news |= NEWS_UNSEEN;
+}
+
+/* ---- the file `attempt` ---- */
+
+static int save(struct agent *a)
+{
+    struct reeve_error err;
+    a->changed = false;
+    if (attempt_write(a->record, &a->payload, message_out, &err) == 0)
+        return 0;
+    log_warn("after a loss of this sub-agent its task could not go on: %s", err.text);
+    return -1;
 }
 
 /* ---- from the master ---- */
@@ -261,7 +320,8 @@ static void begin_attempt(struct agent *a, int64_t now)
     struct payload *p = &a->payload;
     a->phase = AGENT_PREPARING;
     a->attempt = a->output.attempt = p->attempt;
-    a->link.news &= ~(unsigned)(NEWS_STEP | NEWS_RUNNING | NEWS_EXITED);
+    a->taken_over = false;
+    a->link.news &= ~(unsigned)(NEWS_STEP | NEWS_RUNNING | NEWS_EXITED | NEWS_UNSEEN);
     p->begun_at = now;
     payload_set_deadlines(p);
 }
@@ -289,9 +349,11 @@ static void launch(struct agent *a, int spec, int64_t now)
         reeve_error_set(&err, 0, "processes of an earlier attempt are still there");
     } else if ((fifo = output_open_for_payload(&a->output, &err)) >= 0 &&
                payload_launch(p, spec, fifo, a->options.oom_score, &err) == 0) {
+        /* On disk first: nothing of the task runs that a replacement does not find. */
+        save(a);
+        payload_go(p);
         a->link.news |= NEWS_STARTED;
-        if (watch(a, EPOLL_CTL_ADD, p->status_fd, SOURCE_STATUS, EPOLLIN) < 0)
-            log_error("epoll on the status pipe: %s", strerror(errno));
+        watch_status(a);
         return;
     }
     fail_start(a, &err, now);
@@ -324,8 +386,10 @@ static void on_start(struct agent *a, int spec, int64_t now)
 
 static void stop(struct agent *a, int sig, int64_t grace_ms, int64_t now)
 {
-    if (a->phase == AGENT_PREPARING || a->phase == AGENT_RUNNING)
-        payload_stop(&a->payload, sig, grace_ms, now);
+    if (a->phase != AGENT_PREPARING && a->phase != AGENT_RUNNING)
+        return;
+    payload_stop(&a->payload, sig, grace_ms, now);
+    a->changed = true;
 }
 
 static void on_stop(struct agent *a, int64_t now)
@@ -352,6 +416,7 @@ static void on_change(struct agent *a)
     payload_read_change(p, message_in);
     payload_set_deadlines(p);
     payload_limit_files(p);
+    a->changed = true;
 }
 
 /* The text is in message_in, which is not read over while the note waits. */
@@ -368,6 +433,32 @@ static void on_log(struct agent *a, int fd)
     struct reeve_error err;
     if (fd >= 0 && output_mask(&a->output, fd, &err) < 0)
         log_error("%s", err.text);
+}
+
+static void read_status(struct agent *a)
+{
+    unsigned news = payload_read_status(&a->payload);
+    if (news & NEWS_RUNNING)
+        a->phase = AGENT_RUNNING;
+    a->link.news |= news;
+    a->changed = true;
+}
+
+/* How a payload of a predecessor ended, by the master that has reaped it, or that knows
+ * as little as we do. */
+static void on_seen(struct agent *a, int64_t now)
+{
+    struct payload *p = &a->payload;
+    uint64_t pid = 0, code = 0, sig = 0;
+    bool known = message_get_u64(message_in, TAG_EXIT_CODE, &code) ||
+                 message_get_u64(message_in, TAG_EXIT_SIGNAL, &sig);
+    message_get_u64(message_in, TAG_PAYLOAD_PID, &pid);
+    if (!a->taken_over || p->ended || (pid_t)pid != p->first_pid || code > 255 ||
+        sig >= NSIG || (!known && !p->unseen))
+        return;
+    read_status(a);
+    payload_ended(p, known && !sig ? (int)code : -1, (int)sig, now);
+    a->changed = true;
 }
 
 static void on_message(struct agent *a, int fd, int64_t now)
@@ -397,6 +488,9 @@ static void on_message(struct agent *a, int fd, int64_t now)
             a->link.news &= ~(unsigned)NEWS_EXITED;
         }
         break;
+    case MESSAGE_SEEN:
+        on_seen(a, now);
+        break;
     case MESSAGE_QUIT:
         a->quitting = a->phase == AGENT_IDLE || a->phase == AGENT_EXITED;
         break;
@@ -425,12 +519,14 @@ static void hear_master(struct agent *a, int64_t now)
 
 /* ---- the payload ---- */
 
-static void read_status(struct agent *a)
+/* On disk before the kernel forgets it. */
+static void first_process_ended(struct agent *a, const siginfo_t *info, int64_t now)
 {
-    unsigned news = payload_read_status(&a->payload);
-    if (news & NEWS_RUNNING)
-        a->phase = AGENT_RUNNING;
-    a->link.news |= news;
+    read_status(a);
+    bool exited = info->si_code == CLD_EXITED;
+    payload_ended(&a->payload, exited ? info->si_status : -1,
+                  exited ? 0 : info->si_status, now);
+    save(a);
 }
 
 /* Every orphan is ours to reap, too; the first process's end is the verdict. */
@@ -438,15 +534,25 @@ static void reap(struct agent *a, int64_t now)
 {
     for (;;) {
         siginfo_t info = {0};
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+            info.si_pid == 0)
             return;
-        if (info.si_pid != a->payload.pid)
-            continue;
-        read_status(a);
-        bool exited = info.si_code == CLD_EXITED;
-        payload_ended(&a->payload, exited ? info.si_status : -1,
-                      exited ? 0 : info.si_status, now);
+        if (info.si_pid == a->payload.pid)
+            first_process_ended(a, &info, now);
+        waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
     }
+}
+
+/* Of a payload that is no child of ours. */
+static void look(struct agent *a, int64_t now)
+{
+    struct payload *p = &a->payload;
+    read_status(a);
+    if (!payload_look(p, now) && p->pidfd >= 0)
+        watch_payload(a, EPOLL_CTL_MOD, 0);
+    if (p->unseen)
+        a->link.news |= NEWS_UNSEEN;
+    a->changed = true;
 }
 
 static bool sweep(struct agent *a, int64_t now)
@@ -454,6 +560,7 @@ static bool sweep(struct agent *a, int64_t now)
     struct payload *p = &a->payload;
     if (now < p->sweep_at)
         return false;
+    a->changed = a->changed || (p->ended && !p->swept);
     if (payload_sweep(p)) {
         p->sweep_at = 0;
         return true;
@@ -483,14 +590,16 @@ static void step_payload(struct agent *a, int64_t now)
     if (p->timeout_at && now >= p->timeout_at) {
         p->timeout_at = 0;
         p->timed_out = true;
-        payload_stop(p, p->stop_signal, p->grace_ms, now);
+        stop(a, p->stop_signal, p->grace_ms, now);
     }
     if (p->setup_timeout_at && now >= p->setup_timeout_at) {
         p->setup_timed_out = true;
-        payload_stop(p, p->stop_signal, p->grace_ms, now);
+        stop(a, p->stop_signal, p->grace_ms, now);
     }
     if (p->kill_at && now >= p->kill_at && !p->killing)
-        p->killing = true;
+        p->killing = a->changed = true;
+    if (p->look_at && now >= p->look_at)
+        look(a, now);
     if (!p->ended) {
         if (p->killing)
             sweep(a, now);
@@ -514,6 +623,8 @@ static void agent_step(struct agent *a, int64_t now)
         on_note(a, now);
     if (a->phase == AGENT_PREPARING || a->phase == AGENT_RUNNING)
         step_payload(a, now);
+    if (a->changed)
+        save(a);
     find_master(a, now);
     send_news(a, now);
     watch_fifo(a);
@@ -576,6 +687,10 @@ static void on_event(struct agent *a, enum source source, int64_t now)
         a->link.full = false;
         hear_master(a, now);
         break;
+    case SOURCE_PAYLOAD:
+        if (a->payload.pid && a->payload.pidfd >= 0)
+            look(a, now);
+        break;
     }
 }
 
@@ -604,16 +719,50 @@ static int open_descriptors(struct agent *a, struct reeve_error *err)
     return 0;
 }
 
-/* A predecessor that died may have left an exit that nobody acknowledged. Without one
- * its attempt's end is not known, and IDLE with that attempt says so. */
+static void forget_payload(struct payload *p)
+{
+    *p = (struct payload){.pidfd = -1,
+                          .go_fd = -1,
+                          .status_fd = -1,
+                          .exit.code = -1,
+                          .steps_path = p->steps_path};
+}
+
+/* A predecessor's payload: with its verdict, if that was known, else to be watched. */
+static void take_over(struct agent *a)
+{
+    struct payload *p = &a->payload;
+    a->taken_over = true;
+    a->attempt = a->output.attempt = p->attempt;
+    a->phase = p->executed ? AGENT_RUNNING : AGENT_PREPARING;
+    if (payload_take_over(p))
+        watch_payload(a, EPOLL_CTL_ADD, EPOLLIN);
+    if (p->status_fd >= 0)
+        read_status(a);
+    watch_status(a);
+    log_info("task=%s pid=%d taken over", a->options.task, (int)p->first_pid);
+}
+
+/* A predecessor that died may have left an exit that nobody acknowledged, or a payload.
+ * With neither the end of its attempt is not known, and IDLE with that attempt says so.
+ */
 static int recall(struct agent *a, struct reeve_error *err)
 {
     struct spool_entry e;
+    struct payload *p = &a->payload;
     a->attempt = a->output.attempt;
     int found = a->attempt ? spool_find_exit(a->options.state_dir, &e, err) : 0;
-    if (found == 1 && e.attempt == a->attempt) {
+    a->certain = attempt_read(a->record, p, message_out);
+    if (found == 1 && e.attempt == a->attempt && e.attempt >= p->attempt) {
+        forget_payload(p);
         a->phase = AGENT_EXITED;
-        a->payload.exit = e.exit;
+        p->exit = e.exit;
+    } else if (p->first_pid && p->attempt >= a->attempt) {
+        take_over(a);
+    } else {
+        forget_payload(p);
+        p->attempt = a->attempt;
+        a->changed = true;
     }
     return found < 0 ? -1 : 0;
 }
@@ -622,9 +771,11 @@ struct agent *agent_open(const struct agent_options *options, struct reeve_error
 {
     struct agent *a = &the_agent;
     a->options = *options;
-    a->payload.status_fd = -1;
+    forget_payload(&a->payload);
+    a->payload.steps_path = path_join_dup(options->run_dir, "steps");
     ignore_signals();
     if (open_descriptors(a, err) < 0 ||
+        (a->record = attempt_open(options->run_dir, err)) < 0 ||
         output_open(&a->output, options->state_dir, options->run_dir, err) < 0 ||
         (options->mask >= 0 && output_mask(&a->output, options->mask, err) < 0) ||
         recall(a, err) < 0 ||

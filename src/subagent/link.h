@@ -20,7 +20,9 @@ enum link_news {
     NEWS_STEP = 1 << 2,
     NEWS_RUNNING = 1 << 3,
     NEWS_SPOOLED = 1 << 4,
-    NEWS_EXITED = 1 << 5
+    NEWS_EXITED = 1 << 5,
+    NEWS_UNSEEN = 1 << 6,
+    NEWS_LAST = NEWS_UNSEEN
 };
 
 struct link {

@@ -16,8 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#define LOOK_MS 20
+/* Who has a payload's process as an orphan should reap it at once. */
+#define LOOK_MAX_MS 10000
 #define GRACE_MS 10000
 #define LINGER_MS 5000
 #define NAMED_MAX 5
@@ -100,7 +104,7 @@ int payload_read_start(struct payload *p, const struct message *m,
     uint64_t v;
     memset(p, 0, offsetof(struct payload, exit));
     p->exit = (struct spool_exit){.code = -1};
-    p->status_fd = -1;
+    p->status_fd = p->pidfd = p->go_fd = -1;
     if (!message_get_u64(m, TAG_ATTEMPT, &v) || v == 0 || v > UINT32_MAX)
         return reeve_error_set(err, 0, "START without an attempt");
     p->attempt = (uint32_t)v;
@@ -160,9 +164,23 @@ static int child_descriptors(int null, int fifo, int spec, int status)
     return close_range(PAYLOAD_STATUS_FD + 1, ~0u, 0);
 }
 
-static _Noreturn void child(const struct payload *p, int spec, int fifo, int status,
-                            const char *oom_score)
+/* A sub-agent that dies before it has recorded this process takes it along. */
+static void child_wait(int go)
 {
+    char byte;
+    ssize_t n;
+    while ((n = read(go, &byte, 1)) < 0 && errno == EINTR)
+        ;
+    if (n != 1)
+        _exit(127);
+}
+
+static _Noreturn void child(const struct payload *p, int spec, int fifo, int status,
+                            int go, const char *oom_score)
+{
+    /* A session of its own first: by it a master knows whose orphan this may become. */
+    setsid();
+    close(p->go_fd);
     /* Signals first: a STOP may come while the groups are joined, which can take ms. */
     child_signals();
     int out = child_lift(status);
@@ -170,8 +188,8 @@ static _Noreturn void child(const struct payload *p, int spec, int fifo, int sta
         _exit(127);
     if (cgroup_dirs_join(&p->groups) < 0)
         child_fail(out, "join its groups", errno);
-    setsid();
     child_oom_score(oom_score);
+    child_wait(go);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (child_descriptors(child_lift(null), child_lift(fifo), child_lift(spec), out) <
         0)
@@ -185,29 +203,6 @@ static _Noreturn void child(const struct payload *p, int spec, int fifo, int sta
 
 /* ---- in the sub-agent ---- */
 
-int payload_launch(struct payload *p, int spec, int fifo, const char *oom_score,
-                   struct reeve_error *err)
-{
-    int pipe[2];
-    if (pipe2(pipe, O_CLOEXEC | O_NONBLOCK) < 0)
-        return reeve_error_set(err, errno, "create a pipe");
-    auto_close status = pipe[1];
-    p->status_fd = pipe[0];
-    /* reeve-prepare expects a descriptor that blocks; the two ends have flags each. */
-    fcntl(status, F_SETFL, 0);
-    pid_t pid = fork();
-    if (pid == 0)
-        child(p, spec, fifo, status, oom_score);
-    if (pid < 0) {
-        reeve_error_set(err, errno, "fork");
-        close(fd_take(&p->status_fd));
-        return -1;
-    }
-    p->pid = p->first_pid = pid;
-    p->start = proc_start_time(pid);
-    return 0;
-}
-
 /* A process that ends closes its descriptors too. By then it has no memory any more,
  * and so no executable. */
 static bool is_ending(pid_t pid)
@@ -215,6 +210,109 @@ static bool is_ending(pid_t pid)
     char path[32], exe[8];
     snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
     return readlink(path, exe, sizeof exe) < 0 && (errno == ENOENT || errno == ESRCH);
+}
+
+static int open_steps(const struct payload *p)
+{
+    struct stat st;
+    auto_close fd = open(p->steps_path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) ? fd_take(&fd) : -1;
+}
+
+/* What an earlier attempt has left there is read away. */
+static int make_steps(struct payload *p, struct reeve_error *err)
+{
+    char bytes[1024];
+    if (mkfifo(p->steps_path, 0600) < 0 && errno != EEXIST)
+        return reeve_error_set(err, errno, "create %s", p->steps_path);
+    p->status_fd = open_steps(p);
+    if (p->status_fd < 0)
+        return reeve_error_set(err, errno, "open %s", p->steps_path);
+    while (read(p->status_fd, bytes, sizeof bytes) > 0)
+        ;
+    return 0;
+}
+
+static int fork_child(struct payload *p, int spec, int fifo, const char *oom_score,
+                      struct reeve_error *err)
+{
+    int go[2];
+    /* For reading too, so that a reader that dies is no SIGPIPE. */
+    auto_close status = open(p->steps_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (status < 0)
+        return reeve_error_set(err, errno, "open %s", p->steps_path);
+    if (pipe2(go, O_CLOEXEC) < 0)
+        return reeve_error_set(err, errno, "create a pipe");
+    auto_close wait = go[0];
+    p->go_fd = go[1];
+    pid_t pid = fork();
+    if (pid == 0)
+        child(p, spec, fifo, status, wait, oom_score);
+    if (pid < 0) {
+        reeve_error_set(err, errno, "fork");
+        close(fd_take(&p->go_fd));
+        return -1;
+    }
+    p->pid = p->first_pid = pid;
+    p->start = proc_start_time(pid);
+    return 0;
+}
+
+int payload_launch(struct payload *p, int spec, int fifo, const char *oom_score,
+                   struct reeve_error *err)
+{
+    if (make_steps(p, err) == 0 && fork_child(p, spec, fifo, oom_score, err) == 0)
+        return 0;
+    if (p->status_fd >= 0)
+        close(fd_take(&p->status_fd));
+    return -1;
+}
+
+void payload_go(struct payload *p)
+{
+    fd_write_all(p->go_fd, "g", 1);
+    close(fd_take(&p->go_fd));
+}
+
+/* The pidfd comes first, so that what is compared cannot become another process. One
+ * that only waits to be reaped is in no group any more. */
+static bool is_payload(const struct payload *p)
+{
+    return proc_start_time(p->first_pid) == p->start &&
+           (!p->groups.count || cgroup_dirs_hold(&p->groups, p->first_pid) ||
+            is_ending(p->first_pid));
+}
+
+bool payload_take_over(struct payload *p)
+{
+    if (!p->executed)
+        p->status_fd = open_steps(p);
+    if (p->ended)
+        return false;
+    p->pidfd = proc_pidfd_open(p->first_pid);
+    if (p->pidfd >= 0 && is_payload(p)) {
+        p->pid = p->first_pid;
+        return true;
+    }
+    if (p->pidfd >= 0)
+        close(fd_take(&p->pidfd));
+    p->unseen = true;
+    return false;
+}
+
+bool payload_look(struct payload *p, int64_t now)
+{
+    int code, signal;
+    int seen = proc_pidfd_exit(p->pidfd, &code, &signal);
+    if (seen == 1) {
+        payload_ended(p, code, signal, now);
+        return true;
+    }
+    if (!p->look_until)
+        p->look_until = now + LOOK_MAX_MS;
+    p->unseen = seen < 0 || now >= p->look_until;
+    p->look_at = p->unseen ? 0 : now + LOOK_MS;
+    return false;
 }
 
 /* What comes from the payload's side is shown by others: sound UTF-8 or plain. */
@@ -261,7 +359,7 @@ static unsigned status_bytes(struct payload *p, const char *bytes, size_t n)
     return news;
 }
 
-/* The end of the pipe without "fail" is the exec of the task's program, or the death of
+/* The end of the FIFO without "fail" is the exec of the task's program, or the death of
  * reeve-prepare; the step "execute" comes right before the exec. */
 static unsigned status_end(struct payload *p)
 {
@@ -298,8 +396,14 @@ void payload_ended(struct payload *p, int code, int signal, int64_t now)
     p->exit.code = code;
     p->exit.signal = signal;
     p->exit.timed_out = p->timed_out;
-    /* Killed in set-up. After "execute" the status pipe may just be open elsewhere. */
-    if (!p->failed && !p->executed && strcmp(p->step, "execute") != 0)
+    p->unseen = false;
+    p->look_at = 0;
+    if (p->pidfd >= 0)
+        close(fd_take(&p->pidfd));
+    /* Killed in set-up. After "execute" the status FIFO may just be open elsewhere; and
+     * a set-up that failed has no code 0, whatever words of it were lost. */
+    if (!p->failed && !p->executed && strcmp(p->step, "execute") != 0 &&
+        (code > 0 || signal))
         memcpy(p->exit.step, p->step, sizeof p->exit.step);
     /* Whatever reeve-prepare said when it was told to end. */
     if (p->setup_timed_out) {
@@ -324,8 +428,11 @@ void payload_stop(struct payload *p, int sig, int64_t grace_ms, int64_t now)
     if (grace_ms == 0)
         return;
     /* A payload that is not in its group yet, or has none, is our child alone. */
-    if (cgroup_dirs_signal(&p->groups, sig) == 0)
-        children_signal(sig);
+    if (cgroup_dirs_signal(&p->groups, sig) > 0)
+        return;
+    children_signal(sig);
+    if (p->pidfd >= 0)
+        proc_pidfd_signal(p->pidfd, sig);
 }
 
 static void name_left(struct payload *p)
@@ -347,5 +454,7 @@ bool payload_sweep(struct payload *p)
     if (p->ended && !p->swept)
         name_left(p);
     bool empty = cgroup_dirs_kill_step(&p->groups);
+    if (p->pidfd >= 0)
+        proc_pidfd_signal(p->pidfd, SIGKILL);
     return children_signal(SIGKILL) == 0 && empty;
 }

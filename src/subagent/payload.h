@@ -1,8 +1,9 @@
 /* payload.h - one attempt: its first process, and what is known of it
  *
  * The process is forked into its groups with the FIFO as stdout and stderr, the spec as
- * descriptor 3 and a status pipe as descriptor 4, and executes reeve-prepare. What
- * fails before that is told on the status pipe too, as the step "start". */
+ * descriptor 3 and a status FIFO as descriptor 4, and executes reeve-prepare. What
+ * fails before that is told there too, as the step "start". The FIFO has a name, so
+ * that a replacement of the sub-agent goes on reading it. */
 #ifndef REEVE_PAYLOAD_H
 #define REEVE_PAYLOAD_H
 
@@ -30,7 +31,9 @@ struct payload {
     pid_t pid;       /* 0: none, or reaped */
     pid_t first_pid; /* stays when it is reaped */
     uint64_t start;  /* as proc_start_time */
-    int status_fd;   /* -1 once it has ended */
+    int pidfd;     /* of a predecessor's payload, which is no child of ours; else -1 */
+    int go_fd;     /* the child executes nothing before it gets a byte here */
+    int status_fd; /* -1 once it has ended */
     char line[PAYLOAD_LINE_MAX];
     size_t line_len;
     char step[32];        /* the last one told */
@@ -42,7 +45,10 @@ struct payload {
     bool killing;         /* its grace is over */
     bool timed_out;       /* ... because of its time limit */
     bool setup_timed_out; /* ... because of that of its set-up */
-    int64_t kill_at;      /* boot ms, 0: none; likewise the others */
+    bool unseen;          /* it has ended, and how was not to be read here */
+    int64_t look_at;      /* ... again, at one that nobody has reaped yet */
+    int64_t look_until;
+    int64_t kill_at; /* boot ms, 0: none; likewise the others */
     int64_t begun_at;
     int64_t timeout_at;
     int64_t setup_timeout_at;
@@ -51,6 +57,7 @@ struct payload {
     int64_t sweep_at;
     int sweeps;
     struct spool_exit exit;
+    char *steps_path; /* of the status FIFO; stays */
 };
 
 /* Reads START into p. -1 with err if it lacks something. */
@@ -62,11 +69,18 @@ void payload_read_change(struct payload *p, const struct message *m);
 void payload_set_deadlines(struct payload *p);
 /* Gives the limit of open files to every process that is in its groups now. */
 void payload_limit_files(const struct payload *p);
-/* Forks it. spec and fifo are borrowed; oom_score is the value that the payload gets
- * back ("" if it is unknown). */
+/* Forks it; payload_go lets it execute. spec and fifo are borrowed; oom_score is the
+ * value that the payload gets back ("" if it is unknown). */
 int payload_launch(struct payload *p, int spec, int fifo, const char *oom_score,
                    struct reeve_error *err);
-/* Reads what the status pipe has; returns what is new, as link_news flags. */
+void payload_go(struct payload *p);
+/* Goes on with what a predecessor has launched, as attempt_read says. False: there is
+ * nothing to be watched, since it has ended. */
+bool payload_take_over(struct payload *p);
+/* The process of a payload that was taken over has ended: looks how. False: not to be
+ * seen, yet (look_at) or at all (unseen). */
+bool payload_look(struct payload *p, int64_t now);
+/* Reads what the status FIFO has; returns what is new, as link_news flags. */
 unsigned payload_read_status(struct payload *p);
 /* The first process was reaped. */
 void payload_ended(struct payload *p, int code, int signal, int64_t now);

@@ -148,27 +148,6 @@ def test_master_killed_runs_are_adopted(make_reeve, tmp_path):
     assert not alive(row['pid'])
 
 
-def test_sub_agent_killed_ends_as_lost(make_reeve):
-    """Its payload is ended with it, and the run says so; nothing is guessed."""
-    import pathlib
-    import signal
-    reeve = make_reeve()
-    task = reeve.shell("echo before; sleep 300")
-    reeve.wait_line(task, "before")
-    row = reeve.row(task)
-    for folder in pathlib.Path("/proc").iterdir():
-        try:
-            line = (folder / "cmdline").read_bytes() if folder.name.isdigit() else b""
-        except OSError:
-            continue
-        if b"reeve-subagent" in line and task.encode() in line:
-            os.kill(int(folder.name), signal.SIGKILL)
-    assert reeve.wait(task) == 1
-    assert reeve.task(task)["status_reason"] == "agent-lost"
-    assert not alive(row['pid'])
-    assert "before" in reeve.logs(task).splitlines()
-
-
 def test_one_large_log_is_not_held_back(reeve):
     """A run alone may use all of the way to the server: 60 MB, a line of a megabyte at a time."""
     task = reeve.shell("i=0; while [ $i -lt 60 ]; do head -c 999999 /dev/zero | tr '\\0' x; echo; "

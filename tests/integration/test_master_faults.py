@@ -217,28 +217,52 @@ def killed_while_running(rig, script="echo line 1; sleep 300"):
     return task, row
 
 
+def until(path):
+    return f"until [ -e {path} ]; do sleep 0.1; done"
+
+
 def test_sub_agent_that_was_not_recorded(rig):
-    """The master died right after the spawn: nothing of the run may be left, nor run twice."""
-    task, row = killed_while_running(rig)
+    """The master died right after the spawn: another one goes on with the task, which runs once."""
+    go = rig.folder / "go"
+    task, row = killed_while_running(rig, f"echo line 1; {until(go)}; echo line 2; exit 3")
+    old = rig.master.sub_agents()
     change_state(rig, task, agent_pid=0, agent_start=0)
     rig.master.start()
+    new = wait_until(lambda: [p for p in rig.master.sub_agents() if p not in old], what="another one")
+    assert alive(row["pid"]) and len(new) == 1
+    wait_until(lambda: not any(alive(p) for p in old), what="the end of the first")
+    go.write_text("")
     rig.wait(task, "failed")
-    assert rig.document(task)["status_reason"] == "agent-lost"
-    assert not alive(row["pid"])
-    assert rig.master.sub_agents() == []
+    assert rig.document(task)["status_reason"] == "exit:3"
+    assert rig.numbers(task) == [1, 2]
 
 
 @pytest.mark.parametrize("harm", [b"", b"\0" * 100, b"{}\ncrc 00000000\n", b"x" * 70000],
                          ids=["empty", "zeros", "checksum", "large"])
-def test_damaged_state_ends_truthfully(rig, harm):
-    task, row = killed_while_running(rig)
+def test_damaged_state_goes_on(rig, harm):
+    """A new sub-agent knows what runs."""
+    go = rig.folder / "go"
+    task, row = killed_while_running(rig, f"echo line 1; {until(go)}; echo line 2; exit 3")
     (rig.master.state / "runs" / task / "state").write_bytes(harm)
+    rig.master.start()
+    assert rig.master.wait_phase(task, "running")["pid"] in (row["pid"], None)
+    assert list((rig.master.state / "damaged").iterdir())
+    go.write_text("")
+    rig.wait(task, "failed")
+    assert rig.document(task)["status_reason"] == "exit:3"
+    assert rig.numbers(task) == [1, 2]
+
+
+def test_damaged_state_without_a_record_ends_truthfully(rig):
+    """Nothing says what runs: it is ended, and how it would have ended is not guessed."""
+    task, row = killed_while_running(rig)
+    (rig.master.state / "runs" / task / "state").write_bytes(b"")
+    (rig.master.folder / "run" / "runs" / task / "attempt").write_bytes(b"")
     rig.master.start()
     rig.wait(task, "failed")
     assert rig.document(task)["status_reason"] == "agent-lost"
     assert not alive(row["pid"])
     assert rig.numbers(task) == [1]
-    assert list((rig.master.state / "damaged").iterdir())
 
 
 def test_damaged_state_of_an_attempt_that_ended(rig):

@@ -264,6 +264,15 @@ void driver_note(struct driver *d, const char *text)
     send_out(d, -1);
 }
 
+void driver_seen(struct driver *d, pid_t payload, int code)
+{
+    message_begin(&d->out, MESSAGE_SEEN, 0);
+    message_add_u64(&d->out, TAG_PAYLOAD_PID, (uint64_t)payload);
+    if (code >= 0)
+        message_add_u64(&d->out, TAG_EXIT_CODE, (uint64_t)code);
+    send_out(d, -1);
+}
+
 void driver_ack(struct driver *d, uint32_t attempt)
 {
     message_begin(&d->out, MESSAGE_ACK_EXIT, 0);

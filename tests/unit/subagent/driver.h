@@ -53,6 +53,8 @@ void driver_begin(struct driver *d);
 void driver_start(struct driver *d, const struct start *s);
 void driver_stop(struct driver *d, int64_t grace_ms);
 void driver_note(struct driver *d, const char *text);
+/* SEEN: code -1: nobody knows. */
+void driver_seen(struct driver *d, pid_t payload, int code);
 void driver_ack(struct driver *d, uint32_t attempt);
 void driver_quit(struct driver *d);
 /* The next message of this type, into d->in; others are passed over. */

@@ -1,0 +1,19 @@
+/* orphans.h - processes that come to the master when their sub-agent was killed
+ *
+ * The master is the subreaper of the sub-agents that it has started, so that what they
+ * leave has a parent that reaps it, be pid 1 what it may; and so that the exit of such
+ * a payload is seen on kernels that tell it to parents alone. */
+#ifndef REEVE_ORPHANS_H
+#define REEVE_ORPHANS_H
+
+struct master;
+struct orphans;
+struct run;
+
+struct orphans *orphans_create(struct master *m);
+/* NULL is fine. */
+void orphans_destroy(struct orphans *o);
+/* Reaps the run's payload, if it has come to us and ended: run->seen. */
+void orphans_look(struct run *run);
+
+#endif
