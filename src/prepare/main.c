@@ -131,7 +131,7 @@ static int make_command(const struct spec *spec, const struct workspace *w,
 }
 
 static void tell_start(const struct spec *spec, const struct workspace *w,
-                       const struct words *argv, const struct report *r)
+                       const struct words *argv, struct report *r)
 {
     auto_free char *command = words_join_dup(argv->v, argv->n);
     const char *below = w->cwd + strlen(w->root);
@@ -141,6 +141,7 @@ static void tell_start(const struct spec *spec, const struct workspace *w,
     report_line(r, "%s", "");
     report_line(r, "Starting Task Execution:");
     report_line(r, "%s", "");
+    report_release(r);
 }
 
 /* Ignored signals and the mask survive an exec, and the program expects neither. */
@@ -203,6 +204,8 @@ static int prepare(struct report *r, struct reeve_error *err)
         return hand_over(err);
     }
     close(SPEC_FD);
+    /* Without a repository the program starts within milliseconds. */
+    r->hold = !spec.repository[0];
     tell_task(&spec, r);
     struct workspace w = {0};
     auto_words env = WORDS_INIT;
@@ -241,7 +244,7 @@ int main(int argc, char **argv)
     syscall(SYS_close_range, STATUS_FD, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
     fd_set_cloexec(SPEC_FD, 1);
     fd_set_cloexec(STATUS_FD, 1);
-    struct report r = {STDOUT_FILENO, STATUS_FD, "environment"};
+    struct report r = {STDOUT_FILENO, STATUS_FD, "environment", false};
     struct reeve_error err = {0};
     if (prepare(&r, &err) < 0)
         report_fail(&r, err.text);

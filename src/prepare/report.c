@@ -14,6 +14,8 @@
 #define LINE_MAX_BYTES 4000
 #define STATUS_MAX_BYTES 900 /* less than PIPE_BUF: a status line is never torn */
 
+static struct buf held = BUF_INIT;
+
 /* Tabs and newlines are printable to utf8_add_printable, but not inside one line. */
 static void add_one_line(struct buf *out, const char *text, size_t max)
 {
@@ -31,6 +33,12 @@ static void add_one_line(struct buf *out, const char *text, size_t max)
     buf_add_char(out, '\n');
 }
 
+static void write_held(const struct report *r)
+{
+    fd_write_all(r->log_fd, held.data, held.len);
+    buf_free(&held);
+}
+
 void report_line(const struct report *r, const char *fmt, ...)
 {
     va_list ap;
@@ -42,9 +50,15 @@ void report_line(const struct report *r, const char *fmt, ...)
         text = NULL;
         return;
     }
-    auto_buf line = BUF_INIT;
-    add_one_line(&line, text, LINE_MAX_BYTES);
-    fd_write_all(r->log_fd, line.data, line.len);
+    add_one_line(&held, text, LINE_MAX_BYTES);
+    if (!r->hold)
+        write_held(r);
+}
+
+void report_release(struct report *r)
+{
+    r->hold = false;
+    write_held(r);
 }
 
 void report_step(struct report *r, const char *name)
@@ -55,8 +69,9 @@ void report_step(struct report *r, const char *name)
     fd_write_all(r->status_fd, line, (size_t)n);
 }
 
-void report_fail(const struct report *r, const char *text)
+void report_fail(struct report *r, const char *text)
 {
+    report_release(r);
     report_line(r, "reeve: %s failed: %s", r->step, text);
     auto_buf line = BUF_INIT;
     buf_printf(&line, "fail %s ", r->step);

@@ -147,7 +147,7 @@ static char *find(const char *binary, const char *python, char *warning, size_t 
 {
     int ends[2];
     assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
-    struct report report = {ends[1], -1, "environment"};
+    struct report report = {ends[1], -1, "environment", false};
     auto_free char *path = xasprintf("/nowhere::%s/bin dir", root);
     struct program_request r = {binary, python, path, root, &report};
     struct program program;

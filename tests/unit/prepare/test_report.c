@@ -25,7 +25,7 @@ static void test_control_bytes(void **state)
     char text[4096];
     assert_int_equal(pipe2(log_pipe, O_NONBLOCK), 0);
     assert_int_equal(pipe2(status_pipe, O_NONBLOCK), 0);
-    struct report r = {log_pipe[1], status_pipe[1], ""};
+    struct report r = {log_pipe[1], status_pipe[1], "", false};
     report_step(&r, "diff");
     report_fail(&r, "a\nfail clone b\x1b[2J\xff");
     read_pipe(log_pipe[0], text, sizeof text);
@@ -43,6 +43,33 @@ static void test_control_bytes(void **state)
     read_pipe(status_pipe[0], text, sizeof text);
     assert_true(strlen(text) < 1024);
     assert_int_equal(text[strlen(text) - 1], '\n');
+    for (int i = 0; i < 2; i++) {
+        close(log_pipe[i]);
+        close(status_pipe[i]);
+    }
+}
+
+/* Held lines come with a failure, and in their order. */
+static void test_held_lines(void **state)
+{
+    int log_pipe[2], status_pipe[2];
+    char text[4096];
+    assert_int_equal(pipe2(log_pipe, O_NONBLOCK), 0);
+    assert_int_equal(pipe2(status_pipe, O_NONBLOCK), 0);
+    struct report r = {log_pipe[1], status_pipe[1], "", true};
+    report_line(&r, "one");
+    read_pipe(log_pipe[0], text, sizeof text);
+    assert_string_equal(text, "");
+    report_line(&r, "two");
+    report_release(&r);
+    read_pipe(log_pipe[0], text, sizeof text);
+    assert_string_equal(text, "one\ntwo\n");
+    r.hold = true;
+    report_step(&r, "execute");
+    report_line(&r, "three");
+    report_fail(&r, "no");
+    read_pipe(log_pipe[0], text, sizeof text);
+    assert_string_equal(text, "three\nreeve: execute failed: no\n");
     for (int i = 0; i < 2; i++) {
         close(log_pipe[i]);
         close(status_pipe[i]);
@@ -119,9 +146,8 @@ static void test_environment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_control_bytes),
-        cmocka_unit_test(test_specs),
-        cmocka_unit_test(test_script_too_large),
+        cmocka_unit_test(test_control_bytes), cmocka_unit_test(test_held_lines),
+        cmocka_unit_test(test_specs),         cmocka_unit_test(test_script_too_large),
         cmocka_unit_test(test_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
