@@ -43,7 +43,7 @@ _reeve()
         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
         return
         ;;
-    --config | --diff)
+    --config | --diff | --binary)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;

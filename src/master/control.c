@@ -29,6 +29,7 @@
 #include "master/run-mask.h"
 #include "master/set.h"
 #include "master/ship.h"
+#include "master/upgrade.h"
 #include "master/steps.h"
 #include "master/stop.h"
 #include "run/run-dir.h"
@@ -422,6 +423,7 @@ static void client_destroy(struct client *c)
         }
     }
     set_forget(control->master, c);
+    upgrade_forget(control->master->upgrade, c);
     ev_io_stop(control->master->loop, &c->watch);
     close(c->fd);
     buf_free(&c->in);
@@ -450,7 +452,7 @@ static void client_say(struct client *c, cJSON *answer)
 
 static void client_cb(struct ev_loop *loop, ev_io *w, int revents);
 
-static void on_set(void *arg, cJSON *data, int code, const struct reeve_error *err)
+static void on_later(void *arg, cJSON *data, int code, const struct reeve_error *err)
 {
     struct client *c = arg;
     client_say(c, data ? answer_ok(data) : answer_error(code, err->text));
@@ -469,7 +471,10 @@ static void client_request(struct client *c, const char *line, size_t n)
         client_say(c, answer_error(2, err.text));
     } else if (strcmp(name, "set") == 0) {
         c->waiting = true;
-        set_begin(m, request, on_set, c);
+        set_begin(m, request, on_later, c);
+    } else if (strcmp(name, "upgrade") == 0) {
+        c->waiting = true;
+        upgrade_begin(m->upgrade, json_str(request, "binary", NULL), on_later, c);
     } else {
         client_say(c, answer_request(m, name, request));
     }
@@ -555,7 +560,9 @@ struct control *control_create(struct master *m, struct reeve_error *err)
 {
     struct control *c = xcalloc(1, sizeof *c);
     c->master = m;
-    c->fd = unix_listen(m->run_root, "control.sock", SOCK_STREAM, 0600, err);
+    c->fd = upgrade_take_socket("control.sock");
+    if (c->fd < 0)
+        c->fd = unix_listen(m->run_root, "control.sock", SOCK_STREAM, 0600, err);
     if (c->fd < 0) {
         free(c);
         return NULL;
@@ -573,8 +580,8 @@ void control_destroy(struct control *c)
     while (c->clients)
         client_destroy(c->clients);
     ev_io_stop(c->master->loop, &c->accept_watch);
-    close(c->fd);
     auto_free char *path = path_join_dup(c->master->run_root, "control.sock");
-    unlink(path);
+    if (!upgrade_keep_socket(c->master->upgrade, "control.sock", c->fd))
+        unlink(path);
     free(c);
 }

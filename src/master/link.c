@@ -15,6 +15,7 @@
 #include "loop/unix.h"
 #include "master/master.h"
 #include "master/ship.h"
+#include "master/upgrade.h"
 #include "run/message.h"
 
 #include <errno.h>
@@ -330,7 +331,9 @@ struct link *link_create(struct master *m, struct reeve_error *err)
 {
     struct link *l = xcalloc(1, sizeof *l);
     l->master = m;
-    l->fd = unix_listen(m->run_root, "agent.sock", SOCK_SEQPACKET, 0600, err);
+    l->fd = upgrade_take_socket("agent.sock");
+    if (l->fd < 0)
+        l->fd = unix_listen(m->run_root, "agent.sock", SOCK_SEQPACKET, 0600, err);
     if (l->fd < 0) {
         free(l);
         return NULL;
@@ -353,10 +356,10 @@ void link_destroy(struct link *l)
         peer_destroy(l->strangers);
     for (struct run *run = runs_first(l->master->runs); run; run = run->list_next)
         link_forget(run);
-    close(l->fd);
-    /* Sub-agents that live on wait until it appears anew. */
+    /* Sub-agents that live on wait until it appears anew, or try again soon. */
     auto_free char *path = path_join_dup(l->master->run_root, "agent.sock");
-    unlink(path);
+    if (!upgrade_keep_socket(l->master->upgrade, "agent.sock", l->fd))
+        unlink(path);
     free(l);
 }
 

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "master/master.h"
+#include "master/upgrade.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -22,11 +23,25 @@ static void tell_ready(int fd)
     close(fd);
 }
 
+/* What an older reeved asks before it executes this one in its place. */
+static int check(struct options *options)
+{
+    struct reeve_error err = {0};
+    int rc = master_check(options, &err);
+    if (rc < 0)
+        fprintf(stderr, "reeved: %s\n", err.text);
+    else
+        puts(PACKAGE_STRING);
+    options_free(options);
+    return rc < 0;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
     struct reeve_error err = {0};
     log_init("reeved", STDERR_FILENO);
+    upgrade_note(argc, argv);
     enum options_result parsed = options_parse(argc, argv, &options, &err);
     if (parsed != OPTIONS_RUN) {
         if (parsed == OPTIONS_BAD)
@@ -43,6 +58,8 @@ int main(int argc, char **argv)
     if (options.ready_fd >= 0)
         fd_set_cloexec(options.ready_fd, 1);
 
+    if (options.check)
+        return check(&options);
     struct master *m = master_create(&options, &err);
     if (!m) {
         fprintf(stderr, "reeved: %s\n", err.text);
@@ -53,6 +70,7 @@ int main(int argc, char **argv)
     tell_ready(options.ready_fd);
     int code = master_run(m);
     master_destroy(m);
+    upgrade_execute(options.umask);
     options_free(&options);
     return code;
 }

@@ -31,6 +31,7 @@
 #include "master/set.h"
 #include "master/ship.h"
 #include "master/steps.h"
+#include "master/upgrade.h"
 #include "master/watch.h"
 #include "run/run-dir.h"
 
@@ -119,7 +120,6 @@ static int load_settings(struct master *m, struct reeve_error *err)
     if (quota_check_config(m->config, err) < 0 ||
         quota_host_limits(m->config, &host, err) < 0)
         return -1;
-    files_apply(m->config, m->options->umask);
     load_waits(m);
     m->api_url = xstrdup(config_str(m->config, "api.api_server", ""));
     m->web_url = xstrdup(config_str(m->config, "api.web_server", ""));
@@ -267,6 +267,7 @@ static int make_parts(struct master *m, struct reeve_error *err)
     m->reassert = reassert_create(m);
     m->disk = disk_create(m);
     m->orphans = orphans_create(m);
+    m->upgrade = upgrade_create(m);
     m->hoststat = hoststat_create();
     hoststat_set_disk_path(
         m->hoststat,
@@ -310,7 +311,8 @@ static void watch_signal(struct master *m, ev_signal *w, int signal)
     ev_signal_start(m->loop, w);
 }
 
-struct master *master_create(struct options *options, struct reeve_error *err)
+/* With settings, and no parts yet. */
+static struct master *make_master(struct options *options, struct reeve_error *err)
 {
     struct master *m = xcalloc(1, sizeof *m);
     m->options = options;
@@ -326,8 +328,27 @@ struct master *master_create(struct options *options, struct reeve_error *err)
     }
     ev_init(&m->post_watch, run_dispatch_cb);
     m->post_watch.data = m;
-    if (load_settings(m, err) < 0 || make_folders(m, err) < 0 ||
-        make_parts(m, err) < 0) {
+    if (load_settings(m, err) < 0) {
+        master_destroy(m);
+        return NULL;
+    }
+    return m;
+}
+
+int master_check(struct options *options, struct reeve_error *err)
+{
+    struct master *m = make_master(options, err);
+    master_destroy(m);
+    return m ? 0 : -1;
+}
+
+struct master *master_create(struct options *options, struct reeve_error *err)
+{
+    struct master *m = make_master(options, err);
+    if (!m)
+        return NULL;
+    files_apply(m->config, m->options->umask);
+    if (make_folders(m, err) < 0 || make_parts(m, err) < 0) {
         remove_folders(m);
         master_destroy(m);
         return NULL;
@@ -355,6 +376,7 @@ void master_destroy(struct master *m)
     orphans_destroy(m->orphans);
     control_destroy(m->control);
     link_destroy(m->link);
+    upgrade_destroy(m->upgrade);
     watch_destroy(m->watch);
     report_destroy(m->report);
     steps_destroy(m->steps);

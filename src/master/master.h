@@ -34,6 +34,7 @@ struct metrics;
 struct admit;
 struct steps;
 struct orphans;
+struct upgrade;
 
 /* Every wait of the master, so that a test can make it short: agent.reeve.waits.<name>.
  */
@@ -96,6 +97,7 @@ struct master {
     struct control *control; /* control.sock */
     struct metrics *metrics; /* figures for Prometheus */
     struct orphans *orphans; /* of sub-agents that were killed */
+    struct upgrade *upgrade; /* a new program in our place */
     unsigned replaced;       /* sub-agents that others went on for, since the start */
 
     struct posted *posted, **posted_end; /* run.c: events that wait for their turn */
@@ -109,6 +111,8 @@ struct master {
     int exit_code;
 };
 
+/* Reads options and configuration and nothing else: 0, or -1 with err. */
+int master_check(struct options *options, struct reeve_error *err);
 /* Builds everything and adopts what an earlier master left; NULL with err. */
 struct master *master_create(struct options *options, struct reeve_error *err);
 void master_destroy(struct master *m);

@@ -34,6 +34,7 @@ enum {
     OPT_REQUIRE_QUEUE,
     OPT_UNMONITORED,
     OPT_LOG_FILE,
+    OPT_CHECK,
 };
 
 static const struct option long_options[] = {
@@ -55,6 +56,7 @@ static const struct option long_options[] = {
     {"require-queue", no_argument, NULL, OPT_REQUIRE_QUEUE},
     {"disable-monitoring", no_argument, NULL, OPT_UNMONITORED},
     {"log-file", required_argument, NULL, OPT_LOG_FILE},
+    {"check", no_argument, NULL, OPT_CHECK},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -91,6 +93,8 @@ static void print_help(void)
          "                         (`reeve execute`); with --require-queue, "
          "--log-file FILE,\n"
          "                         --disable-monitoring\n"
+         "  --check                read the options and the configuration, then end: 0 "
+         "if they are sound\n"
          "  --help, --version\n"
          "\n"
          "The server and its keys come from clearml.conf and the CLEARML_* variables.");
@@ -178,6 +182,9 @@ static int set_option(struct options *o, int c, const char *value,
         return 0;
     case OPT_TASK:
         return set_task(o, value, err);
+    case OPT_CHECK:
+        o->check = true;
+        return 0;
     case OPT_REQUIRE_QUEUE:
         o->require_queue = true;
         return 0;

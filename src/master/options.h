@@ -15,6 +15,7 @@ struct options {
     const char **tags; /* of the runs' workers; borrowed from argv */
     size_t tag_count;
     bool create_queue, order_fairness, stop_runs;
+    bool check;         /* nothing but the check of options and configuration */
     bool require_queue; /* of task: only if it is queued */
     bool unmonitored;   /* of task: no log, no worker, no final status to the server */
     int log_file;       /* of task: its log goes there too; -1: none */

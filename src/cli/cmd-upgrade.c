@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "cli/commands.h"
+#include "cli/session.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LOOK_NS 100000000
+#define BACK_MS 60000
+
+static const struct arg_spec specs[] = {
+    {ARG_VALUE, "binary", 0, "FILE",
+     "the new reeved; else the file by which the running one was started"},
+    ARGS_JSON,
+    ARGS_SERVER,
+    ARGS_LAST,
+};
+
+static int ask(const struct session *s, const char *binary, cJSON **data,
+               struct reeve_error *err)
+{
+    cJSON *request = cJSON_CreateObject();
+    json_set_str(request, "cmd", "upgrade");
+    if (binary)
+        json_set_str(request, "binary", binary);
+    return control_call(s->target.run_dir, request, data, err);
+}
+
+/* The one that answers may be the old one yet: it has served for longer. */
+static int wait_for_new(const struct session *s, int64_t since_ms,
+                        struct reeve_error *err)
+{
+    while (clock_boot_ms() < since_ms + BACK_MS) {
+        auto_json *status = NULL;
+        cJSON *request = cJSON_CreateObject();
+        json_set_str(request, "cmd", "status");
+        int code = control_call(s->target.run_dir, request, &status, err);
+        double served_ms = json_num(status, "uptime_s", 0) * 1000;
+        if (code == CLI_DONE && (double)(clock_boot_ms() - since_ms) >= served_ms)
+            return CLI_DONE;
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+    }
+    reeve_error_set(err, 0,
+                    "the new reeved does not answer; see its log, and start it again "
+                    "if it has ended: runs go on meanwhile");
+    return CLI_TIMEOUT;
+}
+
+static int run(const struct args *args)
+{
+    struct reeve_error err = {0};
+    auto_session s = {0};
+    auto_json *data = NULL;
+    const char *given = args_value(args, "binary", NULL);
+    auto_free char *binary = given ? realpath(given, NULL) : NULL;
+    if (given && !binary)
+        return cli_fail(CLI_USAGE, "upgrade: --binary %.200s: %s", given,
+                        strerror(errno));
+    int code = session_open_any(args, &s, &err);
+    if (code == CLI_DONE)
+        code = ask(&s, binary, &data, &err);
+    if (code == CLI_DONE)
+        code = wait_for_new(&s, clock_boot_ms(), &err);
+    if (code != CLI_DONE)
+        return cli_fail(code, "upgrade: %s", err.text);
+    if (args_has(args, "json"))
+        cli_print_json(data);
+    else
+        printf("%s serves, pid %d\n", json_str(data, "version", "?"),
+               (int)json_int(data, "pid", 0));
+    return CLI_DONE;
+}
+
+const struct command cmd_upgrade = {
+    .name = "upgrade",
+    .summary = "put a new reeved in the place of the running one",
+    .usage = "[--binary FILE] [--json]",
+    .about =
+        "The new program is checked with the running one's options and configuration "
+        "first, and\nrefused with a line if it does not take them. Then the master "
+        "executes it: same process,\nsame sockets; tasks are not touched, and nothing "
+        "is lost. Also for a changed configuration.",
+    .specs = specs,
+    .run = run,
+};
