@@ -78,6 +78,8 @@ unsigned cgroup_controller_parse(const char *name, size_t len);
 /* dir/path into out; what does not fit is ENAMETOOLONG. */
 int cgroup_path_format(char out[CGROUP_PATH_MAX], const char *dir, const char *path,
                        struct reeve_error *err);
+/* 3 for "run/<task>/payload". */
+int cgroup_path_depth(const char *path);
 /* Makes what is missing of root and of the groups between it and root/path, which
  * itself is not made; calls each, unless NULL, for all of them, root first. */
 int cgroup_make_parents(const char *root, const char *path,

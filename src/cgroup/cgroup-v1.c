@@ -240,8 +240,13 @@ static int put_cpu(struct setting *s, const struct limits *l)
     if (put_number(s, CGROUP_CPU, "cpu.cfs_period_us", set, period) < 0 ||
         put_number(s, CGROUP_CPU, "cpu.cfs_quota_us", set, quota) < 0)
         return -1;
+    return 0;
+}
+
+static int put_cpu_weight(struct setting *s, const struct limits *l)
+{
     /* The kernel's own scale: v2's default of 100 is v1's default of 1024. */
-    set = l->cpu_weight != LIMIT_NONE;
+    bool set = l->cpu_weight != LIMIT_NONE;
     int64_t shares = set ? (l->cpu_weight * 1024 + 50) / 100 : 1024;
     return put_number(s, CGROUP_CPU, "cpu.shares", set, shares);
 }
@@ -385,14 +390,33 @@ static int put_io(struct setting *s, const struct limits *l)
     return put_throttle(s, &disks, "blkio.throttle.write_iops_device", l->write_iops);
 }
 
+static int put_weights(struct setting *s, const struct limits *l)
+{
+    return put_cpu_weight(s, l) < 0 || put_io_weight(s, l) < 0 ? -1 : 0;
+}
+
+/* Weights count among siblings: a payload's are those of its own run, so the run's
+ * group has them, too. */
+static int put_weights_above(struct setting *s, const struct limits *l)
+{
+    char above[CGROUP_PATH_MAX];
+    if (cgroup_path_depth(s->path) != 3)
+        return 0;
+    snprintf(above, sizeof above, "%s", s->path);
+    *strrchr(above, '/') = '\0';
+    /* Perhaps the last attempt's are there. */
+    struct setting up = {s->host, above, false, s->err};
+    return put_weights(&up, l);
+}
+
 static int v1_apply(struct cgroup_host *host, const char *path, const struct limits *l,
                     bool fresh, struct reeve_error *err)
 {
     struct setting s = {host, path, fresh, err};
     if (put_cpu(&s, l) < 0 || put_memory(&s, l) < 0 || put_pids(&s, l) < 0 ||
-        put_cpuset(&s, l) < 0 || put_io_weight(&s, l) < 0)
+        put_cpuset(&s, l) < 0 || put_io(&s, l) < 0 || put_weights(&s, l) < 0)
         return -1;
-    return put_io(&s, l);
+    return put_weights_above(&s, l);
 }
 
 /* ---- reading */

@@ -75,9 +75,13 @@ static int put_cpu(struct setting *s, const struct limits *l)
         cgroup_cpu_quota(l->cpu_milli, &quota, &period);
         snprintf(text, sizeof text, "%" PRId64 " %" PRId64, quota, period);
     }
-    if (put(s, CGROUP_CPU, "cpu.max", set, text) < 0)
-        return -1;
-    set = l->cpu_weight != LIMIT_NONE;
+    return put(s, CGROUP_CPU, "cpu.max", set, text);
+}
+
+static int put_cpu_weight(struct setting *s, const struct limits *l)
+{
+    bool set = l->cpu_weight != LIMIT_NONE;
+    char text[32];
     snprintf(text, sizeof text, "%" PRId64, set ? l->cpu_weight : 100);
     return put(s, CGROUP_CPU, "cpu.weight", set, text);
 }
@@ -104,14 +108,17 @@ static int put_memory_max(struct setting *s, int64_t value)
     return rc;
 }
 
-static int put_memory(struct setting *s, const struct limits *l)
+static int put_memory_low(struct setting *s, const struct limits *l)
 {
-    if (put_memory_max(s, l->memory) < 0)
-        return -1;
     bool set = l->memory_reservation != LIMIT_NONE;
     char text[32];
     snprintf(text, sizeof text, "%" PRId64, set ? l->memory_reservation : 0);
-    if (put(s, CGROUP_MEMORY, "memory.low", set, text) < 0)
+    return put(s, CGROUP_MEMORY, "memory.low", set, text);
+}
+
+static int put_memory(struct setting *s, const struct limits *l)
+{
+    if (put_memory_max(s, l->memory) < 0)
         return -1;
     /* v2 counts swap alone; the file is missing where swap is not accounted for. */
     int64_t swap =
@@ -172,6 +179,31 @@ static int put_io_weight(struct setting *s, const struct limits *l)
     return rc < 0 && errno == ENOENT ? 0 : rc;
 }
 
+static int put_shares(struct setting *s, const struct limits *l)
+{
+    return put_cpu_weight(s, l) < 0 || put_io_weight(s, l) < 0 ||
+                   put_memory_low(s, l) < 0
+               ? -1
+               : 0;
+}
+
+/* What a group gets beside others is shared out among siblings: a payload's are those
+ * of its own run, so the run's group says it too. What is protected of a group's memory
+ * is bounded by what is of the one above; all runs' sum is set on their common group
+ * (reassert.c), and on the root. */
+static int put_shares_above(struct setting *s, const char *path, const struct limits *l)
+{
+    char above[CGROUP_PATH_MAX];
+    int depth = cgroup_path_depth(path);
+    if (depth != 1 && depth != 3)
+        return 0;
+    strcpy(above, s->dir);
+    *strrchr(above, '/') = '\0';
+    /* Perhaps the last attempt's are there. */
+    struct setting up = {above, s->controllers, false, s->err};
+    return depth == 3 ? put_shares(&up, l) : put_memory_low(&up, l);
+}
+
 static int v2_apply(struct cgroup_host *host, const char *path, const struct limits *l,
                     bool fresh, struct reeve_error *err)
 {
@@ -181,9 +213,9 @@ static int v2_apply(struct cgroup_host *host, const char *path, const struct lim
     struct setting s = {dir, host->controllers, fresh, err};
     if (put_cpu(&s, l) < 0 || put_memory(&s, l) < 0 ||
         put_or_max(&s, CGROUP_PIDS, "pids.max", l->pids) < 0 || put_cpuset(&s, l) < 0 ||
-        put_io_weight(&s, l) < 0)
+        put_io(&s, l) < 0 || put_shares(&s, l) < 0)
         return -1;
-    return put_io(&s, l);
+    return put_shares_above(&s, path, l);
 }
 
 static void read_cpu_max(const char *dir, struct limits *out)

@@ -50,6 +50,14 @@ int cgroup_path_format(char out[CGROUP_PATH_MAX], const char *dir, const char *p
     return reeve_error_set(err, ENAMETOOLONG, "cgroup %.60s/%.60s", dir, path);
 }
 
+int cgroup_path_depth(const char *path)
+{
+    int depth = 1;
+    for (; *path; path++)
+        depth += *path == '/';
+    return depth;
+}
+
 int cgroup_make_parents(const char *root, const char *path,
                         int (*each)(const char *dir, void *arg, struct reeve_error *),
                         void *arg, struct reeve_error *err)

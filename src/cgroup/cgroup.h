@@ -4,7 +4,9 @@
  * it is a directory in each controller's hierarchy; on a hybrid host also one in the
  * unified tree, for cgroup.kill, cgroup.events and pressure. Every call is a few short
  * system calls on cgroupfs; none waits. Moving a process does wait (up to 16 ms on v1):
- * the process that is to be moved does that itself, see cgroup_dirs_join(). */
+ * the process that is to be moved does that itself, see cgroup_dirs_join(). Weights and
+ * the reservation of memory count among siblings, so those of "run/<task>/payload" are
+ * set on "run/<task>" as well. */
 #ifndef REEVE_CGROUP_H
 #define REEVE_CGROUP_H
 

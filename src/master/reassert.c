@@ -24,7 +24,6 @@ struct reassert {
     uint64_t count;
     struct limits host;
     int64_t host_ms;
-    bool host_under_way;
     struct assertion *pending;
 };
 
@@ -68,8 +67,6 @@ static void on_asserted(void *arg, const struct reeve_error *err)
     const char *who = a->task[0] ? a->task : "all runs";
     if (run)
         run->limits_stuck |= a->left;
-    if (!a->task[0])
-        r->host_under_way = false;
     if (a->bits & ~a->left) {
         r->count++;
         log_warn("task=%s limits were not as they should be and were set again: %s",
@@ -124,11 +121,29 @@ static void look_at_run(struct reassert *r, struct run *run)
     pressure_check(run);
 }
 
+/* Memory is kept for a run only out of what is kept for all of them. A run begins to be
+ * protected with the next tick. True if the sum is another. */
+static bool reserve(struct reassert *r)
+{
+    int64_t sum = 0;
+    /* v1 has no such bound, and would reclaim from all runs once they are above it. */
+    if (cgroup_host_mode(r->master->cgroups) != CGROUP_V2)
+        return false;
+    for (struct run *run = runs_first(r->master->runs); run; run = run->list_next)
+        if (run_is_live(run) && run->policy.limits.memory_reservation != LIMIT_NONE &&
+            __builtin_add_overflow(sum, run->policy.limits.memory_reservation, &sum))
+            sum = INT64_MAX;
+    if (sum == r->host.memory_reservation || (!sum && r->host.memory_reservation < 0))
+        return false;
+    r->host.memory_reservation = sum;
+    return true;
+}
+
 void reassert_tick(struct reassert *r)
 {
     int64_t now = clock_boot_ms();
     int left = PER_TICK;
-    if (now >= r->host_ms) {
+    if (now >= r->host_ms || reserve(r)) {
         r->host_ms = now + r->master->waits.reassert_ms;
         look(r, "", ALL_RUNS, &r->host, 0);
     }

@@ -150,13 +150,15 @@ class Reeve:
         self.log = self.data.parent / (self.data.name + ".log")
         self.api = None
         self.group = None
+        self.out = OUT
+        self.before = []  # words before the program: who starts it, and where
 
     # -- life
 
     def start(self, timeout=30):
         out = open(self.log, "ab")
         self.process = subprocess.Popen(
-            [OUT / "bin" / "reeve", "up", "--data", self.data, "--api-port", "0",
+            [*self.before, self.out / "bin" / "reeve", "up", "--data", self.data, "--api-port", "0",
              "--web-port", "0", "--files-port", "0", *self.args],
             stdout=out, stderr=out, env=self.env, start_new_session=True)
         out.close()

@@ -5,11 +5,16 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -192,6 +197,104 @@ static void cpu_beyond_the_quota_is_throttled(void **state)
     assert_true(stat.cpu_usec < wall_usec / 5 + 200000);
 }
 
+/* Both on one processor, so that they are in each other's way. */
+static int spin_on_one(void *arg)
+{
+    cpu_set_t all, one;
+    if (sched_getaffinity(0, sizeof all, &all) < 0)
+        return 3;
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; cpu++)
+        if (CPU_ISSET(cpu, &all))
+            CPU_SET(cpu, &one);
+    return sched_setaffinity(0, sizeof one, &one) < 0 ? 3 : spin(arg);
+}
+
+static uint64_t cpu_of(struct cgroup_host *host, const char *path)
+{
+    struct cgroup_stat stat;
+    assert_int_equal(cgroup_read_stat(host, path, &stat, NULL), 0);
+    return stat.cpu_usec;
+}
+
+/* A payload has no sibling but its own sub-agent: the weight is the run's. */
+static void weights_count_between_runs(void **state)
+{
+    struct cgroup_host *host = *state;
+    struct limits heavy = LIMITS_NONE, light = LIMITS_NONE;
+    heavy.cpu_weight = 2000;
+    light.cpu_weight = 20;
+    rig_create(host, "run/a/payload", &heavy);
+    rig_create(host, "run/b/payload", &light);
+    pid_t a = rig_fork(host, "run/a/payload", spin_on_one, NULL);
+    pid_t b = rig_fork(host, "run/b/payload", spin_on_one, NULL);
+    uint64_t a0 = cpu_of(host, "run/a/payload"), b0 = cpu_of(host, "run/b/payload");
+    for (int i = 0; i < 3000 && cpu_of(host, "run/a/payload") - a0 < 300000; i++)
+        rig_sleep_ms(10);
+    uint64_t used_a = cpu_of(host, "run/a/payload") - a0;
+    uint64_t used_b = cpu_of(host, "run/b/payload") - b0;
+    rig_end(host, "run/a/payload");
+    rig_end(host, "run/b/payload");
+    rig_wait(a);
+    rig_wait(b);
+    assert_int_equal(cgroup_remove(host, "run", NULL), 0);
+    assert_true(used_a >= 300000);
+    /* A hundredth, and what each slice takes in advance. */
+    assert_true(used_b < used_a / 2);
+}
+
+#define DIRECT_BYTES (4 * MIB)
+
+/* Past the page cache, whose writing out is the host's. */
+static int write_direct(void *arg)
+{
+    char name[] = "/var/tmp/reeve-test-XXXXXX";
+    int fd = mkostemp(name, O_DIRECT);
+    void *block;
+    if (fd < 0)
+        return 3;
+    unlink(name);
+    if (posix_memalign(&block, 4096, MIB))
+        return 3;
+    memset(block, 1, MIB);
+    for (int i = 0; i < DIRECT_BYTES / MIB; i++)
+        if (write(fd, block, MIB) != MIB)
+            return 4;
+    return 0;
+}
+
+static bool on_a_disk(const char *dir)
+{
+    struct stat st;
+    char path[64];
+    if (stat(dir, &st) < 0)
+        return false;
+    snprintf(path, sizeof path, "/sys/dev/block/%u:%u", major(st.st_dev),
+             minor(st.st_dev));
+    return access(path, F_OK) == 0;
+}
+
+static void a_writer_beyond_its_rate_is_slowed(void **state)
+{
+    struct cgroup_host *host = *state;
+    struct limits l = LIMITS_NONE, got;
+    l.write_bps = 2 * MIB;
+    rig_create(host, PAYLOAD, &l);
+    assert_int_equal(cgroup_read_limits(host, PAYLOAD, &got, NULL), 0);
+    int64_t start = clock_boot_ms();
+    int status = got.write_bps == l.write_bps && on_a_disk("/var/tmp")
+                     ? rig_wait(rig_fork(host, PAYLOAD, write_direct, NULL))
+                     : 3 << 8;
+    int64_t took = clock_boot_ms() - start;
+    rig_end(host, PAYLOAD);
+    assert_int_equal(cgroup_remove(host, "run", NULL), 0);
+    /* No disk, no throttling or no O_DIRECT here. */
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 3)
+        skip();
+    assert_int_equal(status, 0);
+    assert_true(took >= 1000);
+}
+
 static int hold_memory(void *arg)
 {
     int mib = 10;
@@ -238,6 +341,8 @@ int main(void)
         cmocka_unit_test(forks_beyond_the_quota_are_refused),
         cmocka_unit_test(cpu_beyond_the_quota_is_throttled),
         cmocka_unit_test(figures_are_the_groups_own),
+        cmocka_unit_test(weights_count_between_runs),
+        cmocka_unit_test(a_writer_beyond_its_rate_is_slowed),
     };
     return rig_main("quota", tests, ARRAY_SIZE(tests));
 }
