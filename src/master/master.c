@@ -21,6 +21,7 @@
 #include "master/drain.h"
 #include "master/echo.h"
 #include "master/history.h"
+#include "master/host-down.h"
 #include "master/link.h"
 #include "master/metrics.h"
 #include "master/orphans.h"
@@ -295,13 +296,23 @@ static int make_parts(struct master *m, struct reeve_error *err)
     return m->metrics ? 0 : -1;
 }
 
+static void end_by_signal(struct master *m, bool host_down)
+{
+    bool stop = host_down || m->options->stop_runs;
+    log_info("signal %d: ending%s, runs are %s", m->exit_signal,
+             host_down ? " with the host" : "", stop ? "stopped" : "left alive");
+    m->host_down = host_down && !m->options->stop_runs;
+    master_shutdown(m, stop);
+}
+
 static void signal_end_cb(struct ev_loop *loop, ev_signal *w, int revents)
 {
     struct master *m = w->data;
-    log_info("signal %d: ending, runs are %s", w->signum,
-             m->options->stop_runs ? "stopped" : "left alive");
     m->exit_signal = w->signum;
-    master_shutdown(m, m->options->stop_runs);
+    if (w->signum == SIGTERM && !m->exiting && !m->options->stop_runs && !m->host_child)
+        host_down_ask(m, end_by_signal);
+    else
+        end_by_signal(m, false);
 }
 
 static void watch_signal(struct master *m, ev_signal *w, int signal)
@@ -372,6 +383,8 @@ void master_destroy(struct master *m)
     ev_signal_stop(m->loop, &m->sighup);
     ev_timer_stop(m->loop, &m->exit_timer);
     ev_timer_stop(m->loop, &m->rest_timer);
+    ev_timer_stop(m->loop, &m->host_timer);
+    host_down_forget(m);
     metrics_destroy(m->metrics);
     orphans_destroy(m->orphans);
     control_destroy(m->control);

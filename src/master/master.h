@@ -35,6 +35,7 @@ struct admit;
 struct steps;
 struct orphans;
 struct upgrade;
+struct child;
 
 /* Every wait of the master, so that a test can make it short: agent.reeve.waits.<name>.
  */
@@ -104,7 +105,11 @@ struct master {
     ev_prepare post_watch;
     ev_signal sigterm, sigint, sighup;
     ev_timer exit_timer;
-    ev_timer rest_timer;   /* shutdown.c: controllers have had their time */
+    ev_timer rest_timer;      /* shutdown.c: controllers have had their time */
+    struct child *host_child; /* host-down.c: asks whether the host is going down */
+    void (*host_down_done)(struct master *m, bool down);
+    bool host_down;        /* ... and it is: the next boot's master decides on runs */
+    ev_timer host_timer;   /* shutdown.c: looks whether all have ended then */
     int64_t stop_until_ms; /* shutdown.c: boot clock; every run has ended by then */
     bool exiting, stop_runs, hurried;
     int exit_signal; /* that ended it, or 0 */

@@ -73,7 +73,8 @@ static void make_verdict(struct run *run)
         cgroup_read_stat(m->cgroups, run_group(run, "payload", path), &stat, &err) == 0;
     struct verdict_input in = {
         .exit = run->have_exit ? &run->exit : NULL,
-        .aborted_by = stop_cause_word(run->stop),
+        .aborted_by = run->stop == STOP_HOST ? NULL : stop_cause_word(run->stop),
+        .host_down = run->stop == STOP_HOST,
         .abort_text = run->stop_text,
         .rebooted = strcmp(run->boot, m->boot) != 0,
         .stat = have_stat ? &stat : NULL,
@@ -91,8 +92,8 @@ static bool wants_restart(const struct run *run)
 {
     if (run->stop == STOP_RESTART)
         return true;
-    return run->stop == STOP_NONE && run->verdict.kind != VERDICT_REFUSED &&
-           run->verdict.kind != VERDICT_DISK &&
+    return (run->stop == STOP_NONE || run->stop == STOP_HOST) &&
+           run->verdict.kind != VERDICT_REFUSED && run->verdict.kind != VERDICT_DISK &&
            policy_wants_restart(&run->policy, verdict_success(&run->verdict),
                                 run->restarts - run->forgiven);
 }
@@ -197,6 +198,9 @@ void run_resume(struct run *run)
     if (run->phase != PHASE_BACKOFF) {
         if (!run->have_verdict)
             make_verdict(run);
+        /* What was due to it is in the verdict. */
+        if (run->stop == STOP_HOST)
+            run->stop = STOP_NONE;
         judge_next(run);
         return;
     }

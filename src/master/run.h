@@ -46,7 +46,8 @@ struct api_call;
     X(RESET, 5, "reset")       /* the task was reset: nothing is sent */               \
     X(DELETED, 6, "deleted")   /* the task is gone: nothing is sent */                 \
     X(DRAIN, 7, "drain")       /* the deadline of a drain */                           \
-    X(RESTART, 8, "restart")   /* reeve restart: this attempt alone ends */
+    X(RESTART, 8, "restart")   /* reeve restart: this attempt alone ends */            \
+    X(HOST, 9, "host")         /* the host goes down: the next boot decides */
 
 enum stop_cause {
 #define X(name, number, word) STOP_##name = number,

@@ -9,7 +9,8 @@
 #include "master/pull.h"
 #include "master/report.h"
 
-#define KEEP_MS 3000  /* for the last lines, when runs are left alive */
+#define KEEP_MS 3000 /* for the last lines, when runs are left alive */
+#define HOST_LOOK_S 0.1
 #define TELL_MS 15000 /* for the server to hear of ends, when they are stopped */
 
 static void leave_loop(struct master *m)
@@ -25,8 +26,22 @@ static void leave_cb(struct ev_loop *loop, ev_timer *w, int revents)
     leave_loop(m);
 }
 
+/* Runs that the next boot goes on with stay where they are; what is over is told, if
+ * there is time. */
+static bool host_waits(const struct master *m)
+{
+    if (pull_claims(m->pull) > 0)
+        return true;
+    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
+        if (run_is_live(run) || run->phase >= PHASE_DRAINING)
+            return true;
+    return false;
+}
+
 static bool waits_for_runs(const struct master *m)
 {
+    if (m->host_down)
+        return host_waits(m);
     return m->stop_runs && (runs_count(m->runs) > 0 || pull_claims(m->pull) > 0);
 }
 
@@ -40,8 +55,19 @@ static void leave_when_done(struct master *m)
         report_leave(m->report, leave_loop);
 }
 
+static void host_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct master *m = w->data;
+    if (waits_for_runs(m))
+        return;
+    ev_timer_stop(loop, w);
+    leave_when_done(m);
+}
+
 void master_run_gone(struct master *m)
 {
+    if (m->host_down)
+        return; /* host_cb looks */
     if (m->exiting)
         leave_when_done(m);
     else if (m->options->task && !runs_count(m->runs) && !pull_claims(m->pull))
@@ -49,6 +75,18 @@ void master_run_gone(struct master *m)
 }
 
 /* ---- runs ---- */
+
+static enum stop_cause cause_of(const struct master *m)
+{
+    return m->host_down ? STOP_HOST : STOP_SHUTDOWN;
+}
+
+/* What has no attempt under way waits for the next boot as it is. */
+static bool is_stopped_with(const struct run *run)
+{
+    return run->stop != cause_of(run->master) &&
+           (!run->master->host_down || run_is_live(run));
+}
 
 /* until_ms: its grace ends then at the latest. */
 static void stop_one(struct run *run, int64_t until_ms)
@@ -60,8 +98,10 @@ static void stop_one(struct run *run, int64_t until_ms)
     if (grace > left)
         log_info("task=%s its grace is cut to %lld ms (agent.reeve.waits.stop)",
                  run->id, (long long)left);
-    run_stop(run, STOP_SHUTDOWN, grace < left ? grace : left,
-             m->options->task ? "interrupted by a signal" : "reeved is shutting down");
+    run_stop(run, cause_of(m), grace < left ? grace : left,
+             m->host_down       ? "the host is going down"
+             : m->options->task ? "interrupted by a signal"
+                                : "reeved is shutting down");
 }
 
 static bool waits_for_controllers(const struct run *run)
@@ -81,7 +121,7 @@ static void stop_rest(struct master *m)
 {
     ev_timer_stop(m->loop, &m->rest_timer);
     for (struct run *run = runs_first(m->runs); run; run = run->list_next)
-        if (run->stop != STOP_SHUTDOWN)
+        if (is_stopped_with(run))
             stop_one(run, m->stop_until_ms);
 }
 
@@ -103,7 +143,7 @@ static void stop_in_order(struct master *m)
     m->rest_timer.data = m;
     ev_timer_start(m->loop, &m->rest_timer);
     for (struct run *run = runs_first(m->runs); run; run = run->list_next)
-        if (!waits_for_controllers(run))
+        if (!waits_for_controllers(run) && is_stopped_with(run))
             stop_one(run, now + half);
 }
 
@@ -152,5 +192,10 @@ void master_shutdown(struct master *m, bool stop_runs)
     ev_timer_init(&m->exit_timer, leave_cb, (double)wait / 1000.0, 0.0);
     m->exit_timer.data = m;
     ev_timer_start(m->loop, &m->exit_timer);
-    leave_when_done(m);
+    ev_timer_init(&m->host_timer, host_cb, HOST_LOOK_S, HOST_LOOK_S);
+    m->host_timer.data = m;
+    if (m->host_down)
+        ev_timer_start(m->loop, &m->host_timer);
+    else
+        leave_when_done(m);
 }

@@ -144,6 +144,8 @@ void verdict_make(const struct verdict_input *in, struct verdict *out)
         put(out, VERDICT_ABORTED);
         snprintf(out->by, sizeof out->by, "%s", in->aborted_by);
         snprintf(out->text, sizeof out->text, "aborted: %s", in->abort_text);
+    } else if (in->host_down) {
+        put_text(out, VERDICT_REBOOT, "the host was shut down while this ran");
     } else if (in->rebooted && !in->exit) {
         put_text(out, VERDICT_REBOOT, "the host was restarted while this ran");
     } else if (!in->exit) {

@@ -52,6 +52,7 @@ struct verdict_input {
     const char *aborted_by; /* a stop was asked for before the end: its cause's word */
     const char *abort_text; /* by whom, or why */
     bool rebooted;          /* the run's boot is not this one */
+    bool host_down;         /* it was stopped since the host was going down */
     const struct cgroup_stat *stat; /* of the payload's group, or NULL */
     int64_t memory_limit;           /* bytes, LIMIT_NONE */
     int64_t over_disk, disk_limit;  /* stopped since its folder had so much; 0: not */
