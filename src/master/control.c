@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "config/mask.h"
+#include "loop/acceptor.h"
 #include "loop/unix.h"
 #include "master/admit.h"
 #include "master/drain.h"
@@ -58,7 +59,7 @@ struct client {
 struct control {
     struct master *master;
     int fd;
-    ev_io accept_watch;
+    struct acceptor acceptor;
     struct client *clients;
     unsigned count;
 };
@@ -533,13 +534,10 @@ static void client_cb(struct ev_loop *loop, ev_io *w, int revents)
         client_watch(c);
 }
 
-static void control_accept_cb(struct ev_loop *loop, ev_io *w, int revents)
+static void on_connection(void *arg, int fd)
 {
-    struct control *control = w->data;
-    int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct control *control = arg;
     struct ucred peer;
-    if (fd < 0)
-        return;
     if (control->count >= CLIENTS_MAX || unix_peer(fd, &peer) < 0 ||
         (peer.uid != 0 && peer.uid != geteuid())) {
         close(fd);
@@ -553,7 +551,7 @@ static void control_accept_cb(struct ev_loop *loop, ev_io *w, int revents)
     control->count++;
     ev_io_init(&c->watch, client_cb, fd, EV_READ);
     c->watch.data = c;
-    ev_io_start(loop, &c->watch);
+    ev_io_start(control->master->loop, &c->watch);
 }
 
 struct control *control_create(struct master *m, struct reeve_error *err)
@@ -567,9 +565,7 @@ struct control *control_create(struct master *m, struct reeve_error *err)
         free(c);
         return NULL;
     }
-    ev_io_init(&c->accept_watch, control_accept_cb, c->fd, EV_READ);
-    c->accept_watch.data = c;
-    ev_io_start(m->loop, &c->accept_watch);
+    acceptor_start(&c->acceptor, m->loop, c->fd, "control.sock", on_connection, c);
     return c;
 }
 
@@ -579,7 +575,7 @@ void control_destroy(struct control *c)
         return;
     while (c->clients)
         client_destroy(c->clients);
-    ev_io_stop(c->master->loop, &c->accept_watch);
+    acceptor_stop(&c->acceptor);
     auto_free char *path = path_join_dup(c->master->run_root, "control.sock");
     if (!upgrade_keep_socket(c->master->upgrade, "control.sock", c->fd))
         unlink(path);

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "loop/acceptor.h"
 #include "loop/unix.h"
 #include "master/master.h"
 #include "master/ship.h"
@@ -29,7 +30,6 @@
  * eat the descriptors of the runs. */
 #define STRANGERS_MAX 256
 #define HELLO_SECONDS 5.0
-#define ACCEPT_PAUSE_S 0.5
 
 struct outgoing {
     int fd;
@@ -51,8 +51,7 @@ struct peer {
 struct link {
     struct master *master;
     int fd;
-    ev_io accept_watch;
-    ev_timer accept_pause;
+    struct acceptor acceptor;
     struct peer *strangers;
     unsigned stranger_count;
     struct message in, out; /* 64 KiB each: one of each for all */
@@ -289,25 +288,9 @@ static void peer_hello_cb(struct ev_loop *loop, ev_timer *w, int revents)
     peer_destroy(w->data);
 }
 
-static void accept_again_cb(struct ev_loop *loop, ev_timer *w, int revents)
+static void on_connection(void *arg, int fd)
 {
-    struct link *l = w->data;
-    ev_io_start(loop, &l->accept_watch);
-}
-
-static void link_accept_cb(struct ev_loop *loop, ev_io *w, int revents)
-{
-    struct link *l = w->data;
-    int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
-        /* It stays readable, so asking on would be all that the loop does. */
-        log_warn("agent.sock: %s", strerror(errno));
-        ev_io_stop(loop, w);
-        ev_timer_set(&l->accept_pause, ACCEPT_PAUSE_S, 0.0);
-        ev_timer_start(loop, &l->accept_pause);
-    }
-    if (fd < 0)
-        return;
+    struct link *l = arg;
     if (l->stranger_count >= STRANGERS_MAX) {
         close(fd);
         return;
@@ -323,8 +306,8 @@ static void link_accept_cb(struct ev_loop *loop, ev_io *w, int revents)
     p->next_stranger = l->strangers;
     l->strangers = p;
     l->stranger_count++;
-    ev_io_start(loop, &p->read_watch);
-    ev_timer_start(loop, &p->hello_timer);
+    ev_io_start(l->master->loop, &p->read_watch);
+    ev_timer_start(l->master->loop, &p->hello_timer);
 }
 
 struct link *link_create(struct master *m, struct reeve_error *err)
@@ -338,11 +321,7 @@ struct link *link_create(struct master *m, struct reeve_error *err)
         free(l);
         return NULL;
     }
-    ev_io_init(&l->accept_watch, link_accept_cb, l->fd, EV_READ);
-    l->accept_watch.data = l;
-    ev_init(&l->accept_pause, accept_again_cb);
-    l->accept_pause.data = l;
-    ev_io_start(m->loop, &l->accept_watch);
+    acceptor_start(&l->acceptor, m->loop, l->fd, "agent.sock", on_connection, l);
     return l;
 }
 
@@ -350,8 +329,7 @@ void link_destroy(struct link *l)
 {
     if (!l)
         return;
-    ev_io_stop(l->master->loop, &l->accept_watch);
-    ev_timer_stop(l->master->loop, &l->accept_pause);
+    acceptor_stop(&l->acceptor);
     while (l->strangers)
         peer_destroy(l->strangers);
     for (struct run *run = runs_first(l->master->runs); run; run = run->list_next)
