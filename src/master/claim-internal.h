@@ -24,7 +24,7 @@ struct claim {
     bool unsure;            /* a pop was sent that has no answer */
     struct promise promise; /* until its run has one */
     int64_t sure_ms;        /* clock_boot_ms: when the pop was sent, or was settled */
-    bool run_made, told;
+    bool run_made, discarded, told;
     bool started;
     bool direct, require_queue; /* see claim_direct() */
     cJSON *document;

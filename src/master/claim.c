@@ -181,6 +181,15 @@ static void run_made_and_stopped(struct claim *c)
     master_run_gone(m);
 }
 
+/* A full disk may stay full for hours. */
+static void write_again(struct claim *c, const char *why)
+{
+    if (!c->told)
+        log_error("task=%s %s; tried again", c->task, why);
+    c->told = true;
+    claim_later(c, c->master->waits.again_ms, claim_write_spec);
+}
+
 static void on_spec_written(void *arg, const struct reeve_error *err)
 {
     struct claim *c = arg;
@@ -192,8 +201,7 @@ static void on_spec_written(void *arg, const struct reeve_error *err)
     }
     if (err) {
         /* A full disk: nothing was started, so the claim stands and is tried again. */
-        log_error("task=%s %s; tried again", c->task, err->text);
-        claim_later(c, c->master->waits.again_ms, claim_write_spec);
+        write_again(c, err->text);
         return;
     }
     intent_remove(c);
@@ -222,14 +230,17 @@ void claim_write_spec(struct claim *c)
         run->queue_name = xstrdup(c->queue_name);
         snprintf(run->claim, sizeof run->claim, "%s", c->intent);
         c->run_made = true;
-        /* What a run of the same task left here, if it could not be removed, is not to
-         * be taken for this one's. */
-        run_discard(run);
+    }
+    /* What a run of the same task left here, if it could not be removed, is not to be
+     * taken for this one's. */
+    c->discarded = c->discarded || run_discard(run) == 0;
+    if (!c->discarded) {
+        write_again(c, "files of an earlier run are in the way");
+        return;
     }
     auto_free char *dir = run_dir_dup(m->state_root, c->task);
     if (dir_make(dir, 0700, &err) < 0) {
-        log_error("task=%s %s; tried again", c->task, err.text);
-        claim_later(c, c->master->waits.again_ms, claim_write_spec);
+        write_again(c, err.text);
         return;
     }
     c->quota_error = (struct reeve_error){0};

@@ -158,10 +158,12 @@ static int take_lock(struct master *m, struct reeve_error *err)
                    : reeve_error_set(
                          err, 0, "another reeved serves %s already; see `reeve status`",
                          m->state_root);
+    m->locked = true;
+    /* For people; a full disk keeps no master from taking care of its runs. */
     char pid[32];
     int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
     if (ftruncate(m->lock, 0) < 0 || fd_pwrite_all(m->lock, pid, (size_t)n, 0) < 0)
-        return reeve_error_set(err, errno, "write %s", path);
+        log_warn("write %s: %s", path, strerror(errno));
     return 0;
 }
 
@@ -182,8 +184,8 @@ static int make_folders(struct master *m, struct reeve_error *err)
 {
     static const char *const folders[] = {"runs", "intents"};
     name_folders(m);
-    m->made_state = access(m->state_root, F_OK) < 0;
-    m->made_run = access(m->run_root, F_OK) < 0;
+    m->made_state = access(m->state_root, F_OK) < 0 && errno == ENOENT;
+    m->made_run = access(m->run_root, F_OK) < 0 && errno == ENOENT;
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
         auto_free char *dir = path_join_dup(m->state_root, folders[i]);
         if (dir_make(dir, 0700, err) < 0)
@@ -195,9 +197,12 @@ static int make_folders(struct master *m, struct reeve_error *err)
     return take_lock(m, err);
 }
 
-/* A start that failed leaves nothing that was not there before. */
+/* A start that failed leaves nothing that was not there before. Without the lock it is
+ * another master's meanwhile. */
 static void remove_folders(const struct master *m)
 {
+    if (!m->locked)
+        return;
     if (m->made_run)
         dir_remove_tree(m->run_root, NULL);
     if (m->made_state)

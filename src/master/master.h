@@ -68,6 +68,7 @@ struct master {
     char *cache_root;          /* repositories */
     bool made_state, made_run; /* these folders were not there before */
     int lock;                  /* of $STATE/master.lock */
+    bool locked;               /* it is ours */
     char *subagent_path, *prepare_path;
     char boot[96];
     int64_t started_boot_ms;

@@ -287,7 +287,11 @@ static void send_start(struct run *run)
         return;
     }
     run->start_sent = true;
-    run_state_save(run);
+    if (run_state_save(run) < 0) {
+        run->start_sent = false;
+        run_arm(run, run->master->waits.again_ms, send_start);
+        return;
+    }
     auto_close mask = -1;
     int spec = spec_open(run, &mask, &err);
     if (spec >= 0)
@@ -424,23 +428,18 @@ static int make_folders(struct run *run, struct reeve_error *err)
                                                                                  : 0;
 }
 
-static void act_launch(struct run *run)
+/* Not before the disk has taken what is meant to be done. */
+static void launch(struct run *run)
 {
     struct reeve_error err = {0};
-    run->attempt++;
-    run->have_exit = run->exit_acked = run->have_verdict = false;
-    run->start_sent = false;
-    if (run->stop == STOP_RESTART)
-        run->stop = STOP_NONE;
-    run->payload_pid = 0;
-    run->recoveries = 0;
-    run->over_disk = run->disk_bytes = run->disk_next_ms = 0;
-    run->seen.pid = 0;
-    run->step[0] = '\0';
-    run->started_ms = clock_wall_ms();
-    run->started_boot_ms = clock_boot_ms();
-    snprintf(run->boot, sizeof run->boot, "%s", run->master->boot);
-    run_state_save(run);
+    if (run->phase != PHASE_STARTING) { /* stopped while it waited */
+        run_post(run, RUN_EVENT_ENDED);
+        return;
+    }
+    if (run_state_save(run) < 0) {
+        run_arm(run, run->master->waits.again_ms, launch);
+        return;
+    }
     if (run->attempt == 1) {
         run_limits_save(run);
         report_run_started(run);
@@ -458,6 +457,24 @@ static void act_launch(struct run *run)
         return;
     }
     wait_for_agent(run);
+}
+
+static void act_launch(struct run *run)
+{
+    run->attempt++;
+    run->have_exit = run->exit_acked = run->have_verdict = false;
+    run->start_sent = false;
+    if (run->stop == STOP_RESTART)
+        run->stop = STOP_NONE;
+    run->payload_pid = 0;
+    run->recoveries = 0;
+    run->over_disk = run->disk_bytes = run->disk_next_ms = 0;
+    run->seen.pid = 0;
+    run->step[0] = '\0';
+    run->started_ms = clock_wall_ms();
+    run->started_boot_ms = clock_boot_ms();
+    snprintf(run->boot, sizeof run->boot, "%s", run->master->boot);
+    launch(run);
 }
 
 /* ---- ACTION_STOP ---- */

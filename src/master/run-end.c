@@ -28,6 +28,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define REMOVE_TRIES 6
+
 /* ---- ACTION_JUDGE ---- */
 
 static const char *end_line(const struct run *run, char out[64])
@@ -148,11 +150,12 @@ void run_act_judge(struct run *run)
     if (run->started_boot_ms &&
         clock_boot_ms() - run->started_boot_ms >= m->waits.healthy_ms)
         run->failures = 0;
-    run_state_save(run);
+    /* While the verdict is not on disk (it is full) the sub-agent keeps the exit. */
+    run->exit_acked = run_state_save(run) == 0;
     if (run->attempt || run->have_exit)
         note_end(run);
-    run->exit_acked = true;
-    link_ack_exit(run, run->attempt);
+    if (run->exit_acked)
+        link_ack_exit(run, run->attempt);
     if (cgroup_remove(m->cgroups, run_group(run, "payload", path), &err) < 0)
         log_debug("task=%s %s", run->id, err.text);
     log_info("task=%s attempt=%u reason=%s %s", run->id, run->attempt,
@@ -239,38 +242,50 @@ void run_drained(struct run *run)
 
 /* ---- ACTION_REMOVE ---- */
 
-static void remove_groups(struct run *run)
+static int remove_groups(struct run *run)
 {
     struct reeve_error err;
     char path[GROUP_PATH_SIZE];
-    if (cgroup_remove(run->master->cgroups, run_group(run, "", path), &err) < 0)
-        log_warn("task=%s %s", run->id, err.text);
+    if (cgroup_remove(run->master->cgroups, run_group(run, "", path), &err) == 0)
+        return 0;
+    log_warn("task=%s %s", run->id, err.text);
+    return -1;
 }
 
 /* Out of the way at once, by a rename; the removal itself may take long and is not
  * waited for. */
-static void discard(struct run *run, const char *root)
+static int discard(struct run *run, const char *root)
 {
     struct master *m = run->master;
     struct reeve_error err;
     auto_free char *dir = run_dir_dup(root, run->id);
-    if (access(dir, F_OK) < 0)
-        return;
+    if (access(dir, F_OK) < 0 && errno == ENOENT)
+        return 0;
     auto_free char *trash = path_join_dup(root, "trash");
     auto_free char *to =
         xasprintf("%s/%s.%lld", trash, run->id, (long long)clock_boot_ms());
     if (dir_make(trash, 0700, &err) < 0)
         log_warn("task=%s %s", run->id, err.text);
-    if (rename(dir, to) == 0)
-        syncer_remove_tree(m->sweeper, to);
-    else if (errno != ENOENT)
+    if (rename(dir, to) < 0) {
         log_warn("task=%s cannot move %s away: %s", run->id, dir, strerror(errno));
+        return -1;
+    }
+    syncer_remove_tree(m->sweeper, to);
+    return 0;
 }
 
-void run_discard(struct run *run)
+int run_discard(struct run *run)
 {
-    discard(run, run->master->run_root);
-    discard(run, run->master->state_root);
+    int result = discard(run, run->master->run_root);
+    return discard(run, run->master->state_root) < 0 ? -1 : result;
+}
+
+/* What is not removed now stays until the next start; but no run of the same task
+ * begins before this one is gone. */
+static bool removed(struct run *run)
+{
+    int groups = remove_groups(run), files = run_discard(run);
+    return (groups == 0 && files == 0) || run->remove_tries++ >= REMOVE_TRIES;
 }
 
 void run_remove(struct run *run)
@@ -283,8 +298,10 @@ void run_remove(struct run *run)
         run_arm(run, KILL_STEP_MS, run_remove);
         return;
     }
-    remove_groups(run);
-    run_discard(run);
+    if (!removed(run)) {
+        run_arm(run, m->waits.again_ms << (run->remove_tries - 1), run_remove);
+        return;
+    }
     run_destroy(run);
     pull_run_gone(m->pull);
     master_run_gone(m);

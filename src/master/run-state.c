@@ -114,13 +114,19 @@ char *run_state_format_dup(const struct run *run)
     return xasprintf("%s\ncrc %08x\n", text, crc32c(0, text, strlen(text)));
 }
 
-void run_state_save(struct run *run)
+int run_state_save(struct run *run)
 {
     auto_free char *path = run_file_dup(run->master->state_root, run->id, "state");
     auto_free char *text = run_state_format_dup(run);
     struct reeve_error err;
-    if (file_replace(path, text, strlen(text), 0600, false, &err) < 0)
+    if (file_replace(path, text, strlen(text), 0600, false, &err) == 0) {
+        run->unsaved = false;
+        return 0;
+    }
+    if (!run->unsaved)
         log_error("task=%s %s", run->id, err.text);
+    run->unsaved = true;
+    return -1;
 }
 
 void run_limits_save(struct run *run)

@@ -96,7 +96,8 @@ struct run {
     unsigned replaced;   /* sub-agents that went on with another one's payload */
     int64_t replaced_boot_ms;
     bool forgotten; /* its state could not be read: the sub-agent knows more */
-    unsigned report_tries;
+    unsigned report_tries, remove_tries;
+    bool unsaved;     /* the last state did not get to the disk */
     bool replace_due; /* to be told when a new sub-agent goes on */
     int fifo; /* read end held open, so that what is in it outlives the sub-agent */
     int steps_fifo; /* the same of the status lines, in set-up */
@@ -245,12 +246,13 @@ void run_drained(struct run *run);
 /* Ends what is left in the groups of a run that needs no more, removes its files and
  * groups, then destroys it; at once or later. */
 void run_remove(struct run *run);
-/* Moves the run's folders out of the way, if there are any. */
-void run_discard(struct run *run);
+/* Moves the run's folders out of the way, if there are any. 0, or -1 if one stays. */
+int run_discard(struct run *run);
 
 /* ---- run-state.c ---- */
-/* Writes $STATE/runs/<id>/state (renamed, not synced). */
-void run_state_save(struct run *run);
+/* Writes $STATE/runs/<id>/state (renamed, not synced). 0, or -1, which is logged: what
+ * would need it waits. */
+int run_state_save(struct run *run);
 /* Writes $STATE/runs/<id>/limits: what applies now. */
 void run_limits_save(struct run *run);
 /* The state's text, the caller's. */

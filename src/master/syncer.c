@@ -18,6 +18,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define REMOVE_TRIES 3
+
 struct job {
     char *path;
     char *data; /* NULL: remove the tree at path, or call fn */
@@ -59,12 +61,14 @@ static char *folder_dup(const char *path)
     return dir;
 }
 
+/* What stays is removed by the next start; a failure of the moment needs none. */
 static void job_remove(struct job *job)
 {
-    if (dir_remove_tree(job->path, &job->err) < 0) {
-        job->failed = true;
-        log_warn("%s", job->err.text);
-    }
+    for (int tries = 0; tries < REMOVE_TRIES; tries++)
+        if (dir_remove_tree(job->path, &job->err) == 0)
+            return;
+    job->failed = true;
+    log_warn("%s", job->err.text);
 }
 
 static void job_call(struct job *job)
