@@ -102,6 +102,9 @@ class World(Rig):
             job.let_go()
         for job in self.jobs:
             job.check(or_reasons)
+        self.check_nothing_left()
+
+    def check_nothing_left(self):
         check_nothing_left(self.master)
 
     def fail_server(self, *options):

@@ -1,0 +1,122 @@
+"""Each system call of a run fails once: of the master, its sub-agents, what sets payloads up. A point is one call
+with one error; in CI a spread of them, all with --long. A point that failed is run alone by
+REEVE_FAULT_POINT='WHO CALL NUMBER ERROR' pytest tests/faults/test_errno.py."""
+
+import collections
+import os
+
+import pytest
+
+from broken import Injected, make_world  # noqa: F401
+from invariants import leftovers
+from reeve_up import wait_until
+
+IO = ("EIO", "ENOSPC")
+ERRORS = {
+    "openat": ("EMFILE", "EIO", "ENOSPC", "EROFS"), "write": ("ENOSPC", "EIO", "EDQUOT"), "pwritev": IO, "pwrite64": IO,
+    "writev": IO, "read": ("EIO",), "pread64": ("EIO",), "fdatasync": IO, "fsync": ("EIO",), "rename": IO + ("EROFS",),
+    "mkdir": ("ENOSPC", "EBUSY", "ENODEV", "EROFS"), "unlink": ("EIO", "EROFS"), "rmdir": ("EBUSY", "EIO"),
+    "unlinkat": ("EIO", "EBUSY"), "fchmod": ("EIO",), "fchmodat": ("EIO",), "ftruncate": IO, "fallocate": IO, "close": ("EIO", "EDQUOT"),
+    "access": ("EIO", "EACCES"), "newfstatat": ("EIO",), "fstat": ("EIO",), "getdents64": ("EIO",), "lseek": ("EIO",), "flock": ("ENOLCK",),
+    "mknodat": ("ENOSPC",), "mknod": ("ENOSPC",), "fcntl": ("EMFILE",), "dup2": ("EMFILE",), "dup3": ("EMFILE",), "pipe2": ("EMFILE", "ENFILE"),
+    "socket": ("EMFILE", "ENOBUFS"), "connect": ("ECONNREFUSED", "EAGAIN"), "accept4": ("EMFILE", "ENFILE", "ECONNABORTED"),
+    "setsockopt": ("ENOBUFS",), "getsockopt": ("ENOBUFS",), "sendto": ("ENOBUFS", "ECONNRESET"), "recvfrom": ("ECONNRESET",),
+    "sendmsg": ("ENOBUFS", "EPIPE", "EAGAIN"), "recvmsg": ("ENOMEM", "ECONNRESET", "EMFILE"), "memfd_create": ("EMFILE", "ENOMEM"),
+    "mmap": ("ENOMEM",), "brk": ("ENOMEM",), "munmap": ("ENOMEM",), "clone": ("EAGAIN", "ENOMEM"), "clone3": ("EAGAIN", "ENOMEM"), "fork": ("EAGAIN",),
+    "vfork": ("EAGAIN",), "execve": ("ENOENT", "ENOMEM"), "pidfd_open": ("EMFILE",), "waitid": ("EINTR",),
+    "epoll_ctl": ("ENOSPC", "ENOMEM"), "epoll_create1": ("EMFILE",), "timerfd_create": ("EMFILE",), "timerfd_settime": ("EINVAL",),
+    "signalfd4": ("EMFILE",), "splice": ("EIO", "ENOSPC", "ENOMEM"), "setsid": ("EPERM",), "close_range": ("EINVAL",), "symlink": ("ENOSPC",),
+    "readlink": ("EIO",), "chdir": ("EIO",),
+}
+# Whose calls, the options of inject for them, how many points in CI, and how a run may end beside its own way: its
+# set-up failed, or its sub-agent did not come up, and it says so.
+Victim = collections.namedtuple("Victim", "options points reasons")
+VICTIMS = {
+    "reeved": Victim(["--program", "reeved", "--thread", "all"], 14, ["setup:*"]),
+    "reeve-subagent": Victim(["--program", "reeve-subagent"], 8, ["setup:*", "agent-lost"]),
+    "reeve-prepare": Victim(["--program", "reeve-subagent,reeve-prepare"], 6, ["setup:*", "agent-lost"]),
+}
+
+
+class Sweep:
+    """One master for many points; each has a task of its own."""
+
+    def __init__(self, world, name):
+        self.world, self.name, self.victim = world, name, VICTIMS[name]
+        world.master.start()
+        self.run([], [])  # connections, folders and groups that stay are there then
+
+    def injected(self, *options, number):
+        return Injected(self.world.master.process.pid, *self.victim.options, *options,
+                        report=self.world.folder / f"report-{number}")
+
+    def run(self, options, or_reasons):
+        """What was reported of a run with these options of inject."""
+        world, number = self.world, len(self.world.jobs)
+        with self.injected(*(options or ["--count"]), number=number) as injected:
+            job = world.job(lines=5, ready=True)
+            wait_until(lambda: world.keep_alive() or world.status(job.task) not in ("queued", "in_progress"), 60, 0.02,
+                       f"the end of {job.task}")
+            self.wait_removed(job.task)
+        job.check(or_reasons)
+        return injected.hits()
+
+    def wait_removed(self, task):
+        """Its row is gone while the removal of its files may be on its way."""
+        world = self.world
+        wait_until(lambda: world.keep_alive() or self.is_gone(task), 60, 0.02, "the end of the run")
+        try:
+            wait_until(lambda: not leftovers(world.master, task), 10, 0.02)
+        except AssertionError:
+            raise AssertionError(f"left over: {leftovers(world.master, task)}") from None
+
+    def is_gone(self, task):
+        try:
+            return not self.world.master.row(task)
+        except (OSError, ValueError):
+            return False  # the call that failed may have been one for this connection
+
+    def points(self):
+        calls = collections.Counter(line.split()[3] for line in self.run([], []))
+        return [(call, number, error) for call, count in sorted(calls.items())
+                for error in ERRORS.get(call, ()) for number in range(1, count + 1)]
+
+    def try_point(self, call, number, error):
+        options = ["--calls", call, "--at", str(number), "--errno", error]
+        try:
+            self.run(options, self.victim.reasons)
+        except AssertionError as failed:
+            raise AssertionError(f"REEVE_FAULT_POINT='{self.name} {call} {number} {error}': {failed}\n"
+                                 + self.world.log()[-3000:]) from None
+
+
+def spread(points, count):
+    """So many of them, evenly over all calls and errors."""
+    assert points, "nothing was traced"
+    step = max(1.0, len(points) / count)
+    return [points[int(i * step + step / 2)] for i in range(min(count, len(points)))]
+
+
+@pytest.mark.parametrize("name", VICTIMS)
+def test_each_call_fails_once(make_world, name, request):
+    alone = os.environ.get("REEVE_FAULT_POINT", "").split()
+    if alone and alone[0] != name:
+        pytest.skip("another point is asked for")
+    sweep = Sweep(make_world(), name)
+    if alone:
+        points = [(alone[1], int(alone[2]), alone[3])]
+    else:
+        points = sweep.points()
+        if not request.config.getoption("--long"):
+            points = spread(points, VICTIMS[name].points)
+    failures = []
+    for point in points:
+        try:
+            sweep.try_point(*point)
+        except AssertionError as failed:
+            failures.append(str(failed))
+            print(str(failed)[:300], flush=True)
+            if len(failures) >= 10:
+                break
+    print(f"faults: {len(points)} points of {name}, {len(failures)} failures")
+    assert not failures, "\n\n".join(failures)
