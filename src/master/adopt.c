@@ -117,7 +117,10 @@ static void adopt_run(struct run *run, const struct reeve_error *quota_err)
              run->attempt);
     switch (run->phase) {
     case PHASE_CLAIMED:
-        run_first_launch(run, quota_err);
+        if (quota_err->text[0])
+            run_first_launch(run, quota_err);
+        else
+            run_adopted_launch(run);
         break;
     case PHASE_STARTING:
     case PHASE_PREPARING:

@@ -21,6 +21,7 @@ struct claim {
     char *queue, *queue_name;
     char intent[ID_SIZE];
     int64_t intent_ms;      /* wall clock: it outlives a boot */
+    int page;               /* of the queues that are looked through */
     bool unsure;            /* a pop was sent that has no answer */
     struct promise promise; /* until its run has one */
     int64_t sure_ms;        /* clock_boot_ms: when the pop was sent, or was settled */

@@ -23,6 +23,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define QUEUES_PAGE 50
+
 static char *mark_dup(const struct claim *c)
 {
     char host[64] = "";
@@ -147,19 +149,27 @@ static bool entries_have(const cJSON *queues, const char *task)
     return false;
 }
 
+static void ask_queues(struct claim *c);
+
 static void on_queues(void *arg, const struct api_reply *r)
 {
     struct claim *c = arg;
+    const cJSON *queues = json_get(r->data, "queues");
     c->call = NULL;
     if (r->result != API_OK) {
         claim_again(c, r, claim_settle);
         return;
     }
-    if (entries_have(json_get(r->data, "queues"), c->task)) {
+    if (entries_have(queues, c->task)) {
         /* Behind others in a queue. The unanswered pop may still be carried out when
          * the task comes to the head, so the intent stays, and the pop is sent again
          * until it has an answer. */
         claim_later(c, c->master->waits.poll_ms, claim_pop);
+        return;
+    }
+    if (cJSON_GetArraySize(queues) >= QUEUES_PAGE) {
+        c->page++;
+        ask_queues(c);
         return;
     }
     int64_t waited = clock_wall_ms() - c->intent_ms;
@@ -167,20 +177,29 @@ static void on_queues(void *arg, const struct api_reply *r)
     claim_later(c, waited >= 0 && waited < wait ? wait - waited : 0, second_look);
 }
 
-static void on_first_look(void *arg, const struct api_reply *r)
+/* No call answers "in which queue is it": all are looked through, page by page, since
+ * the server silently caps there, and a queue may have very many entries. */
+static void ask_queues(struct claim *c)
 {
-    struct claim *c = arg;
-    c->call = NULL;
-    if (settled(c, r, claim_settle))
-        return;
+    static const char *const wanted[] = {"id", "entries.task"}, *const order[] = {"id"};
     cJSON *body = cJSON_CreateObject();
-    cJSON *fields = json_set(body, "only_fields", cJSON_CreateArray());
-    cJSON_AddItemToArray(fields, cJSON_CreateString("id"));
-    cJSON_AddItemToArray(fields, cJSON_CreateString("entries"));
+    json_set(body, "only_fields", cJSON_CreateStringArray(wanted, 2));
+    json_set(body, "order_by", cJSON_CreateStringArray(order, 1));
+    json_set_int(body, "page", c->page);
+    json_set_int(body, "page_size", QUEUES_PAGE);
     json_set_bool(body, "search_hidden", true);
     struct api_options options = {.retry = API_RETRY_SAFE};
     c->call =
         api_send(c->master->api, NULL, "queues.get_all", body, &options, on_queues, c);
+}
+
+static void on_first_look(void *arg, const struct api_reply *r)
+{
+    struct claim *c = arg;
+    c->call = NULL;
+    c->page = 0;
+    if (!settled(c, r, claim_settle))
+        ask_queues(c);
 }
 
 void claim_settle(struct claim *c)

@@ -34,7 +34,7 @@ struct pull {
     char closed[ADMIT_TEXT_SIZE]; /* why this host takes nothing now; "": it does */
     size_t start, at, tried;      /* of the round under way */
     char head[TASK_ID_SIZE];      /* of the queue that is looked into */
-    struct api_call *call;
+    struct api_call *call, *names;
     ev_timer timer;
     struct claims *claims;
 };

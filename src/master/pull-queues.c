@@ -38,6 +38,12 @@ static bool looks_like_id(const char *name)
     return n >= 30 && name[n] == '\0';
 }
 
+static void add_fields(cJSON *body)
+{
+    static const char *const wanted[] = {"name", "id"};
+    json_set(body, "only_fields", cJSON_CreateStringArray(wanted, 2));
+}
+
 size_t pull_queues_found(const struct pull *p)
 {
     size_t n = 0;
@@ -201,10 +207,46 @@ void pull_resolve(struct pull *p)
         auto_free char *regex = regex_escape_dup(q->name);
         json_set_str(body, "name", regex);
     }
-    cJSON *fields = json_set(body, "only_fields", cJSON_CreateArray());
-    cJSON_AddItemToArray(fields, cJSON_CreateString("name"));
-    cJSON_AddItemToArray(fields, cJSON_CreateString("id"));
+    add_fields(body);
     json_set_bool(body, "search_hidden", true);
     p->call =
         api_send(p->master->api, NULL, "queues.get_all", body, NULL, on_queues, p);
+}
+
+/* ---- renamed ones ---- */
+
+static void rename_queue(struct queue *q, const char *name)
+{
+    if (!q->name || strcmp(q->name, name) == 0)
+        return;
+    log_info("queue %s id=%s is named %s now", q->name, q->id, name);
+    free(q->name);
+    q->name = xstrdup(name);
+}
+
+static void on_names(void *arg, const struct api_reply *r)
+{
+    struct pull *p = arg;
+    const cJSON *doc;
+    p->names = NULL;
+    cJSON_ArrayForEach(doc, json_get(r->data, "queues"))
+    {
+        const char *name = json_str(doc, "name", "");
+        for (size_t i = 0; name[0] && i < p->count; i++)
+            if (p->queues[i].id &&
+                strcmp(p->queues[i].id, json_str(doc, "id", "")) == 0)
+                rename_queue(&p->queues[i], name);
+    }
+}
+
+void pull_refresh(struct pull *p)
+{
+    if (!p->ready || p->stopped || p->names || !pull_queues_found(p))
+        return;
+    cJSON *body = cJSON_CreateObject();
+    json_set(body, "id", pull_queue_ids(p));
+    json_set_bool(body, "search_hidden", true);
+    add_fields(body);
+    p->names =
+        api_send(p->master->api, NULL, "queues.get_all", body, NULL, on_names, p);
 }

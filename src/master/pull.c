@@ -389,6 +389,8 @@ void pull_destroy(struct pull *p)
     ev_timer_stop(p->master->loop, &p->timer);
     if (p->call)
         api_cancel(p->call);
+    if (p->names)
+        api_cancel(p->names);
     claims_destroy(p->claims);
     for (size_t i = 0; i < p->count; i++) {
         if (p->queues[i].wait)

@@ -24,6 +24,8 @@ void pull_wake(struct pull *p);
 void pull_server_back(struct pull *p);
 /* A run is gone: its task may wait in a queue for the next one. */
 void pull_run_gone(struct pull *p);
+/* Reads the names of the queues again: one may have another by now. */
+void pull_refresh(struct pull *p);
 /* Claims under way. */
 unsigned pull_claims(const struct pull *p);
 /* The name of a queue that is served, by its id; NULL for any other. Borrowed. */

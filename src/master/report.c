@@ -281,6 +281,7 @@ static void report_tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
     }
     if (r->registered && now >= r->next_ms) {
         report_master(r);
+        pull_refresh(m->pull);
         r->next_ms = next_time(m);
     }
     for (struct run *run = runs_first(m->runs); run; run = run->list_next) {

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "master/master.h"
+#include "master/watch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -97,6 +98,41 @@ static bool has_more_to_say(const struct run *run, const cJSON *task)
            json_get(json_get(task, "runtime"), "reeve.attempt");
 }
 
+static int64_t report_wait(struct run *run)
+{
+    unsigned tries = run->report_tries++;
+    return run->master->waits.again_ms << (tries < REPORT_SHIFT ? tries : REPORT_SHIFT);
+}
+
+/* ---- the first attempt of an adopted claim ---- */
+
+/* In the list's answer a task may be missing for other reasons than that it is gone, so
+ * such a one is begun, and watched like any other. */
+static void on_claim_look(void *arg, const struct api_reply *r)
+{
+    static const struct reeve_error none = {0};
+    struct run *run = arg;
+    run->call = NULL;
+    const cJSON *task = cJSON_GetArrayItem(json_get(r->data, "tasks"), 0);
+    if (r->result != API_OK) {
+        run_arm(run, report_wait(run), run_adopted_launch);
+        return;
+    }
+    run->report_tries = 0;
+    if (task && has_status(task, "created"))
+        run_stop(run, STOP_RESET, -1, "the task was reset on the server");
+    else if (task)
+        watch_judge(run, task);
+    if (run->stop == STOP_NONE)
+        run_first_launch(run, &none);
+}
+
+void run_adopted_launch(struct run *run)
+{
+    static const struct api_options safe = {.retry = API_RETRY_SAFE};
+    ask(run, &safe, on_claim_look);
+}
+
 /* ---- another attempt ---- */
 
 static void on_runtime(void *arg, const struct api_reply *r)
@@ -159,12 +195,6 @@ void run_ask_to_go_on(struct run *run)
 }
 
 /* ---- ACTION_REPORT ---- */
-
-static int64_t report_wait(struct run *run)
-{
-    unsigned tries = run->report_tries++;
-    return run->master->waits.again_ms << (tries < REPORT_SHIFT ? tries : REPORT_SHIFT);
-}
 
 static void on_final(void *arg, const struct api_reply *r)
 {

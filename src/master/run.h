@@ -239,6 +239,9 @@ void run_fail_setup(struct run *run, const char *step, const char *text);
 void run_first_launch(struct run *run, const struct reeve_error *quota_err);
 /* A payload is said to have ended: tells its sub-agent how, as far as that is known. */
 void run_agent_unseen(struct run *run);
+/* The same for a claim of an earlier master: asks first whether the task was stopped
+ * meanwhile, however long the server takes to answer. */
+void run_adopted_launch(struct run *run);
 /* Of an adopted run: goes on in EXITED or BACKOFF. */
 void run_resume(struct run *run);
 /* The spool is at the server whole and the sub-agent gone. */

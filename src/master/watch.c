@@ -99,7 +99,7 @@ static bool status_ends(const struct run *run, const char *status)
            (strcmp(status, "completed") == 0 || strcmp(status, "publishing") == 0);
 }
 
-static void judge_status(struct run *run, const cJSON *task)
+void watch_judge(struct run *run, const cJSON *task)
 {
     const char *status = json_str(task, "status", "");
     const char *message = json_str(task, "status_message", "");
@@ -134,7 +134,7 @@ static void on_alone(void *arg, const struct api_reply *r)
         if (r->result == API_REFUSED && r->code == 400 && r->subcode == 101)
             run_stop(run, STOP_DELETED, -1, "the task was deleted on the server");
         else if (r->result == API_OK && json_get(r->data, "task"))
-            judge_status(run, json_get(r->data, "task"));
+            watch_judge(run, json_get(r->data, "task"));
     }
     w->at++;
     round_page(w);
@@ -175,7 +175,7 @@ static void on_page(void *arg, const struct api_reply *r)
             continue;
         const cJSON *task = find_task(tasks, run->id);
         if (task)
-            judge_status(run, task);
+            watch_judge(run, task);
         else
             memmove(w->ids[w->at + missing++], w->ids[i], TASK_ID_SIZE);
     }

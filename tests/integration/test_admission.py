@@ -112,3 +112,13 @@ def test_a_controller_holds_no_slot_that_its_steps_need(make_reeve, lend):
     release(reeve)
     for task in controller, stranger, step:
         assert reeve.wait(task) == 0
+
+
+def test_a_queue_may_be_renamed(make_reeve):
+    reeve = make_reeve(env=setting("waits.report", "200ms"))
+    reeve.run("queue", "rename", "services", "duties")
+    wait_until(lambda: [q["name"] for q in reeve.json("status")["queues"]] == ["duties"], what="the new name")
+    task = until_gone(reeve, "--queue", "duties")
+    assert reeve.row(task)["queue_name"] == "duties"
+    release(reeve)
+    assert reeve.wait(task) == 0

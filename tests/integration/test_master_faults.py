@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 
@@ -306,6 +307,43 @@ def test_host_restart_fails_what_ran(rig):
     rig.master.start()
     rig.wait(task, "failed")
     assert rig.document(task)["status_reason"] == "host-reboot"
+
+
+def test_abort_between_claim_and_launch(make_rig):
+    """The master died after the claim; until the next one the task was aborted: it is not begun."""
+    rig = make_rig(env={"CLEARML_AGENT__AGENT__REEVE__WAITS__WATCH": "10m"})
+    marks = rig.folder / "marks"
+    task, row = killed_while_running(rig, f"echo x >> {marks}; echo line 1; exec sleep 300")
+    for pid in [*rig.master.sub_agents(), row["pid"]]:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not alive(row["pid"]), what="its end")
+    shutil.rmtree(rig.folder / "run" / "runs" / task)
+    for path in (rig.master.state / "runs" / task).iterdir():
+        if path.name != "spec.json":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    rig.server.call("tasks.stopped", {"task": task, "force": True, "status_reason": "by me"})
+    # Its answer comes late: nothing is begun meanwhile.
+    rig.proxy.before = failing("tasks.get_all", 2, refusal(500))
+    rig.master.start()
+    wait_until(lambda: rig.master.row(task) is None, what="the end of the run")
+    assert (rig.status(task), rig.document(task)["status_reason"]) == ("stopped", "by me")
+    assert marks.read_text() == "x\n"
+
+
+def test_unsure_task_behind_others_in_any_of_many_queues(rig):
+    """A pop without an answer, and its task waits in a queue: it is not taken out of its turn."""
+    for number in range(120):
+        last = rig.server.queue(f"queue {number:03}")
+    first, task = (rig.enqueue("true", queue=last) for _ in range(2))
+    intents = rig.master.state / "intents"
+    intents.mkdir(parents=True)
+    (intents / task).write_text(json.dumps({"task": task, "queue": last, "queue_name": "x", "intent": "0" * 32,
+                                            "ms": 0}))
+    rig.master.start()
+    wait_until(lambda: rig.proxy.seen["queues.get_next_task"] >= 4, what="pops of the task")
+    assert (rig.status(first), rig.status(task)) == ("queued", "queued")
+    rig.server.call("tasks.dequeue", {"task": first})
+    rig.wait(task)
 
 
 @pytest.mark.parametrize("live", [True, False], ids=["alive", "ended"])
