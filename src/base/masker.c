@@ -157,14 +157,17 @@ void masker_load(struct masker *m, const char *text, size_t n)
 
 /* ---- values ---- */
 
+static inline bool may_be_value(const uint8_t *seen, const char *p)
+{
+    uint32_t h = hash_at(p);
+    return seen[h / 8] & 1u << h % 8;
+}
+
 /* The longest value at p, of which n bytes are there; 0 for none. */
 static size_t value_at(const struct masker *m, const char *p, size_t n)
 {
-    uint32_t h = hash_at(p);
     size_t best = 0;
-    if (!(m->seen[h / 8] & 1u << h % 8))
-        return 0;
-    for (int32_t i = m->chain[h % CHAINS]; i >= 0; i = m->values[i].next) {
+    for (int32_t i = m->chain[hash_at(p) % CHAINS]; i >= 0; i = m->values[i].next) {
         const struct value *v = &m->values[i];
         if (v->len <= n && v->len > best && memcmp(v->text, p, v->len) == 0)
             best = v->len;
@@ -179,8 +182,10 @@ static bool find_value(const struct masker *m, const char *text, size_t n, size_
     size_t at = from, len = 0;
     if (!m->value_count)
         return false;
-    while (at + MASKER_VALUE_MIN <= n && !(len = value_at(m, text + at, n - at)))
-        at++;
+    /* Every byte that a task prints comes by here. */
+    for (; at + MASKER_VALUE_MIN <= n; at++)
+        if (may_be_value(m->seen, text + at) && (len = value_at(m, text + at, n - at)))
+            break;
     if (!len)
         return false;
     *begin = at;
@@ -287,6 +292,8 @@ static bool known_name(const struct masker *m, const char *p, size_t n)
     name[n] = '\0';
     for (size_t i = 0; i < m->name_count; i++) {
         const struct name *k = &m->names[i];
+        if (!k->pattern && k->text[0] != *p)
+            continue;
         if (k->pattern ? fnmatch(k->text, name, 0) == 0
                        : k->len == n && memcmp(k->text, name, n) == 0)
             return true;
