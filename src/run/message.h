@@ -27,7 +27,7 @@
     X(STARTED,  2)  /* ATTEMPT PAYLOAD_PID PAYLOAD_START: the payload's process is there */ \
     X(STEP,     3)  /* ATTEMPT STEP: reeve-prepare begins a step ("clone") */              \
     X(RUNNING,  4)  /* ATTEMPT: the task's own program was executed */                     \
-    X(SPOOLED,  5)  /* SPOOL_END: records up to here can be read */                        \
+    X(SPOOLED,  5)  /* SPOOL_END: records up to here can be read; SPOOL_GAPS */            \
     X(EXITED,   6)  /* ATTEMPT EXIT_CODE | EXIT_SIGNAL, STEP + TEXT if set-up failed there,
                        TIMED_OUT, SPOOL_END, LEFT_BEHIND: the exit record is synced; sent
                        again after each reconnect until ACK_EXIT */                        \
@@ -43,8 +43,8 @@
     X(QUIT,    36)  /* nothing more will be started: go */                                 \
     X(CHANGE,  37)  /* ATTEMPT TIMEOUT_MS SETUP_TIMEOUT_MS GRACE_MS STOP_SIGNAL
                        NOFILE_SOFT NOFILE_HARD: what applies to the attempt from now on */ \
-    X(LOG,     40)  /* how the run's log is kept; descriptor: sealed memfd with what is
-                       masked in it from now on, as masker_load() reads it */                          \
+    X(LOG,     40)  /* how the run's log is kept: LOG_BUDGET LOG_WAIT; descriptor, or none:
+                       sealed memfd with what is masked in it, as masker_load() reads it */ \
     X(SEEN,    48)  /* PAYLOAD_PID EXIT_CODE | EXIT_SIGNAL: how it ended, by who reaped it;
                        neither: nobody knows */
 /* clang-format on */
@@ -82,6 +82,9 @@ enum message_tag {
     TAG_CERTAIN = 64, /* 1: ATTEMPT is the last that has begun, for sure */
     TAG_TAKEN_OVER,   /* 1: the payload is that of a lost predecessor */
     TAG_STOPPING,     /* ms that its grace lasts yet */
+    TAG_SPOOL_GAPS = 72, /* 1: there are gaps in it, that its budget made */
+    TAG_LOG_BUDGET, /* bytes of disk; absent: as before, 0: no bound */
+    TAG_LOG_WAIT,   /* 1: the payload waits where it is reached */
     /* of the file `attempt` alone (subagent/attempt.c) */
     TAG_BOOT = 96, /* text: proc_boot_identity() */
     TAG_KILL_AT,

@@ -27,8 +27,23 @@ struct spool_reader {
     struct buf window;
     uint64_t window_start; /* stream offset of its first byte */
     uint32_t attempt;      /* of the last entry, for notes */
-    char note[128];
+    char note[160];
 };
+
+#define SIZE_TEXT 24
+
+/* "12 MiB"; src/config has more words for it, and the sub-agent none of that. */
+static const char *size_text(uint64_t bytes, char out[SIZE_TEXT])
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    while (bytes >= 10240 && unit + 1 < sizeof units / sizeof units[0]) {
+        bytes >>= 10;
+        unit++;
+    }
+    snprintf(out, SIZE_TEXT, "%llu %s", (unsigned long long)bytes, units[unit]);
+    return out;
+}
 
 struct spool_reader *spool_reader_open(const char *dir, uint64_t offset,
                                        struct reeve_error *err)
@@ -126,12 +141,28 @@ static int make_note(struct spool_reader *r, uint64_t next, struct spool_entry *
     return 1;
 }
 
+/* A record of a gap as its reader sees it. */
+static void gap_to_note(struct spool_reader *r, struct spool_entry *e)
+{
+    char bytes[SIZE_TEXT], budget[SIZE_TEXT];
+    snprintf(r->note, sizeof r->note,
+             "reeve: %llu lines (%s) dropped here: log budget of %s reached\n",
+             (unsigned long long)e->gap.lines, size_text(e->gap.bytes, bytes),
+             size_text(e->gap.budget, budget));
+    e->type = SPOOL_NOTE;
+    e->next = e->gap.next;
+    e->text = r->note;
+    e->text_len = strlen(r->note);
+}
+
 static bool parse(struct spool_reader *r, struct spool_entry *out)
 {
     size_t n;
     const char *p = window_at(r, &n);
     if (n == 0 || spool_parse(p, n, r->offset, out) != RECORD_OK)
         return false;
+    if (out->type == SPOOL_GAP)
+        gap_to_note(r, out);
     r->offset = out->next;
     r->attempt = out->attempt;
     return true;

@@ -22,16 +22,6 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-struct spool_writer {
-    int dirfd;
-    int fd; /* the last segment, or -1: the next record makes one */
-    uint64_t segment;
-    uint64_t end;
-    uint32_t attempt;
-    uint64_t raw_end;
-    bool name_synced; /* the last segment's name would survive a power loss */
-};
-
 /* How much of a segment is sound, up to and with its last sound record. */
 static uint64_t scan(const char *p, size_t n, uint64_t start, struct spool_writer *w,
                      bool *found)
@@ -48,6 +38,9 @@ static uint64_t scan(const char *p, size_t n, uint64_t start, struct spool_write
         w->attempt = e.attempt;
         w->raw_end = e.raw_end;
         *found = true;
+        /* A power loss took what stood behind. */
+        if (e.type == SPOOL_GAP && e.gap.next > w->end)
+            w->end = e.gap.next;
     }
     return sound;
 }
@@ -86,6 +79,8 @@ static int open_segments(struct spool_writer *w, const uint64_t *starts, size_t 
             continue;
         if (ftruncate(fd, (off_t)sound) < 0)
             return -1;
+        if (w->end > starts[i])
+            continue;
         w->segment = starts[i];
         w->end = starts[i] + sound;
         w->fd = fd_take(&fd);
@@ -100,6 +95,8 @@ struct spool_writer *spool_writer_open(const char *dir, uint64_t *last_raw_end,
     auto_free uint64_t *starts = NULL;
     size_t count;
     w->fd = -1;
+    w->dir = xstrdup(dir);
+    w->segment_bytes = SPOOL_SEGMENT_BYTES;
     w->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (w->dirfd < 0 || spool_list(w->dirfd, &starts, &count) < 0 ||
         open_segments(w, starts, count) < 0) {
@@ -108,6 +105,7 @@ struct spool_writer *spool_writer_open(const char *dir, uint64_t *last_raw_end,
         return NULL;
     }
     uint64_t acked = spool_acked(dir);
+    w->gaps = w->end > acked && spool_held(dir) < w->end - acked;
     if (acked > w->end) {
         if (w->fd >= 0)
             close(fd_take(&w->fd));
@@ -117,9 +115,12 @@ struct spool_writer *spool_writer_open(const char *dir, uint64_t *last_raw_end,
     return w;
 }
 
-static int new_segment(struct spool_writer *w)
+/* More than the budget is taken of what must not be lost. */
+static int new_segment(struct spool_writer *w, uint8_t type)
 {
     char name[SPOOL_NAME_SIZE];
+    if (w->budget && spool_make_room(w) < 0 && type == SPOOL_OUTPUT)
+        return -1;
     if (w->fd >= 0 && fdatasync(w->fd) < 0)
         return -1;
     int fd = openat(w->dirfd, spool_name(w->end, name),
@@ -149,7 +150,8 @@ static int write_record(struct spool_writer *w, uint8_t type, uint32_t attempt,
                         size_t *size)
 {
     unsigned char fixed[SPOOL_FIXED_SIZE], header[RECORD_HEADER_SIZE];
-    if ((w->fd < 0 || w->end - w->segment >= SPOOL_SEGMENT_BYTES) && new_segment(w) < 0)
+    if ((w->fd < 0 || w->end - w->segment >= w->segment_bytes) &&
+        new_segment(w, type) < 0)
         return -1;
     put_le32(fixed, attempt);
     put_le64(fixed + 4, w->end);
@@ -257,6 +259,7 @@ void spool_writer_close(struct spool_writer *w)
         close(w->fd);
     if (w->dirfd >= 0)
         close(w->dirfd);
+    free(w->dir);
     free(w);
     errno = saved;
 }

@@ -127,6 +127,19 @@ static bool exit_decode(struct spool_exit *e, const unsigned char *p, size_t n)
            get_text(&p, end, e->left, sizeof e->left);
 }
 
+static bool gap_decode(struct spool_gap *gap, const unsigned char *body, size_t n,
+                       uint64_t after)
+{
+    const unsigned char *p = body + SPOOL_FIXED_SIZE;
+    if (n < SPOOL_FIXED_SIZE + SPOOL_GAP_SIZE)
+        return false;
+    gap->next = get_le64(p);
+    gap->lines = get_le64(p + 8);
+    gap->bytes = get_le64(p + 16);
+    gap->budget = get_le64(p + 24);
+    return gap->next >= after;
+}
+
 enum record_result spool_parse(const void *p, size_t n, uint64_t offset,
                                struct spool_entry *out)
 {
@@ -147,6 +160,8 @@ enum record_result spool_parse(const void *p, size_t n, uint64_t offset,
     out->raw_end = get_le64(r.body + 20);
     out->text = (const char *)r.body + SPOOL_FIXED_SIZE;
     out->text_len = r.len - SPOOL_FIXED_SIZE;
+    if (r.type == SPOOL_GAP && !gap_decode(&out->gap, r.body, r.len, out->next))
+        return RECORD_BAD;
     if (r.type == SPOOL_EXIT &&
         !exit_decode(&out->exit, r.body + SPOOL_FIXED_SIZE, r.len - SPOOL_FIXED_SIZE))
         return RECORD_BAD;

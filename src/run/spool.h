@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 #define SPOOL_SEGMENT_BYTES (1 << 20)
+#define SPOOL_BUDGET_MIN (2 << 20)
+#define SPOOL_PATIENCE_MS 5000
 #define SPOOL_TEXT_MAX                                                                 \
     65536 /* bytes of text in one record; a longer line is cut there */
 
@@ -20,7 +22,8 @@ enum spool_type {
     SPOOL_OUTPUT =
         1, /* lines of the payload, each ending in a newline, one arrival time */
     SPOOL_NOTE = 2, /* a line of reeve's own, ending in a newline as well */
-    SPOOL_EXIT = 3  /* how an attempt ended */
+    SPOOL_EXIT = 3, /* how an attempt ended */
+    SPOOL_GAP = 4   /* what the log's budget took; a reader gives a NOTE about it */
 };
 
 struct spool_exit {
@@ -42,6 +45,11 @@ struct spool_entry {
     const char *text; /* OUTPUT, NOTE: sound UTF-8, no NUL; valid until the next call */
     size_t text_len;
     struct spool_exit exit; /* EXIT */
+    struct spool_gap {
+        uint64_t next;         /* where the stream goes on */
+        uint64_t lines, bytes; /* of text */
+        uint64_t budget;       /* that was in force */
+    } gap;                     /* GAP */
 };
 
 /* Writing. Opens for appending, cuts a torn tail (what follows the last sound record);
@@ -61,6 +69,19 @@ int spool_writer_add(struct spool_writer *w, enum spool_type type, uint32_t atte
 int spool_writer_add_exit(struct spool_writer *w, uint32_t attempt, int64_t wall_ms,
                           uint64_t raw_end, const struct spool_exit *exit,
                           struct reeve_error *err);
+/* From now on the stream takes no more than so many bytes of disk, of what the server
+ * has not acknowledged; 0: no bound. Where it is reached:
+ * - while the server takes lines (`acked` has moved within SPOOL_PATIENCE_MS), or if
+ *   wait is set, output is refused with EDQUOT, and the caller tries again;
+ * - else the middle goes: of what is not acknowledged the first quarter stays, which
+ *   says how it began, and the latest; of the rest the oldest segments are given up,
+ *   and a gap record in their place says how many lines they had.
+ * What is not OUTPUT is always taken. The least is SPOOL_BUDGET_MIN. */
+void spool_writer_limit(struct spool_writer *w, uint64_t budget, bool wait);
+/* Makes room for the limit now, as far as may be given up. */
+void spool_writer_shrink(struct spool_writer *w);
+/* True if there may be gaps in what the server has not acknowledged. */
+bool spool_writer_has_gaps(const struct spool_writer *w);
 uint64_t spool_writer_end(const struct spool_writer *w);
 /* The attempt of the last record, 0 in a new stream. */
 uint32_t spool_writer_attempt(const struct spool_writer *w);
@@ -78,6 +99,8 @@ int spool_reader_next(struct spool_reader *r, struct spool_entry *out,
                       struct reeve_error *err);
 void spool_reader_close(struct spool_reader *r);
 
+/* Bytes of disk of what the server has not acknowledged. 0 where there is no spool. */
+uint64_t spool_held(const char *dir);
 /* Where the stream ends by the size of its last segment: a record that is being written
  * counts with what is there of it. 0 without segments. */
 uint64_t spool_end(const char *dir);

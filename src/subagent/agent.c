@@ -219,6 +219,7 @@ static void make_hello(struct agent *a, struct message *m)
     message_add_u64(m, TAG_SPOOL_END, spool_writer_end(a->output.spool));
     if (a->certain)
         message_add_u64(m, TAG_CERTAIN, 1);
+    message_add_u64(m, TAG_SPOOL_GAPS, spool_writer_has_gaps(a->output.spool));
     /* Also while its streams linger: the attempt is not over then. */
     if (a->payload.first_pid)
         add_payload(m, &a->payload);
@@ -252,6 +253,7 @@ static void make_news(struct agent *a, struct message *m, enum link_news news)
     if (news == NEWS_SPOOLED || news == NEWS_EXITED) {
         a->told_end = spool_writer_end(a->output.spool);
         message_add_u64(m, TAG_SPOOL_END, a->told_end);
+        message_add_u64(m, TAG_SPOOL_GAPS, spool_writer_has_gaps(a->output.spool));
     }
 }
 
@@ -431,6 +433,10 @@ static void on_note(struct agent *a, int64_t now)
 static void on_log(struct agent *a, int fd)
 {
     struct reeve_error err;
+    uint64_t budget, wait = 0;
+    message_get_u64(message_in, TAG_LOG_WAIT, &wait);
+    if (message_get_u64(message_in, TAG_LOG_BUDGET, &budget))
+        output_limit(&a->output, budget, wait != 0);
     if (fd >= 0 && output_mask(&a->output, fd, &err) < 0)
         log_error("%s", err.text);
 }
@@ -575,6 +581,7 @@ static void finish(struct agent *a, int64_t now)
 {
     struct payload *p = &a->payload;
     struct output *o = &a->output;
+    output_lift_limit(o);
     output_drain(o, now);
     if (!output_finish(o, now) || !output_exit(o, &p->exit, now))
         return;
@@ -789,6 +796,7 @@ struct agent *agent_open(const struct agent_options *options, struct reeve_error
 /* True: everything that was taken is in the spool. */
 static bool drained(struct agent *a, int64_t now)
 {
+    output_lift_limit(&a->output);
     output_drain(&a->output, now);
     return output_finish(&a->output, now);
 }

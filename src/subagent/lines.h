@@ -23,12 +23,12 @@ enum lines_mode {
     LINES_END     /* everything */
 };
 
-/* Makes text, with secrets hidden by m (or NULL), of raw's n <= LINES_WINDOW bytes, as much as one record takes; each line
- * in out ends in a newline. Returns how many bytes are done with, 0 if more must come
- * first; *text_len is 0 where bytes were passed over that make no text. visible:
- * nothing is passed over, since what has no record can't be given up in the raw file.
- * Of a line that is cut, what may be the beginning of a secret stays for the next
- * record, but at the end. */
+/* Makes text, with secrets hidden by m (or NULL), of raw's n <= LINES_WINDOW bytes, as
+ * much as one record takes; each line in out ends in a newline. Returns how many bytes
+ * are done with, 0 if more must come first; *text_len is 0 where bytes were passed over
+ * that make no text. visible: nothing is passed over, since what has no record can't be
+ * given up in the raw file. Of a line that is cut, what may be the beginning of a
+ * secret stays for the next record, but at the end. */
 size_t lines_take(const struct masker *m, const char *raw, size_t n,
                   enum lines_mode mode, bool visible, char out[SPOOL_TEXT_MAX],
                   size_t *text_len);

@@ -86,12 +86,29 @@ int output_mask(struct output *o, int fd, struct reeve_error *err)
     return 0;
 }
 
+void output_limit(struct output *o, uint64_t budget, bool wait)
+{
+    o->budget = budget;
+    o->budget_waits = wait;
+    spool_writer_limit(o->spool, budget, wait);
+    if (!wait)
+        spool_writer_shrink(o->spool);
+}
+
+void output_lift_limit(struct output *o)
+{
+    spool_writer_limit(o->spool, 0, false);
+    if (o->over_budget)
+        o->retry_at = 0;
+}
+
 int output_open_for_payload(struct output *o, struct reeve_error *err)
 {
     int fd = open(o->fifo_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return reeve_error_set(err, errno, "open %s", o->fifo_path);
     o->eof = false;
+    spool_writer_limit(o->spool, o->budget, o->budget_waits);
     return fd;
 }
 
@@ -107,6 +124,18 @@ static void stall(struct output *o, int64_t now, const char *what)
     if (!o->told_full)
         log_warn("the payload's output waits: %s", what);
     o->told_full = true;
+}
+
+/* One line in our own log for a whole life: it is how a run goes that prints faster
+ * than the server takes. */
+static void wait_for_server(struct output *o, int64_t now)
+{
+    o->retry_at = now + OUTPUT_BUDGET_MS;
+    o->over_budget = true;
+    if (!o->told_budget)
+        log_info(
+            "the payload's output waits for the server: its log budget is reached");
+    o->told_budget = true;
 }
 
 /* A hole where bytes are in records; a file system without holes gives the file back as
@@ -133,10 +162,13 @@ static bool record(struct output *o, enum spool_type type, uint64_t raw_end,
     struct reeve_error err;
     if (spool_writer_add(o->spool, type, o->attempt, clock_wall_ms(), raw_end, text, n,
                          &err) < 0) {
-        stall(o, now, err.text);
+        if (err.code == EDQUOT)
+            wait_for_server(o, now);
+        else
+            stall(o, now, err.text);
         return false;
     }
-    o->told_full = false;
+    o->told_full = o->over_budget = false;
     o->done = o->recorded = raw_end;
     if (o->recorded - o->freed >= FREE_STEP)
         free_recorded(o);
@@ -244,12 +276,14 @@ bool output_finish(struct output *o, int64_t now)
 
 bool output_note(struct output *o, char *text, int64_t now)
 {
-    if (o->retry_at)
+    /* Its budget does not bound what reeve itself has to say. */
+    if (o->retry_at && !o->over_budget)
         return false;
     output_pump(o, now);
     size_t n = masker_apply(o->masker, text, strlen(text));
     text[n] = '\0';
-    return n == 0 || (!o->retry_at && record(o, SPOOL_NOTE, o->done, text, n, now));
+    bool full = o->retry_at && !o->over_budget;
+    return n == 0 || (!full && record(o, SPOOL_NOTE, o->done, text, n, now));
 }
 
 bool output_exit(struct output *o, struct spool_exit *e, int64_t now)

@@ -17,6 +17,7 @@
 
 #define OUTPUT_PAUSE_MS 5000 /* a line without its end is shown after this */
 #define OUTPUT_RETRY_MS 1000 /* after a full disk */
+#define OUTPUT_BUDGET_MS 100 /* after a log that has reached its budget */
 
 struct output {
     char *fifo_path;
@@ -32,7 +33,10 @@ struct output {
     uint64_t freed;    /* given back up to here */
     int64_t pause_at;  /* boot ms when a partial line is shown, or 0 */
     int64_t retry_at;  /* boot ms when a full disk is tried again, or 0 */
-    bool told_full;
+    bool told_full, told_budget;
+    bool over_budget; /* that is what is waited for */
+    uint64_t budget;  /* spool_writer_limit() */
+    bool budget_waits;
 };
 
 /* Makes or opens the FIFO, the raw file and the spool. */
@@ -41,6 +45,11 @@ int output_open(struct output *o, const char *state_dir, const char *run_dir,
 /* From now on hides what this file names (masker_load()), in place of what it hid; a
  * file that cannot be read changes nothing. */
 int output_mask(struct output *o, int fd, struct reeve_error *err);
+/* How much disk the spool may take: spool_writer_limit(). */
+void output_limit(struct output *o, uint64_t budget, bool wait);
+/* What is left is taken whatever the budget says, as nothing more will come; until
+ * output_open_for_payload(). */
+void output_lift_limit(struct output *o);
 /* The FIFO for reading and writing, for a payload: the death of its reader is no
  * SIGPIPE. CLOEXEC; -1 with err. */
 int output_open_for_payload(struct output *o, struct reeve_error *err);
