@@ -16,6 +16,7 @@ static const struct arg_spec specs[] = {
     ARGS_QUOTAS,
     {ARG_VALUE, "timeout", 0, "TIME", "of an attempt, from its start"},
     {ARG_VALUE, "setup-timeout", 0, "TIME", "of its set-up alone"},
+    {ARG_VALUE, "log-budget", 0, "SIZE", "disk for the log that the server has not yet"},
     {ARG_VALUE, "stop-timeout", 0, "TIME", "between the stop signal and the end"},
     {ARG_VALUE, "stop-signal", 0, "SIGNAL", "that asks it to end"},
     {ARG_VALUE, "restart", 0, "POLICY", "no, on-failure[:N], always, unless-stopped"},

@@ -111,6 +111,8 @@ static void adopt_run(struct run *run, const struct reeve_error *quota_err)
 {
     auto_free char *dir = run_dir_dup(run->master->state_root, run->id);
     run->ship.acked = run->ship.read = spool_acked(dir);
+    run->ship.end = spool_end(dir);
+    run->ship.gaps = run->ship.end > run->ship.acked;
     if (run->ship.last_ms < spool_acked_ms(dir))
         run->ship.last_ms = spool_acked_ms(dir);
     log_info("task=%s adopted in phase %s, attempt %u", run->id, phase_name(run->phase),

@@ -21,6 +21,7 @@
 #include "master/admit.h"
 #include "master/drain.h"
 #include "master/history.h"
+#include "master/log-budget.h"
 #include "master/master.h"
 #include "master/metrics.h"
 #include "master/pressure.h"
@@ -334,6 +335,7 @@ static cJSON *cmd_inspect(struct master *m, const cJSON *request)
     json_set(row, "memory_events", memory_events_of_run(run));
     json_set(row, "events", trail_to_json(run));
     json_set_int(row, "subagents_replaced", run->replaced);
+    json_set(row, "log", log_budget_to_json(run));
     if (run->step[0])
         json_set_str(row, "step", run->step);
     return answer_ok(row);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "loop/acceptor.h"
 #include "loop/unix.h"
+#include "master/log-budget.h"
 #include "master/master.h"
 #include "master/ship.h"
 #include "master/upgrade.h"
@@ -154,6 +155,14 @@ static void note_payload(struct run *run, const struct message *m)
     }
 }
 
+static void on_spooled(struct run *run, const struct message *m)
+{
+    uint64_t end = run->ship.end, gaps = 0;
+    message_get_u64(m, TAG_SPOOL_END, &end);
+    message_get_u64(m, TAG_SPOOL_GAPS, &gaps);
+    ship_spooled(run, end, gaps != 0);
+}
+
 static void on_hello_phase(struct run *run, const struct message *m, uint32_t attempt)
 {
     uint64_t phase = AGENT_IDLE, v;
@@ -208,7 +217,8 @@ static void on_hello(struct peer *p, const struct message *m)
     p->run = run;
     run->peer = p;
     message_get_u64(m, TAG_ATTEMPT, &attempt);
-    ship_wake(run);
+    on_spooled(run, m);
+    link_log(run, -1);
     if (run->forgotten && attempt > run->attempt)
         run->attempt = (uint32_t)attempt;
     run->forgotten = false;
@@ -231,7 +241,7 @@ static void on_message(struct peer *p, const struct message *m)
     struct spool_exit e;
     message_get_u64(m, TAG_ATTEMPT, &attempt);
     if (type == MESSAGE_SPOOLED) {
-        ship_wake(run);
+        on_spooled(run, m);
         return;
     }
     if (attempt != run->attempt)
@@ -248,7 +258,7 @@ static void on_message(struct peer *p, const struct message *m)
         run_post(run, RUN_EVENT_EXECUTED);
         break;
     case MESSAGE_EXITED:
-        ship_wake(run);
+        on_spooled(run, m);
         if (read_exit(m, &e))
             run_agent_exited(run, (uint32_t)attempt, &e);
         else
@@ -394,10 +404,15 @@ static struct message *begin(struct run *run, enum message_type type)
 
 void link_log(struct run *run, int mask)
 {
-    if (run->peer)
-        peer_send(run->peer, begin(run, MESSAGE_LOG), mask);
-    else
-        close(mask);
+    if (!run->peer) {
+        if (mask >= 0)
+            close(mask);
+        return;
+    }
+    struct message *out = begin(run, MESSAGE_LOG);
+    message_add_u64(out, TAG_LOG_BUDGET, (uint64_t)log_budget_of(run));
+    message_add_u64(out, TAG_LOG_WAIT, log_budget_waits(run));
+    peer_send(run->peer, out, mask);
 }
 
 void link_stop(struct run *run, int64_t grace_ms)

@@ -23,6 +23,7 @@
 #include "master/history.h"
 #include "master/host-down.h"
 #include "master/link.h"
+#include "master/log-budget.h"
 #include "master/metrics.h"
 #include "master/orphans.h"
 #include "master/outage.h"
@@ -279,6 +280,9 @@ static int make_parts(struct master *m, struct reeve_error *err)
         m->hoststat,
         config_str(m->config, "agent.resource_monitoring.disk_use_path", NULL));
     m->ship = ship_create(m);
+    m->log_budget = log_budget_create(m, err);
+    if (!m->log_budget)
+        return -1;
     if (m->options->task)
         m->echo = echo_create(m, m->options->log_file);
     m->admit = admit_create(m, err);
@@ -405,6 +409,7 @@ void master_destroy(struct master *m)
     runs_destroy(m->runs);
     admit_destroy(m->admit);
     ship_destroy(m->ship);
+    log_budget_destroy(m->log_budget);
     echo_destroy(m->echo);
     if (m->hoststat)
         hoststat_destroy(m->hoststat);

@@ -87,8 +87,9 @@ struct master {
     struct disk *disk;         /* folders that are measured */
     struct hoststat *hoststat;
     struct runs *runs;
-    struct link *link;       /* agent.sock */
-    struct ship *ship;       /* log lines */
+    struct link *link; /* agent.sock */
+    struct ship *ship; /* log lines */
+    struct log_budget *log_budget;
     struct echo *echo;       /* the same on this terminal; NULL: not */
     struct pull *pull;       /* queues and claims */
     struct steps *steps;     /* controllers that wait for their own steps */

@@ -40,6 +40,7 @@ static const struct {
     {"nofile_soft", offsetof(struct policy, nofile_soft), LIMIT_NONE},
     {"nofile_hard", offsetof(struct policy, nofile_hard), LIMIT_NONE},
     {"disk", offsetof(struct policy, disk), LIMIT_NONE},
+    {"log_budget", offsetof(struct policy, log_budget), QUOTA_LOG_BUDGET},
 };
 
 cJSON *limits_to_json(const struct limits *limits)
@@ -134,6 +135,7 @@ void policy_from_quota(const struct quota *quota, struct policy *out)
         .nofile_soft = quota->nofile_soft,
         .nofile_hard = quota->nofile_hard,
         .disk = quota->disk,
+        .log_budget = quota->log_budget,
         .stop_signal = quota->stop_signal,
     };
     /* Docker's default: as much swap as memory. Without it a host with swap would swap

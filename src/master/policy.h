@@ -21,6 +21,7 @@ struct policy {
     int64_t setup_timeout_ms;         /* ... until the task's own program; 0: none */
     int64_t nofile_soft, nofile_hard; /* open files of a process; LIMIT_NONE */
     int64_t disk;                     /* bytes of the run's own folder; LIMIT_NONE */
+    int64_t log_budget; /* bytes of disk for its unsent log; 0: no bound */
     int stop_signal;
 };
 

@@ -41,6 +41,9 @@ static void take(struct resolver *r, const struct quota *q)
     put(r, KEY_BLKIO_WEIGHT, l->io_weight, 0);
     put(r, KEY_NOFILE, q->nofile_hard, (int)q->nofile_soft);
     put(r, KEY_DISK, q->disk, 0);
+    /* Without a value it would get the default. */
+    put(r, KEY_LOG_BUDGET, q->log_budget ? q->log_budget : LIMIT_NONE, 0);
+    r->values[KEY_LOG_BUDGET].set = true;
     put(r, KEY_RESTART, q->restart, q->restart_max);
     put(r, KEY_STOP_TIMEOUT, q->stop_timeout_ms, 0);
     put(r, KEY_STOP_SIGNAL, q->stop_signal, 0);

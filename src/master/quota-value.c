@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "config/size.h"
+#include "run/spool.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -168,6 +169,15 @@ static int parse_disk(const char *text, struct value *v, struct reeve_error *err
     return parse_size(strncmp(text, "size=", 5) == 0 ? text + 5 : text, v, err);
 }
 
+static int parse_log_budget(const char *text, struct value *v, struct reeve_error *err)
+{
+    if (parse_size(text, v, err) < 0)
+        return -1;
+    if (v->number != LIMIT_NONE && v->number < SPOOL_BUDGET_MIN)
+        return reeve_error_set(err, 0, "\"%.40s\" is less than the least, 2m", text);
+    return 0;
+}
+
 /* Docker names a device before the rate; the limit here is every disk's. */
 static const char *after_device(const char *text)
 {
@@ -244,6 +254,7 @@ static const struct key_info keys[KEY_COUNT] = {
                           UNIT_COUNT},
     [KEY_NOFILE] = {"nofile", {"--ulimit"}, parse_nofile, UNIT_COUNT},
     [KEY_DISK] = {"disk", {"--storage-opt"}, parse_disk, UNIT_BYTES},
+    [KEY_LOG_BUDGET] = {"log_budget", {NULL}, parse_log_budget, UNIT_BYTES},
     [KEY_RESTART] = {"restart", {"--restart"}, parse_restart, UNIT_OTHER},
     [KEY_STOP_TIMEOUT] = {"stop_timeout", {"--stop-timeout"}, parse_time, UNIT_MS},
     [KEY_STOP_SIGNAL] = {"stop_signal", {"--stop-signal"}, parse_signal, UNIT_OTHER},

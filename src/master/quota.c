@@ -332,6 +332,9 @@ void quota_fill(struct resolver *r)
     q->nofile_soft =
         q->nofile_hard == LIMIT_NONE ? LIMIT_NONE : r->values[KEY_NOFILE].extra;
     q->disk = number_of(r, KEY_DISK);
+    const struct value *log = &r->values[KEY_LOG_BUDGET];
+    if (log->set)
+        q->log_budget = quota_is_none(KEY_LOG_BUDGET, log) ? 0 : log->number;
 }
 
 void quota_add_note(struct resolver *r, enum key key)
@@ -416,6 +419,7 @@ void quota_clear(struct quota *q)
         .nofile_soft = LIMIT_NONE,
         .nofile_hard = LIMIT_NONE,
         .disk = LIMIT_NONE,
+        .log_budget = QUOTA_LOG_BUDGET,
         .stop_timeout_ms = QUOTA_STOP_TIMEOUT_MS,
         .stop_signal = SIGTERM,
     };

@@ -7,8 +7,8 @@
  *   agent.reeve.queues.QUEUE.ceilings.NAME and agent.reeve.ceilings.NAME bound them
  * all, and what has no limit too.
  * - NAME: memory memory_reservation memory_swap cpus cpu_shares cpuset pids read_bps
- *   write_bps read_iops write_iops blkio_weight nofile disk restart stop_timeout
- *   stop_signal timeout setup_timeout.
+ *   write_bps read_iops write_iops blkio_weight nofile disk log_budget restart
+ * stop_timeout stop_signal timeout setup_timeout.
  * - 0 and, where Docker has it, -1 mean: no limit.
  * - A value that can't be read is an error, never passed over. */
 #ifndef REEVE_QUOTA_H
@@ -31,6 +31,7 @@ enum restart_policy {
 };
 
 #define QUOTA_STOP_TIMEOUT_MS 10000 /* Docker's own default */
+#define QUOTA_LOG_BUDGET (256 << 20)
 
 struct quota {
     struct limits limits;
@@ -41,6 +42,7 @@ struct quota {
     int64_t setup_timeout_ms;         /* of its set-up alone; 0: none */
     int64_t nofile_soft, nofile_hard; /* open files of a process; LIMIT_NONE */
     int64_t disk;                     /* bytes of the run's folder; LIMIT_NONE */
+    int64_t log_budget; /* bytes of disk for what the server has not; 0: no bound */
     int stop_signal;
     struct words env;     /* "NAME=value" of -e and --env, each name once */
     struct words ignored; /* words without a meaning here: "--network"; no values */

@@ -134,6 +134,10 @@ struct run {
         uint64_t read;   /* offset up to which events were made */
         uint64_t acked;  /* offset that the server has */
         int64_t last_ms; /* time stamp of the last event: they strictly increase */
+        uint64_t end;    /* of the spool, as the sub-agent said */
+        bool gaps;       /* there may be some before it: the disk is to be asked */
+        uint64_t held, held_acked, held_end; /* what it said, and when */
+        int64_t level; /* log-budget.c: what the run is held to; 0: its own budget */
         bool dirty, refused;
         unsigned failures; /* to read the spool, in a row */
         struct run *next_dirty;

@@ -71,6 +71,7 @@ static void quota_of_policy(const struct policy *p, struct quota *out)
     out->nofile_soft = p->nofile_soft;
     out->nofile_hard = p->nofile_hard;
     out->disk = p->disk;
+    out->log_budget = p->log_budget;
 }
 
 static cJSON *job_data(const struct set_job *job, const struct run *run)
@@ -90,6 +91,7 @@ static void succeed(struct set_job *job, struct run *run)
 {
     if (run_is_live(run) && run->attempt == job->attempt)
         link_change(run);
+    link_log(run, -1);
     for (size_t i = 0; i < job->notes.n; i++) {
         log_info("task=%s %s", run->id, job->notes.v[i]);
         run_note(run, "reeve: %s", job->notes.v[i]);

@@ -609,17 +609,36 @@ void ship_forget(struct run *run)
     run->ship.reader = NULL;
 }
 
+void ship_spooled(struct run *run, uint64_t end, bool gaps)
+{
+    run->ship.end = end;
+    run->ship.gaps = gaps;
+    ship_wake(run);
+}
+
+/* The disk is asked only where the stream has gaps, and when something has changed. */
+int64_t ship_held(struct run *run)
+{
+    uint64_t acked = run->ship.acked;
+    if (run->ship.end < run->ship.read)
+        run->ship.end = run->ship.read;
+    if (run->ship.end <= acked)
+        return 0;
+    if (!run->ship.gaps)
+        return (int64_t)(run->ship.end - acked);
+    if (run->ship.held_end != run->ship.end || run->ship.held_acked != acked) {
+        auto_free char *dir = run_dir_of(run);
+        run->ship.held = spool_held(dir);
+        run->ship.held_end = run->ship.end;
+        run->ship.held_acked = acked;
+    }
+    return (int64_t)run->ship.held;
+}
+
 int64_t ship_pending_bytes(const struct ship *s)
 {
     int64_t bytes = 0;
-    for (struct run *run = runs_first(s->master->runs); run; run = run->list_next) {
-        uint64_t end = run->ship.read;
-        if (run->ship.dirty) {
-            auto_free char *dir = run_dir_of(run);
-            end = spool_end(dir);
-        }
-        if (end > run->ship.acked)
-            bytes += (int64_t)(end - run->ship.acked);
-    }
+    for (struct run *run = runs_first(s->master->runs); run; run = run->list_next)
+        bytes += ship_held(run);
     return bytes;
 }

@@ -19,7 +19,10 @@ void ship_hurry(struct ship *s);
 /* There may be records in the run's spool, or it is complete: look soon. */
 void ship_wake(struct run *run);
 void ship_forget(struct run *run);
-/* Bytes of all spools that the server has not acknowledged, as far as read. */
+/* The sub-agent says where its spool ends, and whether there are gaps in it. */
+void ship_spooled(struct run *run, uint64_t end, bool gaps);
+/* Bytes of disk of what the server has not acknowledged: of one run, of all. */
+int64_t ship_held(struct run *run);
 int64_t ship_pending_bytes(const struct ship *s);
 
 #endif

@@ -184,7 +184,7 @@ static bool find_victim(const struct spool_writer *w, const struct held *h,
                         size_t *victim, bool *after_gap)
 {
     uint64_t head = w->budget / 4 > HEAD_MIN ? w->budget / 4 : HEAD_MIN, before = 0;
-    for (size_t i = 0; i + 2 < h->count; before += h->sizes[i++]) {
+    for (size_t i = 0; i + 1 < h->count; before += h->sizes[i++]) {
         if (before < head || is_gap(w, h, i))
             continue;
         *victim = i;
@@ -235,13 +235,14 @@ int spool_make_room(struct spool_writer *w)
     bool wait = moves(w) || w->wait;
     if (!is_over(w, w->segment_bytes))
         return 0;
-    if (!wait)
-        while (shrink_step(w, w->segment_bytes) == 1)
-            ;
-    if (!is_over(w, w->segment_bytes))
-        return 0;
-    errno = EDQUOT;
-    return -1;
+    if (wait) {
+        errno = EDQUOT;
+        return -1;
+    }
+    /* Segments of a larger budget may leave too little to give up: then it is more. */
+    while (shrink_step(w, w->segment_bytes) == 1)
+        ;
+    return 0;
 }
 
 void spool_writer_shrink(struct spool_writer *w)

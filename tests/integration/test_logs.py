@@ -2,11 +2,12 @@
 
 import os
 import pathlib
+import re
 import signal
 
 import pytest
 
-from reeve_up import Reeve, wait_until
+from reeve_up import Reeve, sanitized, wait_until
 
 GIT_PASS = "g1t-p4ss-w0rd"
 AWS_KEY = "aws/secret+key"
@@ -85,3 +86,113 @@ def test_secrets_left_by_a_dead_agent(hiding, tmp_path):
     hiding.wait_line(task, "pass **** end", 60)
     hiding.run("stop", task, check=False)
     hiding.wait(task)
+
+
+# ---- the budget
+
+LINES = 40000  # that do not fit into 2 MiB
+PRINT = "seq 1 {} | sed s/^/line\\ /\\;s/$/\\ " + 80 * "." + "/"
+FULL = {"CLEARML_AGENT__AGENT__REEVE__DEFAULTS__LOG_BUDGET": "2m"}
+
+
+def held(rig, task):
+    answer = rig.master.control(cmd="inspect", task=task)
+    return answer["data"]["log"]["spool_bytes"] if answer["ok"] else 0
+
+
+def without_batches(rig):
+    """The server takes no log lines."""
+    rig.proxy.before = lambda name, body: "drop" if name == "events.add_batch" else None
+
+
+def shown(rig, task):
+    """The numbers of its lines, in order, and how many are said to be missing after which."""
+    numbers, gaps = [], []
+    for line in rig.text(task).splitlines():
+        if found := re.fullmatch(r"line (\d+) \.+", line):
+            numbers.append(int(found[1]))
+        elif found := re.match(r"reeve: (\d+) lines \(.+\) dropped here: log budget of .+ reached", line):
+            gaps.append((numbers[-1], int(found[1])))
+    return numbers, gaps
+
+
+def test_budget_drops_the_middle(make_rig):
+    """The payload ends while the server is away; what its log has not says how much is missing, and where."""
+    rig = make_rig(env=FULL)
+    rig.master.start()
+    without_batches(rig)
+    task = rig.enqueue(PRINT.format(LINES))
+    rig.master.wait_phase(task, "draining", 60)
+    row = rig.master.control(cmd="inspect", task=task)["data"]["log"]
+    assert 1 << 20 < row["spool_bytes"] <= row["budget"] == 2 << 20
+    rig.proxy.resume()
+    rig.wait(task, timeout=90)
+    numbers, gaps = shown(rig, task)
+    [(last, missing)] = gaps
+    assert numbers == [*range(1, last + 1), *range(last + missing + 1, LINES + 1)]
+    assert numbers.index(last) > 1000 and LINES - last - missing > 1000
+
+
+def test_budget_may_make_the_task_wait(make_rig):
+    rig = make_rig(env={**FULL, "CLEARML_AGENT__AGENT__REEVE__LOG__WHEN_FULL": "wait"})
+    rig.master.start()
+    without_batches(rig)
+    task = rig.enqueue(PRINT.format(LINES))
+    wait_until(lambda: held(rig, task) > 3 << 19, what="a full log")
+    assert rig.master.row(task)["phase"] == "running"
+    rig.proxy.resume()
+    rig.wait(task, timeout=90)
+    assert shown(rig, task) == ([*range(1, LINES + 1)], [])
+
+
+def test_a_budget_for_all(make_rig):
+    """Of three runs that together have too much, the small one keeps all of its lines."""
+    rig = make_rig(env={"CLEARML_AGENT__AGENT__REEVE__LOG__BUDGET": "6m",
+                        "CLEARML_AGENT__AGENT__REEVE__WAITS__AGAIN": "50ms"})
+    rig.master.start()
+    without_batches(rig)
+    large = [rig.enqueue(PRINT.format(LINES)) for _ in range(2)]
+    small = rig.enqueue(PRINT.format(100))
+    for task in [*large, small]:
+        rig.master.wait_phase(task, "draining", 60)
+    wait_until(lambda: sum(held(rig, task) for task in [*large, small]) <= 6 << 20, what="less than the budget")
+    rig.proxy.resume()
+    for task in [*large, small]:
+        rig.wait(task, timeout=90)
+    assert shown(rig, small) == ([*range(1, 101)], [])
+    for task in large:
+        numbers, gaps = shown(rig, task)
+        assert len(numbers) + sum(n for _, n in gaps) == LINES and len(gaps) >= 1
+        assert numbers == sorted(set(numbers))
+
+
+def test_noise_delays_nobody_else(rig, tmp_path):
+    """Beside runs with much to send, a line of another one is among the next few batches."""
+    rig.master.start()
+    without_batches(rig)
+    quiet = rig.enqueue(f"for i in 0 1 2; do while [ ! -e {tmp_path}/say.$i ]; do sleep 0.05; done; "
+                        "echo quiet $i; done; sleep 60")
+    noisy = [rig.enqueue(PRINT.format(LINES // 2)) for _ in range(5)]
+    for task in noisy:
+        rig.master.wait_phase(task, "draining", 60)
+    bodies = []
+
+    def before(name, body):
+        if name == "events.add_batch":
+            said = sum(b"quiet %d\\n" % i in b for i in range(3) for b in bodies)
+            asked = len(list(tmp_path.glob("say.*")))
+            if asked < 3 and asked == said:
+                (tmp_path / f"say.{asked}").touch()
+                wait_until(lambda: held(rig, quiet) > 0, what="the line in the spool")
+            bodies.append(body)
+    rig.proxy.before = before
+    for task in noisy:
+        rig.wait(task, timeout=120)
+    places = [next(n for n, b in enumerate(bodies) if b"quiet %d\\n" % i in b) for i in range(3)]
+    assert places[0] <= 4 and places[1] <= places[0] + 5 and places[2] <= places[1] + 5, places
+    assert len(bodies) > 6
+    if not sanitized():
+        assert rig.master.control(cmd="status")["data"]["rss_bytes"] < 64 << 20
+    rig.master.control(cmd="stop", task=quiet, grace_ms=0)
+    for task in noisy:
+        assert shown(rig, task) == ([*range(1, LINES // 2 + 1)], [])

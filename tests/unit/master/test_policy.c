@@ -16,6 +16,7 @@ static void test_round_trip(void **state)
         .grace_ms = 1234,
         .timeout_ms = 99,
         .setup_timeout_ms = 77,
+        .log_budget = 4 << 20,
         .nofile_soft = 40,
         .nofile_hard = LIMIT_NONE,
         .disk = 12345,
@@ -43,6 +44,7 @@ static void test_round_trip(void **state)
     assert_string_equal(back.limits.cpuset, "0-1");
     assert_int_equal(back.limits.io_weight, 300);
     assert_int_equal(back.setup_timeout_ms, 77);
+    assert_int_equal(back.log_budget, 4 << 20);
     assert_int_equal(back.nofile_soft, 40);
     assert_int_equal(back.nofile_hard, LIMIT_NONE);
     assert_int_equal(back.disk, 12345);

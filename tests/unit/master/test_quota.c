@@ -156,7 +156,9 @@ static void test_files_weight_disk_and_setup(void **state)
     set_property(task, "reeve.nofile", "4096");
     set_property(task, "reeve.setup_timeout", "2m");
     set_property(task, "reeve.disk", "300m");
+    set_property(task, "reeve.log_budget", "0");
     q = resolve(task, "agent.reeve.ceilings { nofile: 256, disk: 100m }");
+    assert_int_equal(q.log_budget, 0);
     assert_int_equal(q.nofile_soft, 256);
     assert_int_equal(q.nofile_hard, 256);
     assert_int_equal(q.setup_timeout_ms, 120000);
@@ -164,6 +166,7 @@ static void test_files_weight_disk_and_setup(void **state)
     quota_free(&q);
     q = of_words("");
     assert_true(q.nofile_hard == LIMIT_NONE && q.disk == LIMIT_NONE);
+    assert_int_equal(q.log_budget, QUOTA_LOG_BUDGET);
     assert_true(q.limits.io_weight == LIMIT_NONE && q.setup_timeout_ms == 0);
     quota_free(&q);
     refuse_words("--ulimit nofile=5", "at least 16");

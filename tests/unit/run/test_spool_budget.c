@@ -167,6 +167,23 @@ static void test_waits_while_lines_go(void **state)
     spool_writer_close(w);
 }
 
+/* Its segments are too large for a budget that came later: it goes on all the same. */
+static void test_never_waits_for_nothing(void **state)
+{
+    struct seen seen;
+    struct spool_writer *w = writer(*state);
+    unsigned number = 0;
+    spool_writer_limit(w, 0, false);
+    assert_int_equal(fill(w, &number, 30 * FILL), 0);
+    spool_writer_limit(w, BUDGET, false);
+    for (int i = 0; i < 30; i++)
+        assert_int_equal(fill(w, &number, FILL), 0);
+    assert_true(spool_held(*state) <= BUDGET + 2 * SPOOL_SEGMENT_BYTES);
+    look(*state, 0, 0, &seen);
+    assert_int_equal(seen.count + seen.dropped, number);
+    spool_writer_close(w);
+}
+
 static void test_shrinks_at_once(void **state)
 {
     struct seen seen;
@@ -192,6 +209,7 @@ int main(void)
         IN_FOLDER(test_keeps_what_may_be_under_way),
         IN_FOLDER(test_waits),
         IN_FOLDER(test_waits_while_lines_go),
+        IN_FOLDER(test_never_waits_for_nothing),
         IN_FOLDER(test_shrinks_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
