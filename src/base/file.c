@@ -8,9 +8,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int write_temporary(const char *path, const void *data, size_t n, mode_t mode,
                            bool sync, struct reeve_error *err)
@@ -49,6 +51,43 @@ int file_replace(const char *path, const void *data, size_t n, mode_t mode, bool
     if (slash)
         *slash = '\0';
     return dir_sync(slash ? (slash == dir ? "/" : dir) : ".", err);
+}
+
+/* Over what it had before, from its begin. */
+static int overwrite(int fd, const void *data, size_t n, mode_t mode)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0 || (st.st_size == 0 && fchmod(fd, mode) < 0) ||
+        fd_pwrite_all(fd, data, n, 0) < 0)
+        return -1;
+    if ((uint64_t)st.st_size > n && ftruncate(fd, (off_t)n) < 0)
+        return -1;
+    /* Not for each file system; nothing waits for it. */
+    sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    return 0;
+}
+
+static int exchange(const char *tmp, const char *path)
+{
+    if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
+        return 0;
+    /* The first time, or a file system that cannot. */
+    return errno == ENOENT || errno == EINVAL || errno == ENOSYS ? rename(tmp, path)
+                                                                 : -1;
+}
+
+int file_renew(const char *path, const void *data, size_t n, mode_t mode,
+               struct reeve_error *err)
+{
+    auto_free char *tmp = xasprintf("%s.new", path);
+    auto_close fd = open(tmp, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (fd < 0)
+        return reeve_error_set(err, errno, "create %s", tmp);
+    if (overwrite(fd, data, n, mode) == 0 && exchange(tmp, path) == 0)
+        return 0;
+    reeve_error_set(err, errno, "write %s", path);
+    unlink(tmp);
+    return -1;
 }
 
 int file_read(const char *path, struct buf *out, size_t max, struct reeve_error *err)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -31,6 +32,11 @@ int cgroup_walk_children(int dirfd, bool (*fn)(int dirfd, const char *name, void
                          void *arg)
 {
     _Alignas(struct entry) char block[1024];
+    struct stat st;
+    /* A folder with no other link than its name and its "." has none below: its files,
+     * some thirty on v1, need not be listed. */
+    if (fstat(dirfd, &st) == 0 && st.st_nlink == 2)
+        return 0;
     for (;;) {
         long n = syscall(SYS_getdents64, dirfd, block, sizeof block);
         if (n <= 0)

@@ -119,7 +119,7 @@ int run_state_save(struct run *run)
     auto_free char *path = run_file_dup(run->master->state_root, run->id, "state");
     auto_free char *text = run_state_format_dup(run);
     struct reeve_error err;
-    if (file_replace(path, text, strlen(text), 0600, false, &err) == 0) {
+    if (file_renew(path, text, strlen(text), 0600, &err) == 0) {
         run->unsaved = false;
         return 0;
     }

@@ -41,7 +41,7 @@ void ship_journal_write(struct ship *s)
     buf_printf(&text, "crc %08x\n", crc);
     auto_free char *path = journal_path_dup(s);
     struct reeve_error err;
-    int result = file_replace(path, text.data, text.len, 0600, false, &err);
+    int result = file_renew(path, text.data, text.len, 0600, &err);
     ship_tell_write(&s->journal_failing, result, &err);
 }
 

@@ -240,7 +240,7 @@ int spool_ack_ms(const char *dir, uint64_t offset, int64_t last_ms,
     int n = snprintf(text, sizeof text, "%llu\n%lld\n", (unsigned long long)offset,
                      (long long)last_ms);
     auto_free char *path = path_join_dup(dir, "acked");
-    if (file_replace(path, text, (size_t)n, 0600, false, err) < 0)
+    if (file_renew(path, text, (size_t)n, 0600, err) < 0)
         return -1;
     auto_close dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     auto_free uint64_t *starts = NULL;

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files that are written again and again. */
+#include "config.h"
+
+#include "../unit.h"
+
+#include "base/alloc.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void check(const char *path, const char *text)
+{
+    auto_buf content = BUF_INIT;
+    struct stat st;
+    assert_int_equal(file_renew(path, text, strlen(text), 0600, NULL), 0);
+    assert_int_equal(file_read(path, &content, 4096, NULL), 0);
+    assert_string_equal(buf_str(&content), text);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static ino_t inode(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_ino;
+}
+
+static void test_renew(void **state)
+{
+    char dir[] = "/tmp/reeve-test-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    mode_t before = umask(0777);
+    auto_free char *path = path_join_dup(dir, "a");
+    auto_free char *tmp = path_join_dup(dir, "a.new");
+    check(path, "one");
+    check(path, "a longer one");
+    ino_t both[] = {inode(path), inode(tmp)};
+    check(path, "short");
+    check(path, "");
+    check(path, "again");
+    /* The same two files in turn. */
+    assert_int_equal(inode(path), both[1]);
+    assert_int_equal(inode(tmp), both[0]);
+    /* What a writer that was killed has left there is no part of the next one. */
+    assert_int_equal(file_replace(tmp, "left by a dead writer", 21, 0600, false, NULL),
+                     0);
+    check(path, "new");
+    umask(before);
+    assert_int_equal(dir_remove_tree(dir, NULL), 0);
+    struct reeve_error err;
+    assert_int_equal(file_renew(path, "x", 1, 0600, &err), -1);
+    assert_int_equal(err.code, ENOENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_renew)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
