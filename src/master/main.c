@@ -6,6 +6,7 @@
 #include "master/master.h"
 #include "master/upgrade.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,8 @@ int main(int argc, char **argv)
     /* Credentials are in memory: no core, no ptrace by others of the same user. */
     prctl(PR_SET_DUMPABLE, 0);
     fd_raise_limit();
+    /* The threads that wait for the disk need no heaps of their own. */
+    mallopt(M_ARENA_MAX, 1);
     if (options.ready_fd >= 0)
         fd_set_cloexec(options.ready_fd, 1);
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/record.h"
+#include "base/resident.h"
 #include "config/files.h"
 #include "config/option-table.h"
 #include "config/programs.h"
@@ -47,6 +48,7 @@
 #include <sys/prctl.h>
 
 #define CLIENT_NAME "reeve-" PACKAGE_VERSION
+#define TRIM_SECONDS 2.0 /* after the start: what that alone took in memory */
 
 /* ---- settings ---- */
 
@@ -331,6 +333,11 @@ static void watch_signal(struct master *m, ev_signal *w, int signal)
     ev_signal_start(m->loop, w);
 }
 
+static void trim_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    resident_trim();
+}
+
 /* With settings, and no parts yet. */
 static struct master *make_master(struct options *options, struct reeve_error *err)
 {
@@ -373,6 +380,8 @@ struct master *master_create(struct options *options, struct reeve_error *err)
         master_destroy(m);
         return NULL;
     }
+    ev_timer_init(&m->trim_timer, trim_cb, TRIM_SECONDS, 0.0);
+    ev_timer_start(m->loop, &m->trim_timer);
     watch_signal(m, &m->sigterm, SIGTERM);
     watch_signal(m, &m->sigint, SIGINT);
     watch_signal(m, &m->sighup, SIGHUP);
@@ -391,6 +400,7 @@ void master_destroy(struct master *m)
     ev_signal_stop(m->loop, &m->sigint);
     ev_signal_stop(m->loop, &m->sighup);
     ev_timer_stop(m->loop, &m->exit_timer);
+    ev_timer_stop(m->loop, &m->trim_timer);
     ev_timer_stop(m->loop, &m->rest_timer);
     ev_timer_stop(m->loop, &m->host_timer);
     host_down_forget(m);

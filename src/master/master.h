@@ -106,7 +106,7 @@ struct master {
     struct posted *posted, **posted_end; /* run.c: events that wait for their turn */
     ev_prepare post_watch;
     ev_signal sigterm, sigint, sighup;
-    ev_timer exit_timer;
+    ev_timer exit_timer, trim_timer;
     ev_timer rest_timer;      /* shutdown.c: controllers have had their time */
     struct child *host_child; /* host-down.c: asks whether the host is going down */
     void (*host_down_done)(struct master *m, bool down);
