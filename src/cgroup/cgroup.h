@@ -111,4 +111,11 @@ pid_t cgroup_spawn(struct cgroup_host *host, const char *path, char *const argv[
                    char *const envp[], const int *fds, int nfds, int *pidfd,
                    struct reeve_error *err);
 
+/* Makes the next process that joins a group, in this or another process, do so at once.
+ * The kernel lets a move that no other one preceded wait for all processors (8 to 16 ms
+ * for an RCU grace period), and this has that wait behind it; so it is called from a
+ * thread some ms before. Moves this process into the group that it is in. 0 or -1;
+ * hosts without a unified tree are left alone. */
+int cgroup_warm(struct cgroup_host *host, struct reeve_error *err);
+
 #endif

@@ -52,6 +52,7 @@ struct claims {
     struct known_project
         projects[KNOWN_PROJECTS]; /* names change seldom; shown alone */
     unsigned next_project;
+    int64_t warmed_ms; /* when the last claim began */
 };
 
 void claim_later(struct claim *c, int64_t ms, void (*fn)(struct claim *));

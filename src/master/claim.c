@@ -38,6 +38,7 @@
 
 #define INTENT_MAX 4096
 #define SPEC_LARGE (1 << 20)
+#define WARM_MS 5
 
 static char *intent_path_dup(const struct claim *c)
 {
@@ -510,6 +511,20 @@ static void on_intent(void *arg, const struct reeve_error *err)
     claim_pop(c);
 }
 
+static int warm(void *arg, struct reeve_error *err)
+{
+    return cgroup_warm(arg, err);
+}
+
+/* A launch is some ms away. While others are going on the kernel is warm by itself. */
+static void warm_groups(struct claims *all)
+{
+    int64_t now = clock_boot_ms();
+    if (now - all->warmed_ms >= WARM_MS)
+        syncer_call(all->master->applier, warm, NULL, all->master->cgroups);
+    all->warmed_ms = now;
+}
+
 void claim_begin(struct claims *all, const char *queue, const char *queue_name,
                  const char *task, const struct need *need, claim_popped_f popped,
                  void *arg)
@@ -518,6 +533,7 @@ void claim_begin(struct claims *all, const char *queue, const char *queue_name,
     admit_hold(all->master->admit, &c->promise, queue, need);
     c->popped = popped;
     c->popped_arg = arg;
+    warm_groups(all);
     intent_write(c, on_intent);
 }
 

@@ -64,6 +64,16 @@ static void limits_are_read_back_and_lifted(void **state)
     assert_int_equal(cgroup_remove(host, "run", NULL), 0);
 }
 
+static void warming_moves_nobody(void **state)
+{
+    char before[4096], after[4096];
+    assert_true(cgroup_file_read("/proc/self", "cgroup", before, sizeof before) > 0);
+    /* It may be refused, where our own group is another's. */
+    cgroup_warm(*state, NULL);
+    assert_true(cgroup_file_read("/proc/self", "cgroup", after, sizeof after) > 0);
+    assert_string_equal(before, after);
+}
+
 /* The order of two writes decides whether v1 takes them. */
 static void memory_and_swap_go_up_and_down(void **state)
 {
@@ -383,6 +393,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_are_read_back_and_lifted),
         cmocka_unit_test(memory_and_swap_go_up_and_down),
+        cmocka_unit_test(warming_moves_nobody),
         cmocka_unit_test(every_value_is_taken_by_the_kernel),
         cmocka_unit_test(io_limits_apply_to_every_disk),
         cmocka_unit_test(io_weight_is_set_where_there_is_one),
