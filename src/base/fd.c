@@ -119,11 +119,27 @@ int fd_sealed(const char *name, const void *data, size_t n)
     return fd_take(&fd);
 }
 
+static struct rlimit first_limit;
+
+bool fd_first_limit(uint64_t *soft, uint64_t *hard)
+{
+    *soft = first_limit.rlim_cur;
+    *hard = first_limit.rlim_max;
+    return first_limit.rlim_max > 0;
+}
+
+void fd_restore_limit(void)
+{
+    if (first_limit.rlim_max > 0)
+        setrlimit(RLIMIT_NOFILE, &first_limit);
+}
+
 size_t fd_raise_limit(void)
 {
     struct rlimit rl;
     if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
         return 1024;
+    first_limit = rl;
     if (rl.rlim_cur < rl.rlim_max) {
         rlim_t soft = rl.rlim_cur;
         rl.rlim_cur = rl.rlim_max;

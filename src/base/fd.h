@@ -4,6 +4,8 @@
 
 #include "base/buf.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -41,5 +43,11 @@ int fd_set_cloexec(int fd, int on);
 int fd_sealed(const char *name, const void *data, size_t n);
 /* Raises the soft limit of open files to the hard one; returns the limit. */
 size_t fd_raise_limit(void);
+/* The soft and the hard limit as they were before that: what programs are to have that
+ * are started for others, since some take a large one badly (select, loops over all
+ * descriptors). False if they are not known. */
+bool fd_first_limit(uint64_t *soft, uint64_t *hard);
+/* Gives this process that soft limit back, before it becomes another program. */
+void fd_restore_limit(void);
 
 #endif

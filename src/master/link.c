@@ -369,6 +369,16 @@ static void add_policy(struct message *out, const struct policy *p)
     message_add_u64(out, TAG_NOFILE_HARD, (uint64_t)p->nofile_hard);
 }
 
+/* The sub-agent has the master's own, which is as high as may be. */
+static void add_first_limit(struct message *out, const struct policy *p)
+{
+    uint64_t soft, hard;
+    if (p->nofile_hard != LIMIT_NONE || !fd_first_limit(&soft, &hard))
+        return;
+    message_add_u64(out, TAG_NOFILE_SOFT, soft);
+    message_add_u64(out, TAG_NOFILE_HARD, hard);
+}
+
 int link_start(struct run *run, int spec, struct reeve_error *err)
 {
     struct master *m = run->master;
@@ -391,6 +401,7 @@ int link_start(struct run *run, int spec, struct reeve_error *err)
         message_add_text(out, TAG_GROUP_DIR, dirs.dir[i]);
     message_add_u64(out, TAG_LINGER_MS, (uint64_t)m->waits.linger_ms);
     add_policy(out, &run->policy);
+    add_first_limit(out, &run->policy);
     peer_send(run->peer, out, spec);
     return 0;
 }

@@ -105,6 +105,7 @@ void upgrade_execute(int umask_was)
     setenv(SOCKETS, buf_str(&next.sockets), 1);
     umask((mode_t)umask_was);
     next.argv[0] = next.binary;
+    fd_restore_limit();
     execv(next.binary, next.argv);
     log_error("%s cannot be executed: %s; going on as before", next.binary,
               strerror(errno));

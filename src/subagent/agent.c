@@ -415,9 +415,10 @@ static void on_change(struct agent *a)
     if ((a->phase != AGENT_PREPARING && a->phase != AGENT_RUNNING) ||
         attempt != a->attempt)
         return;
-    payload_read_change(p, message_in);
+    bool files = payload_read_change(p, message_in);
     payload_set_deadlines(p);
-    payload_limit_files(p);
+    if (files)
+        payload_limit_files(p);
     a->changed = true;
 }
 

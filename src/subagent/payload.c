@@ -50,7 +50,7 @@ static int read_groups(struct cgroup_dirs *g, const struct message *m,
     return 0;
 }
 
-void payload_read_change(struct payload *p, const struct message *m)
+bool payload_read_change(struct payload *p, const struct message *m)
 {
     uint64_t v;
     p->grace_ms = read_ms(m, TAG_GRACE_MS, p->grace_ms);
@@ -58,8 +58,8 @@ void payload_read_change(struct payload *p, const struct message *m)
     p->setup_timeout_ms = read_ms(m, TAG_SETUP_TIMEOUT_MS, p->setup_timeout_ms);
     if (message_get_u64(m, TAG_STOP_SIGNAL, &v) && v > 0 && v < NSIG)
         p->stop_signal = (int)v;
-    message_get_u64(m, TAG_NOFILE_SOFT, &p->nofile_soft);
-    message_get_u64(m, TAG_NOFILE_HARD, &p->nofile_hard);
+    return message_get_u64(m, TAG_NOFILE_SOFT, &p->nofile_soft) &&
+           message_get_u64(m, TAG_NOFILE_HARD, &p->nofile_hard);
 }
 
 void payload_set_deadlines(struct payload *p)

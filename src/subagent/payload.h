@@ -63,8 +63,9 @@ struct payload {
 /* Reads START into p. -1 with err if it lacks something. */
 int payload_read_start(struct payload *p, const struct message *m,
                        struct reeve_error *err);
-/* Reads the same values of CHANGE; what it lacks stays. */
-void payload_read_change(struct payload *p, const struct message *m);
+/* Reads the same values of CHANGE; what it lacks stays. True if open files are among
+ * them. */
+bool payload_read_change(struct payload *p, const struct message *m);
 /* Sets the times of its time-outs from begun_at on. */
 void payload_set_deadlines(struct payload *p);
 /* Gives the limit of open files to every process that is in its groups now. */

@@ -43,6 +43,16 @@ def test_open_files(shared):
     assert "quota: nofile 40:50 (container.arguments: --ulimit)" in log
 
 
+def test_open_files_as_the_master_was_started(make_reeve):
+    """The master raises its own limit as far as it may; tasks do not see that."""
+    reeve = make_reeve(start=False)
+    reeve.before = ["prlimit", "--nofile=500:5000"]
+    reeve.start()
+    task = reeve.shell("echo limit $(ulimit -Sn) $(ulimit -Hn)")
+    assert reeve.wait(task) == 0
+    assert "limit 500 5000" in reeve.logs(task).splitlines()
+
+
 @pytest.fixture
 def silent_server():
     """An address that takes connections and says nothing."""
