@@ -337,11 +337,24 @@ static void on_server_end(struct up *u, int status)
              (double)u->server.pause_ms / 1000);
 }
 
+/* A child that was to end, and did so otherwise than well: not what was asked for. */
+static void stop_failed(struct up *u, const char *what, int status)
+{
+    char text[64];
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return;
+    log_error("the %s did not end well (%s); the next start goes on", what,
+              up_status_text(status, text, sizeof text));
+    u->code = CLI_FAILED;
+}
+
 static void on_master_end(struct up *u, int status)
 {
     char text[64];
-    if (u->phase == UP_STOP_MASTER || u->phase == UP_STOP_SERVER)
+    if (u->phase == UP_STOP_MASTER || u->phase == UP_STOP_SERVER) {
+        stop_failed(u, "master", status);
         return;
+    }
     if (u->phase == UP_MASTER) {
         start_failed(u, "reeved", status);
         return;

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #define LOOK_NS 100000000
+#define CHECK_MS 90000 /* upgrade.c takes a minute at most */
 #define BACK_MS 60000
 
 static const struct arg_spec specs[] = {
@@ -31,7 +32,7 @@ static int ask(const struct session *s, const char *binary, cJSON **data,
     json_set_str(request, "cmd", "upgrade");
     if (binary)
         json_set_str(request, "binary", binary);
-    return control_call(s->target.run_dir, request, data, err);
+    return control_call_for(s->target.run_dir, request, CHECK_MS, data, err);
 }
 
 /* The one that answers may be the old one yet: it has served for longer. */

@@ -22,9 +22,9 @@
 #define CONTROL_ANSWER_MAX (64u << 20) /* 10,000 runs in `ps` are 6 MB */
 
 /* One line into out, without its newline. */
-static int read_line(int fd, struct buf *out, struct reeve_error *err)
+static int read_line(int fd, int64_t wait_ms, struct buf *out, struct reeve_error *err)
 {
-    int64_t until = clock_boot_ms() + CONTROL_TIMEOUT_MS;
+    int64_t until = clock_boot_ms() + wait_ms;
     for (;;) {
         int64_t left = until - clock_boot_ms();
         struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -70,6 +70,12 @@ static int decode(const struct buf *line, cJSON **data, struct reeve_error *err)
 int control_call(const char *run_dir, cJSON *request, cJSON **data,
                  struct reeve_error *err)
 {
+    return control_call_for(run_dir, request, CONTROL_TIMEOUT_MS, data, err);
+}
+
+int control_call_for(const char *run_dir, cJSON *request, int64_t wait_ms, cJSON **data,
+                     struct reeve_error *err)
+{
     auto_buf line = BUF_INIT;
     auto_free char *text = json_format(request);
     cJSON_Delete(request);
@@ -89,7 +95,7 @@ int control_call(const char *run_dir, cJSON *request, cJSON **data,
         reeve_error_set(err, errno, "write to the master");
         return CLI_UNREACHABLE;
     }
-    if (read_line(fd, &line, err) < 0)
+    if (read_line(fd, wait_ms, &line, err) < 0)
         return CLI_UNREACHABLE;
     return decode(&line, data, err);
 }

@@ -39,6 +39,9 @@ int session_call_until(struct session *s, const char *endpoint, cJSON *body,
  * master gives, CLI_UNREACHABLE if there is none. */
 int control_call(const char *run_dir, cJSON *request, cJSON **data,
                  struct reeve_error *err);
+/* The same for what may take the master longer. */
+int control_call_for(const char *run_dir, cJSON *request, int64_t wait_ms, cJSON **data,
+                     struct reeve_error *err);
 /* Who asks, for logs and statuses: the user's name, sudo's caller if there is one. */
 char *control_who_dup(void);
 

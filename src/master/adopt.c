@@ -95,8 +95,12 @@ static void adopt_live(struct run *run)
 static void adopt_ended(struct run *run)
 {
     run->exit_acked = true;
-    adopt_agent(run);
+    bool agent = adopt_agent(run);
     report_run_adopted(run);
+    if (agent && run->phase == PHASE_EXITED && run->notes_due) {
+        run->resume_due = true;
+        return;
+    }
     if (run->phase == PHASE_EXITED || run->phase == PHASE_BACKOFF) {
         /* The decision was not on disk yet, or waits: it is made (again). */
         run_resume(run);

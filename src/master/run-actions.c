@@ -87,6 +87,8 @@ static void agent_gone_cb(struct ev_loop *loop, ev_io *w, int revents)
     ship_wake(run);
     if (run->phase == PHASE_DRAINING)
         run_disarm(run);
+    else if (run->resume_due)
+        run_resume(run);
     else if (run_is_live(run) && !run->have_exit)
         run_post(run, RUN_EVENT_LOST);
 }
@@ -335,6 +337,16 @@ static bool may_have_begun(const struct run *run, const struct agent_news *news)
     return news->began || (run->start_sent && run->recoveries && !news->certain);
 }
 
+static bool resume_if_due(struct run *run)
+{
+    bool due = run->resume_due;
+    if (due) {
+        run_disarm(run);
+        run_resume(run);
+    }
+    return due;
+}
+
 static void note_replaced(struct run *run, const struct agent_news *news)
 {
     if (!run->replace_due || !news->taken_over)
@@ -367,6 +379,8 @@ void run_agent_ready(struct run *run, const struct agent_news *news)
     if (run->fifo < 0 && run->payload_pid)
         hold_fifos(run);
     note_replaced(run, news);
+    if (resume_if_due(run))
+        return;
     switch (run->phase) {
     case PHASE_STARTING:
         if (run->payload_pid)
@@ -408,6 +422,7 @@ void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit
         link_ack_exit(run, attempt);
         if (run->phase == PHASE_DRAINING)
             link_quit(run);
+        resume_if_due(run);
         return;
     }
     if (run->have_exit)

@@ -127,7 +127,7 @@ static int64_t backoff(const struct run *run)
 /* What the server says is asked for first: the task's own code may have ended it. */
 static void judge_next(struct run *run)
 {
-    run->due_ms = clock_wall_ms() + backoff(run);
+    run_set_due(run, backoff(run));
     if (wants_restart(run))
         run_ask_to_go_on(run);
     else
@@ -151,9 +151,11 @@ void run_act_judge(struct run *run)
         clock_boot_ms() - run->started_boot_ms >= m->waits.healthy_ms)
         run->failures = 0;
     /* While the verdict is not on disk (it is full) the sub-agent keeps the exit. */
+    run->notes_due = run->attempt || run->have_exit;
     run->exit_acked = run_state_save(run) == 0;
-    if (run->attempt || run->have_exit)
+    if (run->notes_due)
         note_end(run);
+    run->notes_due = false;
     if (run->exit_acked)
         link_ack_exit(run, run->attempt);
     if (cgroup_remove(m->cgroups, run_group(run, "payload", path), &err) < 0)
@@ -171,10 +173,27 @@ static void backoff_due(struct run *run)
     run_post(run, RUN_EVENT_DUE);
 }
 
+/* A wall clock that jumps changes nothing on the boot that the time was set on; on
+ * another one it makes no wait longer than the longest one. */
+static int64_t due_in(const struct run *run)
+{
+    int64_t max = run->master->waits.backoff_max_ms;
+    if (run->due_boot_ms && strcmp(run->boot, run->master->boot) == 0)
+        return run->due_boot_ms - clock_boot_ms();
+    int64_t wait = run->due_ms - clock_wall_ms();
+    return wait < max ? wait : max;
+}
+
+void run_set_due(struct run *run, int64_t wait_ms)
+{
+    run->due_ms = clock_wall_ms() + wait_ms;
+    run->due_boot_ms = clock_boot_ms() + wait_ms;
+}
+
 void run_act_wait(struct run *run)
 {
     char text[RESTART_TEXT_SIZE], at[CLOCK_ISO_SIZE];
-    int64_t wait = run->due_ms - clock_wall_ms();
+    int64_t wait = due_in(run);
     if (run->stop == STOP_RESTART) {
         wait = 0;
         run->restarts++;
@@ -195,21 +214,41 @@ void run_act_wait(struct run *run)
     run_arm(run, wait > 0 ? wait : 0, backoff_due);
 }
 
+/* The last master may have ended between the verdict and the lines about it. They are
+ * in the spool, or were never sent: the sub-agent has connected since. */
+static void note_end_once(struct run *run)
+{
+    char line[64];
+    auto_free char *dir = run_dir_dup(run->master->state_root, run->id);
+    struct spool_reader *r = spool_reader_open(dir, 0, NULL);
+    struct spool_entry e;
+    const char *end = end_line(run, line);
+    size_t n = strlen(end);
+    bool found = false;
+    while (r && !found && spool_reader_next(r, &e, NULL) == 1)
+        found = e.type == SPOOL_NOTE && e.attempt == run->attempt && e.text_len > n &&
+                memcmp(e.text, end, n) == 0;
+    spool_reader_close(r);
+    if (!found)
+        note_end(run);
+    run->notes_due = false;
+}
+
 void run_resume(struct run *run)
 {
-    int64_t wait = run->due_ms - clock_wall_ms();
+    run->resume_due = false;
     if (run->phase != PHASE_BACKOFF) {
         if (!run->have_verdict)
             make_verdict(run);
+        if (run->notes_due)
+            note_end_once(run);
         /* What was due to it is in the verdict. */
         if (run->stop == STOP_HOST)
             run->stop = STOP_NONE;
         judge_next(run);
         return;
     }
-    /* A wall clock that jumped makes no wait longer than the longest one. */
-    if (wait > run->master->waits.backoff_max_ms)
-        wait = run->master->waits.backoff_max_ms;
+    int64_t wait = due_in(run);
     run_arm(run, wait > 0 ? wait : 0, backoff_due);
 }
 

@@ -83,6 +83,8 @@ static cJSON *state_to_json(const struct run *run)
     json_set_int(json, "started_ms", run->started_ms);
     json_set_int(json, "started_boot_ms", run->started_boot_ms);
     json_set_int(json, "due_ms", run->due_ms);
+    json_set_int(json, "due_boot_ms", run->due_boot_ms);
+    json_set_bool(json, "notes_due", run->notes_due);
     json_set_str(json, "boot", run->boot);
     json_set_int(json, "agent_pid", run->agent_pid);
     json_set_int(json, "agent_start", (int64_t)run->agent_start);
@@ -153,8 +155,7 @@ static void limits_load(struct run *run)
 
 static void state_from_json(struct run *run, const cJSON *json)
 {
-    int phase = phase_parse(json_str(json, "phase", ""));
-    run->phase = phase < 0 ? PHASE_CLAIMED : (enum phase)phase;
+    run->phase = (enum phase)phase_parse(json_str(json, "phase", ""));
     run->attempt = (uint32_t)json_int(json, "attempt", 0);
     run->restarts = (uint32_t)json_int(json, "restarts", 0);
     run->failures = (uint32_t)json_int(json, "failures", 0);
@@ -164,6 +165,8 @@ static void state_from_json(struct run *run, const cJSON *json)
     run->started_ms = json_int(json, "started_ms", 0);
     run->started_boot_ms = json_int(json, "started_boot_ms", 0);
     run->due_ms = json_int(json, "due_ms", 0);
+    run->due_boot_ms = json_int(json, "due_boot_ms", 0);
+    run->notes_due = json_bool(json, "notes_due", false);
     snprintf(run->boot, sizeof run->boot, "%s", json_str(json, "boot", ""));
     run->agent_pid = (pid_t)json_int(json, "agent_pid", 0);
     run->agent_start = (uint64_t)json_int(json, "agent_start", 0);
@@ -204,6 +207,13 @@ int run_state_load(struct run *run, struct reeve_error *err)
     auto_json *json = json_parse(text.data, (size_t)(newline - text.data), err);
     if (!json)
         return -1;
+    if (json_int(json, "version", 0) > STATE_VERSION)
+        return reeve_error_set(err, 0, "%s is of a newer reeve (version %lld)", path,
+                               (long long)json_int(json, "version", 0));
+    /* What is to be done in it is not known, and nothing may be done twice. */
+    if (phase_parse(json_str(json, "phase", "")) < 0)
+        return reeve_error_set(err, 0, "%s has the unknown phase %.40s", path,
+                               json_str(json, "phase", "?"));
     state_from_json(run, json);
     limits_load(run);
     return 0;

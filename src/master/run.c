@@ -180,7 +180,7 @@ int run_restart(struct run *run, const char *text, struct reeve_error *err)
         return 0;
     }
     run_forgive(run);
-    run->due_ms = clock_wall_ms();
+    run_set_due(run, 0);
     run_state_save(run);
     run_disarm(run);
     run_note(run, "reeve: attempt %u starts now (%s)", run->attempt + 1, text);

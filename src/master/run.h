@@ -80,9 +80,12 @@ struct run {
     int64_t started_ms;      /* wall clock: start of the attempt; 0: none */
     int64_t started_boot_ms; /* the same on the other clock */
     int64_t due_ms;          /* wall clock: next attempt, in BACKOFF */
-    char claim[33]; /* its intent's id, as in the task's status_message; "": unknown */
-    bool looked;    /* the server's word was asked for after the last attempt's end */
-    char boot[96];  /* identity of the boot the attempt runs on */
+    int64_t due_boot_ms;     /* the same on the other clock, which nobody sets */
+    bool notes_due;  /* the lines about the attempt's end are, perhaps, not written */
+    bool resume_due; /* adopted, and waits for its sub-agent to know that */
+    char claim[33];  /* its intent's id, as in the task's status_message; "": unknown */
+    bool looked;     /* the server's word was asked for after the last attempt's end */
+    char boot[96];   /* identity of the boot the attempt runs on */
 
     pid_t agent_pid;
     uint64_t agent_start;
@@ -248,6 +251,8 @@ void run_agent_unseen(struct run *run);
 void run_adopted_launch(struct run *run);
 /* Of an adopted run: goes on in EXITED or BACKOFF. */
 void run_resume(struct run *run);
+/* When the next attempt starts: so long from now. */
+void run_set_due(struct run *run, int64_t wait_ms);
 /* The spool is at the server whole and the sub-agent gone. */
 void run_drained(struct run *run);
 /* Ends what is left in the groups of a run that needs no more, removes its files and

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define SOCKETS "REEVED_SOCKETS" /* "agent.sock=5,control.sock=6" */
-#define CHECK_MS 10000
+#define CHECK_MS 60000
 #define CLAIMS_MS                                                                      \
     10000 /* a pop whose answer is lost has to be settled, which takes long */
 #define STEP_S 0.05
