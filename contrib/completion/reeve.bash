@@ -55,6 +55,10 @@ _reeve()
         _reeve_words "error warn info debug" "$cur"
         return
         ;;
+    --sort)
+        _reeve_words "cpu memory age" "$cur"
+        return
+        ;;
     --restart)
         _reeve_words "no on-failure always unless-stopped" "$cur"
         return

@@ -14,11 +14,11 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &cmd_up,     &cmd_daemon,  &cmd_execute, &cmd_server,  &cmd_submit,
-    &cmd_ps,     &cmd_logs,    &cmd_wait,    &cmd_inspect, &cmd_set,
-    &cmd_stop,   &cmd_restart, &cmd_status,  &cmd_workers, &cmd_list,
-    &cmd_init,   &cmd_config,  &cmd_enqueue, &cmd_dequeue, &cmd_queue,
-    &cmd_doctor, &cmd_clone,   &cmd_drain,   &cmd_undrain, &cmd_upgrade,
+    &cmd_up,      &cmd_daemon,  &cmd_execute, &cmd_server, &cmd_submit, &cmd_ps,
+    &cmd_logs,    &cmd_wait,    &cmd_inspect, &cmd_set,    &cmd_stop,   &cmd_restart,
+    &cmd_status,  &cmd_workers, &cmd_list,    &cmd_init,   &cmd_config, &cmd_enqueue,
+    &cmd_dequeue, &cmd_queue,   &cmd_doctor,  &cmd_clone,  &cmd_top,    &cmd_drain,
+    &cmd_undrain, &cmd_upgrade,
 };
 
 static const struct command *find_command(const char *name)

@@ -34,6 +34,7 @@
 #include "master/upgrade.h"
 #include "master/steps.h"
 #include "master/stop.h"
+#include "master/top.h"
 #include "run/run-dir.h"
 
 #include <errno.h>
@@ -376,6 +377,13 @@ static cJSON *cmd_undrain(struct master *m, const cJSON *request)
     return drain_answer(m, drain_end(m->drain, &err), &err);
 }
 
+static cJSON *cmd_top(struct master *m, const cJSON *request)
+{
+    cJSON *rows = top_rows(m, (int)json_int(request, "rows", 50),
+                           json_str(request, "sort", "cpu"));
+    return rows ? answer_ok(rows) : answer_error(2, "sort is cpu, memory or age");
+}
+
 static cJSON *cmd_shutdown(struct master *m, const cJSON *request)
 {
     const char *on_exit = json_str(request, "on_exit", "");
@@ -399,9 +407,10 @@ static const struct {
     const char *name;
     cJSON *(*fn)(struct master *m, const cJSON *request);
 } commands[] = {
-    {"ps", cmd_ps},       {"status", cmd_status},     {"inspect", cmd_inspect},
-    {"stop", cmd_stop},   {"shutdown", cmd_shutdown}, {"log-level", cmd_log_level},
-    {"drain", cmd_drain}, {"undrain", cmd_undrain},   {"restart", cmd_restart},
+    {"ps", cmd_ps},           {"status", cmd_status},     {"inspect", cmd_inspect},
+    {"stop", cmd_stop},       {"shutdown", cmd_shutdown}, {"log-level", cmd_log_level},
+    {"top", cmd_top},         {"drain", cmd_drain},       {"undrain", cmd_undrain},
+    {"restart", cmd_restart},
 };
 
 static cJSON *answer_request(struct master *m, const char *name, const cJSON *request)
