@@ -22,10 +22,13 @@
 
 #define PUMP_BYTES (1 << 20) /* then the loop has its turn */
 
+static const char SKIPPED[] = "reeve: some lines are not shown here, but in the log\n";
+
 struct echo {
     struct master *master;
     struct run *run; /* the one that is being written; there is one at a time */
     struct spool_reader *reader;
+    uint64_t at; /* offset of what it reads next */
     int out;     /* standard output; -1: nobody reads it any more */
     bool socket; /* out is one: not to block is said in each call */
     int file;    /* the log file, or -1 */
@@ -111,6 +114,7 @@ static bool reader_ready(struct echo *e, struct run *run)
     if (e->reader)
         return true;
     auto_free char *dir = run_dir_dup(run->master->state_root, run->id);
+    e->at = run->ship.acked;
     e->reader = spool_reader_open(dir, run->ship.acked, &err);
     return e->reader != NULL;
 }
@@ -129,12 +133,21 @@ bool echo_pump(struct echo *e, struct run *run)
         }
         if (spool_reader_next(e->reader, &entry, &err) <= 0)
             return true;
+        /* Nobody has read for so long that the rest of the budget was needed. */
+        if (entry.offset > e->at)
+            take(e, SKIPPED, strlen(SKIPPED));
+        e->at = entry.next;
         if (entry.type == SPOOL_EXIT)
             continue;
         take(e, entry.text, entry.text_len);
         taken += entry.text_len;
     }
     return false;
+}
+
+uint64_t echo_offset(const struct echo *e, const struct run *run)
+{
+    return e->run == run && e->reader ? e->at : run->ship.acked;
 }
 
 /* ---- the loop ---- */

@@ -25,6 +25,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "master/echo.h"
+#include "master/log-budget.h"
 #include "master/master.h"
 #include "run/run-dir.h"
 
@@ -39,6 +40,8 @@
 #define EVENT_SPAN_MS 1000
 #define RUN_BYTES                                                                      \
     (4 * EVENT_BYTES) /* of one run in one batch, so that none starves others */
+
+#define REFUSED_STEP (256 << 10) /* of lines that nobody takes */
 
 #define READ_FAILURES_MAX 60
 
@@ -230,11 +233,44 @@ static void dirty_remove(struct ship *s, struct run *run)
         s->dirty_end = &(*s->dirty_end)->ship.next_dirty;
 }
 
+/* What a terminal that stands still has not shown stays on the disk, but no more than
+ * the log's budget. */
+static uint64_t echo_needs(const struct run *run)
+{
+    const struct echo *echo = run->master->echo;
+    uint64_t acked = run->ship.acked, at = echo ? echo_offset(echo, run) : acked;
+    uint64_t budget = (uint64_t)log_budget_of(run);
+    return budget && at < acked && acked - at > budget ? acked - budget : at;
+}
+
+static void write_ack(struct run *run)
+{
+    struct ship *s = run->master->ship;
+    auto_free char *dir = run_dir_of(run);
+    struct reeve_error err;
+    int result =
+        spool_ack_ms(dir, run->ship.acked, echo_needs(run), run->ship.last_ms, &err);
+    ship_tell_write(&s->ack_failing, result, &err);
+}
+
+/* Nobody gets these lines but the terminal of `reeve execute`. */
+static void ack_refused(struct run *run)
+{
+    const struct echo *echo = run->master->echo;
+    uint64_t to = echo ? echo_offset(echo, run) : run->ship.end;
+    if (to < run->ship.acked + REFUSED_STEP)
+        return;
+    run->ship.acked = to;
+    write_ack(run);
+}
+
 /* Everything is at the server, or nothing more will be taken: says so, once the
  * sub-agent is gone and the spool grows no more. */
 static void check_drained(struct run *run)
 {
     struct echo *echo = run->master->echo;
+    if (run->ship.refused)
+        ack_refused(run);
     if (run->phase != PHASE_DRAINING || !run->agent_gone || run->ship.dirty)
         return;
     if (echo && !echo_pump(echo, run))
@@ -281,10 +317,7 @@ static void batch_settle(struct ship *s)
         bool last = i + 1 == s->batch.count || strcmp(p[1].task, p->task) != 0;
         if (!run || !last)
             continue;
-        auto_free char *dir = run_dir_of(run);
-        struct reeve_error err;
-        int result = spool_ack_ms(dir, run->ship.acked, run->ship.last_ms, &err);
-        ship_tell_write(&s->ack_failing, result, &err);
+        write_ack(run);
         check_drained(run);
     }
     batch_free(&s->batch);
@@ -476,9 +509,6 @@ static void ship_flush(struct ship *s)
     while ((run = dirty_take(s))) {
         if (run->ship.refused)
             continue;
-        /* It wakes the run when it is through. */
-        if (s->master->echo && !echo_pump(s->master->echo, run))
-            continue;
         enum taken taken = batch_take_run(&s->batch, run);
         if (taken == TAKEN) {
             check_drained(run);
@@ -579,9 +609,9 @@ void ship_wake(struct run *run)
     struct ship *s = run->master->ship;
     struct echo *echo = run->master->echo;
     run->ship.refused = run->ship.refused || run->master->options->unmonitored;
-    /* What is not echoed yet is not sent. It wakes the run when it is through. */
-    if (echo && !echo_pump(echo, run))
-        return;
+    /* Where it does not get through, it wakes the run when it does. */
+    if (echo)
+        echo_pump(echo, run);
     if (run->ship.refused) {
         check_drained(run);
         return;

@@ -230,10 +230,10 @@ int64_t spool_acked_ms(const char *dir)
 
 int spool_ack(const char *dir, uint64_t offset, struct reeve_error *err)
 {
-    return spool_ack_ms(dir, offset, 0, err);
+    return spool_ack_ms(dir, offset, offset, 0, err);
 }
 
-int spool_ack_ms(const char *dir, uint64_t offset, int64_t last_ms,
+int spool_ack_ms(const char *dir, uint64_t offset, uint64_t keep, int64_t last_ms,
                  struct reeve_error *err)
 {
     char text[64];
@@ -247,7 +247,8 @@ int spool_ack_ms(const char *dir, uint64_t offset, int64_t last_ms,
     size_t count;
     if (dirfd < 0 || spool_list(dirfd, &starts, &count) < 0)
         return reeve_error_set(err, errno, "list %s", dir);
-    for (size_t i = 0; i + 1 < count && starts[i + 1] <= offset; i++) {
+    for (size_t i = 0;
+         i + 1 < count && starts[i + 1] <= offset && starts[i + 1] <= keep; i++) {
         char name[SPOOL_NAME_SIZE];
         if (unlinkat(dirfd, spool_name(starts[i], name), 0) < 0 && errno != ENOENT)
             return reeve_error_set(err, errno, "remove %s/%s", dir, name);

@@ -110,8 +110,9 @@ uint64_t spool_acked(const char *dir);
  * end at or before it (the last one is kept until the run goes). */
 int spool_ack(const char *dir, uint64_t offset, struct reeve_error *err);
 /* The same with the time stamp of the last event there, which spool_acked_ms() gives
- * back (0: none), so that those of a later master stay above it. */
-int spool_ack_ms(const char *dir, uint64_t offset, int64_t last_ms,
+ * back (0: none), so that those of a later master stay above it; and segments that end
+ * behind `keep` stay. */
+int spool_ack_ms(const char *dir, uint64_t offset, uint64_t keep, int64_t last_ms,
                  struct reeve_error *err);
 int64_t spool_acked_ms(const char *dir);
 /* Finds the last exit record of the stream; 1 found, 0 none, -1 error. */

@@ -178,6 +178,34 @@ def test_unmonitored(reeve, execute):
     assert reeve.log_events(task) == []
 
 
+def spool_bytes(reeve):
+    return sum(p.stat().st_size for p in reeve.data.glob("state/execute/*/runs/*/log.*"))
+
+
+def test_unmonitored_keeps_no_log(reeve, execute, tmp_path):
+    """What only the terminal gets is given up when that has it."""
+    task = make_task(reeve, f"seq 1 300000 | sed 's/$/ {20 * '.'}/'\ntouch {tmp_path}/printed\n"
+                            f"until [ -e {tmp_path}/go ]; do sleep 0.1; done\n")
+    with open(tmp_path / "out", "wb") as out:
+        process = execute(task, "--disable-monitoring", stdout=out)
+    wait_until((tmp_path / "printed").exists, 60, what="all lines")
+    wait_until(lambda: 0 < spool_bytes(reeve) < 3 << 20, 60, what="a short spool")
+    (tmp_path / "go").touch()
+    assert process.wait(WAIT) == 0
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert [line for line in lines if line.endswith(20 * ".")] == [f"{i} {20 * '.'}" for i in range(1, 300001)]
+
+
+def test_a_terminal_that_stands_still(reeve, execute):
+    """The server gets the lines that nobody reads here; whoever reads on later gets them too."""
+    task = make_task(reeve, "seq 1 60000\n")
+    process = execute(task)
+    wait_until(lambda: "60000" in log_lines(reeve, task)[-3:], 60, what="the last line on the server")
+    assert process.poll() is None
+    numbers = [line for line in end(process)[1].splitlines() if line.isdigit()]
+    assert numbers == [str(i) for i in range(1, 60001)]
+
+
 def test_killed_and_taken_up_again(reeve, execute, tmp_path):
     """The task outlives a kill -9; the next `reeve execute` of it goes on with it."""
     task = make_task(reeve, f"echo $$ >{tmp_path}/pid\necho before\n"

@@ -295,7 +295,7 @@ static void test_segments(void **state)
     assert_int_equal(count_segments(*state), 2);
     assert_int_equal(count_lines(*state, middle, 4000), 1000);
     uint64_t end = spool_writer_end(w);
-    assert_int_equal(spool_ack_ms(*state, end, 1700000000123, NULL), 0);
+    assert_int_equal(spool_ack_ms(*state, end, end, 1700000000123, NULL), 0);
     assert_int_equal(spool_acked(*state), end);
     assert_int_equal(spool_acked_ms(*state), 1700000000123);
     assert_int_equal(count_segments(*state), 1);
