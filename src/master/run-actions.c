@@ -190,6 +190,14 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
     return 0;
 }
 
+static int make_folders(struct run *run, struct reeve_error *err)
+{
+    auto_free char *dir = run_dir_dup(run->master->run_root, run->id);
+    auto_free char *tmp = disk_tmp_dup(run);
+    return dir_make(dir, 0700, err) < 0 || (tmp && dir_make(tmp, 0700, err) < 0) ? -1
+                                                                                 : 0;
+}
+
 static int make_agent_group(struct run *run, struct reeve_error *err)
 {
     char path[GROUP_PATH_SIZE];
@@ -435,14 +443,6 @@ void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit
 
 /* ---- ACTION_LAUNCH ---- */
 
-static int make_folders(struct run *run, struct reeve_error *err)
-{
-    auto_free char *dir = run_dir_dup(run->master->run_root, run->id);
-    auto_free char *tmp = disk_tmp_dup(run);
-    return dir_make(dir, 0700, err) < 0 || (tmp && dir_make(tmp, 0700, err) < 0) ? -1
-                                                                                 : 0;
-}
-
 /* Not before the disk has taken what is meant to be done. */
 static void launch(struct run *run)
 {
@@ -534,7 +534,9 @@ static void recover_spawn(struct run *run)
     if (++run->recoveries > RECOVERIES_MAX) {
         log_error("task=%s no sub-agent goes on with it: ended", run->id);
         lose(run);
-    } else if (remake_groups(run, &err) < 0 || agent_spawn(run, &err) < 0) {
+        /* Of one that was never there, its folder may not be either. */
+    } else if (make_folders(run, &err) < 0 || remake_groups(run, &err) < 0 ||
+               agent_spawn(run, &err) < 0) {
         log_error("task=%s %s", run->id, err.text);
         recover_later(run);
     } else {
