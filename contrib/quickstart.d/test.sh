@@ -9,7 +9,7 @@ web_packages=(chromium chromium-driver)
 vm_packages=(qemu-system-x86 busybox-static cpio)
 python_packages=(pytest requests selenium clearml)
 # A lane's parts follow one another. The VMs and the browser mostly wait, so they go beside the rest.
-lanes=("unit integration compat" "vm web sanitizers")
+lanes=("unit integration compat" "vm faults web sanitizers")
 # So many failed tests of a suite, or a failed VM, are run again, alone, when both lanes are done: a machine of two
 # processors that runs both may starve one for longer than it waits. What then passes is named; more is no accident.
 again_at_most=5
@@ -132,6 +132,12 @@ test_compat() {
     python_tests compat "$top/out" "$top/tests/compat" --sdk newest --sdk floor \
         --agent reeve --agent official \
         --table "$top/build/log/compat-table.md" --calls "$top/build/log/compat-calls.jsonl"
+}
+
+# Programs killed at their system calls, and what fails below them.
+test_faults() {
+    python_tests faults "$top/out" "$top/tests/faults"
+    grep -h '^faults: ' "$top/build/log/faults.log" || :
 }
 
 test_web() {

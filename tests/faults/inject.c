@@ -52,9 +52,9 @@ static const char usage[] =
     "it was\n"
     "done, 3 if the process ended before or SIGTERM came, which lets it go. SIGTERM "
     "and\n"
-    "SIGINT are passed on to a command. What is killed never was let go before; all "
-    "other\n"
-    "processes go on untraced. If inject itself is killed, so is what it traces.\n";
+    "SIGINT are passed on to a command; SIGUSR1 kills it, or PID. All processes that "
+    "are\n"
+    "not killed go on untraced; if inject itself is killed, so is what it traces.\n";
 
 struct options {
     struct plan plan;
@@ -62,11 +62,13 @@ struct options {
     int ready_fd;
 };
 
-static pid_t command;
+static pid_t command, target; /* the latter with --pid */
 
 static void on_signal(int signal)
 {
-    if (command > 0 && signal != SIGALRM)
+    if (signal == SIGUSR1)
+        kill(command > 0 ? command : target, SIGKILL);
+    else if (command > 0 && signal != SIGALRM)
         kill(command, signal);
     else if (signal != SIGALRM)
         tracer_interrupt();
@@ -77,6 +79,7 @@ static void catch_signals(void)
     struct sigaction action = {.sa_handler = on_signal}; /* without SA_RESTART */
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
     sigaction(SIGALRM, &action, NULL);
 }
 
@@ -281,6 +284,7 @@ int main(int argc, char **argv)
         return 1;
     }
     command = r.own ? r.root : 0;
+    target = r.root;
     if (o.ready_fd >= 0 && write(o.ready_fd, "1", 1) != 1)
         fail("cannot write to the descriptor of --ready-fd", "");
     tracer_run(&r);

@@ -1,0 +1,299 @@
+"""Scenarios: who is killed, what it was doing, and what must be true of the tasks afterwards.
+
+A point is a list of numbers of calls: the first victim is killed at its Nth call, the one that takes its place at the
+next number, and so on; what comes then is left alone, and the tasks have to end as if nothing had been.
+
+To add a scenario: a class below with a name, `go` that gives the lane its work, and whatever of the other methods
+differs; its name in SCENARIOS."""
+
+import collections
+import http.client
+import os
+import signal
+import threading
+
+from reeve_up import SLOW, wait_until
+from rig import STEP, Injector, Lane, inject, read_report, spread
+from server_rig import Server
+
+EFFECTS = ("--calls", "%effects")
+FAILURES_MAX = 5
+LANES = 3
+# Neighbours of the golden ratio's powers: numbers that are spread evenly, and differently from each other.
+STRIDES = (0.618034, 0.381966, 0.763932, 0.854102, 0.145898, 0.527864)
+
+
+class Scenario:
+    """A master is killed, and those that adopt what it left, while tasks are pulled, run and restarted."""
+
+    name = "master"
+    points = 200  # without --long
+    then = 6      # kills that follow the first one
+    limit = 60    # seconds until everything is over, at the very most
+    noise = ("/sys/fs/cgroup/", "/proc/")  # what is only read there changes nothing
+
+    def set_up(self, lane):
+        lane.start()
+
+    def begin(self, lane):
+        """What is there before the first victim is watched."""
+
+    def go(self, lane):
+        """What it is watched at."""
+        lane.task(codes=("1", "0"), restart="on-failure:3")
+        lane.task()
+
+    def attach(self, lane, *options):
+        """To a master that is there, or else to one that is started: (done(), let_go()); the latter returns 0 if the
+        injector had done its work."""
+        if lane.alive():
+            found = Injector(lane.report, lane.master.process.pid, *EFFECTS, *options)
+            return found.done, found.let_go
+        lane.start(inject(lane.report, "--after", "openat:master.lock", *EFFECTS, *options))
+        return lambda: not lane.alive(), lambda: self.end_under(lane)
+
+    def revive(self, lane):
+        """After the last kill, or before the next one is attached to."""
+        lane.master.process.wait()
+
+    def end_under(self, lane):
+        """A master below an injector, which must not be killed itself: the master would end a moment after it."""
+        lane.master.process.send_signal(signal.SIGUSR1)
+        return lane.master.process.wait()
+
+    def finish(self, lane):
+        if not lane.alive():
+            lane.start()
+
+    def over(self, lane):
+        return lane.idle()
+
+    def wrong(self, lane):
+        return lane.wrong()
+
+    def tear_down(self, lane):
+        return lane.end()
+
+    # -- points
+
+    def run(self, lane, point, hits):
+        """One point; what does not hold afterwards."""
+        self.begin(lane)
+        for turn, number in enumerate(point):
+            done, let_go = self.attach(lane, "--at", number)
+            if turn == 0:
+                self.go(lane)
+            wait_until(lambda: done() or self.over(lane), self.limit, STEP, f"{self.name} after a kill")
+            # It may come to its call just now, all the same.
+            if not done() and let_go() != 0:
+                break
+            hits += read_report(lane.report)
+            self.revive(lane)
+        self.finish(lane)
+        wait_until(lambda: self.over(lane), self.limit, STEP, f"{self.name} in the end")
+        return self.wrong(lane)
+
+    def count(self, lane):
+        """The calls of a victim, and the number of those that one in its place makes."""
+        self.begin(lane)
+        _, let_go = self.attach(lane, "--count")
+        self.go(lane)
+        wait_until(lambda: self.over(lane), self.limit, STEP, f"{self.name} when counted")
+        let_go()
+        calls = read_report(lane.report)
+        wrong = self.wrong(lane)
+        assert not wrong, f"{self.name}, with nobody killed: {wrong}"
+        return calls
+
+    def firsts(self, calls, long):
+        return [int(call[0]) for call in calls if long or call[3] not in ("openat", "read", "close")
+                or not any(word in call[4] for word in self.noise)]
+
+    def make_points(self, calls, long):
+        firsts = self.firsts(calls, long)
+        firsts = firsts if long else spread(firsts, self.points)
+        most = len(calls) * 2 // 3
+        return [[first] + [1 + int(i * STRIDES[k % len(STRIDES)] % 1 * most) for k in range(self.then)]
+                for i, first in enumerate(firsts, 1)]
+
+
+class Stop(Scenario):
+    """The user aborts a task that runs."""
+
+    name = "stop"
+    points = 60
+    then = 2
+
+    def begin(self, lane):
+        task = lane.task(codes=("wait",))
+        wait_until(lambda: task.read("count")[-1:] == [f"1 {task.lines}"], self.limit, STEP, "a payload")
+
+    def go(self, lane):
+        lane.call("tasks.stop", task=lane.tasks[0].id, status_reason="aborted")
+
+
+class Beside(Scenario):
+    """Another master serves the same queue."""
+
+    name = "beside"
+    points = 60
+    then = 2
+
+    def set_up(self, lane):
+        lane.other = Lane(lane.folder, lane.server, "other", lane.queue_name)
+        lane.other.master.group = lane.master.group + "-other"
+        lane.other.start()
+        super().set_up(lane)
+
+    def go(self, lane):
+        for _ in range(3):
+            lane.task()
+
+    def over(self, lane):
+        return lane.idle() and not lane.other.busy()
+
+    def tear_down(self, lane):
+        return lane.other.end() + super().tear_down(lane)
+
+
+class SubAgent(Scenario):
+    """A sub-agent is killed, and the one that replaces it."""
+
+    name = "subagent"
+    points = 150
+    then = 1
+
+    def attach(self, lane, *options):
+        found = Injector(lane.report, lane.master.process.pid, "--program", "reeve-subagent", *EFFECTS, *options)
+        return found.done, found.let_go
+
+    def go(self, lane):
+        lane.task(codes=("1", "0"), restart="on-failure:20")
+
+    def revive(self, lane):
+        pass
+
+    def wrong(self, lane):
+        for task in lane.tasks:
+            task.may_be_lost = True
+        return super().wrong(lane)
+
+
+class ServerKilled(Scenario):
+    """The server is killed, and started again on what it had written."""
+
+    name = "server"
+    points = 100
+    then = 2
+
+    def set_up(self, lane):
+        lane.own = Server(lane.folder / "server").start()
+        ports = [lane.own.endpoint[name].rpartition(":")[2] for name in ("api", "web", "files")]
+        lane.own.args = ("--api-port", ports[0], "--web-port", ports[1], "--files-port", ports[2])
+        lane.move(lane.own)
+        super().set_up(lane)
+
+    def attach(self, lane, *options):
+        found = Injector(lane.report, lane.own.process.pid, "--thread", "all", *EFFECTS, *options)
+        return found.done, found.let_go
+
+    def begin(self, lane):
+        lane.make_task(codes=("1", "0"), restart="on-failure:3")
+        lane.make_task()
+
+    def go(self, lane):
+        for task in lane.tasks:
+            try:
+                task.enqueue()
+            except (OSError, http.client.HTTPException):
+                pass  # killed: see below
+
+    def revive(self, lane):
+        lane.own.process.wait()
+        lane.own.start()
+        for task in lane.tasks:
+            if task.document()["status"] == "created":
+                task.enqueue()
+
+    def tear_down(self, lane):
+        left = super().tear_down(lane)
+        code = lane.own.stop()
+        return left + ([f"the server's exit code: {code}"] if code else [])
+
+
+SCENARIOS = {scenario.name: scenario for scenario in (Scenario, Stop, Beside, SubAgent, ServerKilled)}
+
+
+class Suite:
+    """A scenario's points, shared among lanes."""
+
+    def __init__(self, folder, server, scenario, long):
+        self.folder, self.server, self.scenario, self.long = folder, server, scenario, long
+        self.lock = threading.Lock()
+        self.failures, self.hits, self.names = [], 0, 0
+        self.calls = collections.Counter()
+
+    def lane(self):
+        with self.lock:
+            self.names += 1
+            name = f"{self.scenario.name}-{self.names}"
+        lane = Lane(self.folder, self.server, name)
+        self.scenario.set_up(lane)
+        return lane
+
+    def fail(self, point, words):
+        numbers = ",".join(map(str, point))
+        with self.lock:
+            self.failures.append(
+                f"REEVE_FAULT_POINT={self.scenario.name}:{numbers} python -m pytest tests/faults/test_kill.py: {words}")
+
+    def one(self, lane, point):
+        hits = []
+        try:
+            wrong = self.scenario.run(lane, point, hits)
+        except Exception as error:  # whatever it is, it belongs to this point
+            wrong = [f"{type(error).__name__}: {error}", *lane.describe(),
+                     "\n" + lane.master.log.read_text()[-4000:]]
+        with self.lock:
+            self.hits += len(hits)
+            self.calls.update(hit[3] for hit in hits)
+        if not wrong:
+            return lane
+        self.fail(point, f"killed at {[' '.join(hit) for hit in hits]}: " + "; ".join(wrong))
+        lane.abandon()
+        return self.lane()
+
+    def work(self, todo):
+        lane = self.lane()
+        while todo and len(self.failures) < FAILURES_MAX:
+            with self.lock:
+                point = todo.pop(0) if todo else None
+            if point:
+                lane = self.one(lane, point)
+        left = self.scenario.tear_down(lane)
+        if left:
+            self.fail([], f"left over: {left}")
+
+    def guard(self, todo):
+        try:
+            self.work(todo)
+        except Exception as error:
+            self.fail([], f"{type(error).__name__}: {error}")
+
+    def points(self):
+        chosen = os.environ.get("REEVE_FAULT_POINT")
+        if chosen:
+            name, _, numbers = chosen.partition(":")
+            return [[int(n) for n in numbers.split(",")]] if name == self.scenario.name else []
+        lane = self.lane()
+        calls = self.scenario.count(lane)
+        assert not self.scenario.tear_down(lane)
+        return self.scenario.make_points(calls, self.long)
+
+    def run(self):
+        todo = self.points()
+        threads = [threading.Thread(target=self.guard, args=(todo,)) for _ in range(min(LANES, len(todo)))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
