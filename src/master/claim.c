@@ -636,6 +636,8 @@ void claims_recover(struct claims *all)
     while (d && (e = readdir(d)))
         if (id_valid(e->d_name))
             recover_one(all, dir, e->d_name);
+        else /* not in place when its master died: nothing was sent on its account */
+            unlinkat(dirfd(d), e->d_name, 0);
     if (d)
         closedir(d);
 }
