@@ -78,6 +78,7 @@ static const struct {
     {"io weight", offsetof(struct limits, io_weight)},
 };
 #define FIELD_CPUSET 2
+#define FIELD_IO_WEIGHT 11
 #define CPUSET_MAX 8192
 
 static int64_t number(const struct limits *l, size_t i)
@@ -99,6 +100,12 @@ static void mark_cpus(const char *text, bool cpus[CPUSET_MAX])
             cpus[first] = true;
         p = *end == ',' ? end + 1 : end;
     }
+}
+
+/* Docker's 100 is runc's 910 on v2's scale, and BFQ's default, which reads as none. */
+static bool is_default_weight(size_t i, int64_t wanted, int64_t have)
+{
+    return i == FIELD_IO_WEIGHT && wanted == 910 && have == LIMIT_NONE;
 }
 
 static bool cpusets_differ(const char *wanted, const char *have)
@@ -126,7 +133,9 @@ unsigned limits_differ(const struct limits *wanted, const struct limits *have)
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
         bool differs = i == FIELD_CPUSET ? cpusets_differ(wanted->cpuset, have->cpuset)
                                          : number(wanted, i) != LIMIT_NONE &&
-                                               number(wanted, i) != number(have, i);
+                                               number(wanted, i) != number(have, i) &&
+                                               !is_default_weight(i, number(wanted, i),
+                                                                  number(have, i));
         bits |= differs ? 1u << i : 0;
     }
     return bits;

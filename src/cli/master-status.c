@@ -122,6 +122,21 @@ static void add_restarting(const cJSON *data)
     add_line("restarting", buf_str(&text));
 }
 
+/* Of the last ten seconds those in which somebody waited. */
+static void add_pressure(const cJSON *pressure)
+{
+    auto_buf text = BUF_INIT;
+    const cJSON *one;
+    cJSON_ArrayForEach(one, pressure)
+    {
+        if (cJSON_IsObject(one))
+            buf_printf(&text, "%s%s %.1f %%", text.len ? ", " : "", one->string,
+                       json_num(json_get(one, "some"), "avg10", 0));
+    }
+    if (text.len)
+        add_line("pressure", buf_str(&text));
+}
+
 static void print_text(const cJSON *data)
 {
     char time[DURATION_TEXT_SIZE], size[SIZE_TEXT_SIZE];
@@ -139,6 +154,7 @@ static void print_text(const cJSON *data)
     add_restarting(data);
     add_ended(json_get(data, "ended"));
     add_line("spool", size_format(json_int(data, "spool_bytes", 0), size));
+    add_pressure(json_get(data, "pressure"));
     if (cJSON_IsString(json_get(data, "cgroup_version")))
         add_line("cgroup", json_str(data, "cgroup_version", NULL));
     else

@@ -58,6 +58,17 @@ static void forget(struct assertion *a)
     free(a);
 }
 
+/* Once an attempt at most: it is not tried again. */
+static void tell_stuck(struct run *run, const char *who, unsigned left)
+{
+    char names[LIMITS_NAMES_SIZE];
+    limits_names(left, names);
+    log_info("task=%s this host does not enforce: %s", who, names);
+    if (run)
+        run_note(run, "reeve: this host does not enforce: %s; see `reeve doctor`",
+                 names);
+}
+
 static void on_asserted(void *arg, const struct reeve_error *err)
 {
     struct assertion *a = arg;
@@ -76,8 +87,7 @@ static void on_asserted(void *arg, const struct reeve_error *err)
     if (err && err->code != ENOENT)
         log_warn("task=%s limits could not be set again: %s", who, err->text);
     else if (a->left)
-        log_info("task=%s this host does not hold: %s", who,
-                 limits_names(a->left, names));
+        tell_stuck(run, who, a->left);
     forget(a);
 }
 

@@ -145,7 +145,8 @@ static void on_applied(void *arg, const struct reeve_error *err)
         reeve_error_set(&gone, 0, "the run has ended meanwhile");
         answer(job, NULL, 1, &gone);
         job_free(job);
-    } else if (err && run_is_live(run) && run->attempt == job->attempt) {
+    } else if (err && err->code != ENOENT && run_is_live(run) &&
+               run->attempt == job->attempt) {
         take_back(job, run, err);
     } else {
         /* Its attempt has ended meanwhile: the next one begins with it. */
@@ -234,7 +235,8 @@ void set_begin(struct master *m, const cJSON *request, set_done_f done, void *ar
     admit_run(m->admit, run);
     run_limits_save(run);
     run->limits_stuck = 0;
-    if (!run_is_live(run)) {
+    /* While it is being ended, its group lets nobody fork (cgroup_dirs_sweep). */
+    if (!run_is_live(run) || run->phase == PHASE_STOPPING) {
         succeed(job, run);
         return;
     }

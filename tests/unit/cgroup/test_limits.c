@@ -94,6 +94,12 @@ static void differences_are_named(void **state)
     assert_string_equal(limits_names(limits_differ(&wanted, &have), names),
                         "cpuset, pids");
     assert_true(strlen(limits_names(~0u, names)) < LIMITS_NAMES_SIZE - 20);
+    wanted = have = (struct limits)LIMITS_NONE;
+    wanted.io_weight = 910;
+    assert_int_equal(limits_differ(&wanted, &have), 0);
+    wanted.io_weight = 911;
+    assert_string_equal(limits_names(limits_differ(&wanted, &have), names),
+                        "io weight");
     strcpy(wanted.cpuset, "4000000000-,,x");
     limits_differ(&wanted, &have);
 }

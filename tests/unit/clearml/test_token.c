@@ -41,6 +41,7 @@ static void test_claims(void **state)
     assert_true(token_has_extension(t, "wait"));
     assert_true(token_has_extension(t, "batch"));
     assert_false(token_has_extension(t, "wai"));
+    assert_int_equal(token_issued_s(t), 1000);
     assert_true(token_seconds_left(t, false, 1500 * 1000) == 500);
     assert_true(token_seconds_left(t, false, 2500 * 1000) == 0);
     /* Fresh: this host's clock does not matter. */
