@@ -36,6 +36,7 @@
 #include "master/steps.h"
 #include "master/upgrade.h"
 #include "master/watch.h"
+#include "master/worker-claim.h"
 #include "run/run-dir.h"
 
 #include <errno.h>
@@ -267,6 +268,11 @@ static int make_parts(struct master *m, struct reeve_error *err)
     m->cgroups = cgroup_host_open(root, err);
     if (!m->cgroups)
         return -1;
+    if (!m->options->task)
+        m->worker_claim = worker_claim(
+            &m->worker,
+            m->options->worker_id || config_str(m->config, "agent.worker_id", NULL),
+            m->api_url);
     m->syncer = syncer_create(m->loop, err);
     m->sweeper = m->syncer ? syncer_create(m->loop, err) : NULL;
     m->applier = m->sweeper ? syncer_create(m->loop, err) : NULL;
@@ -343,7 +349,7 @@ static struct master *make_master(struct options *options, struct reeve_error *e
 {
     struct master *m = xcalloc(1, sizeof *m);
     m->options = options;
-    m->lock = -1;
+    m->lock = m->worker_claim = -1;
     m->posted_end = &m->posted;
     m->started_boot_ms = clock_boot_ms();
     proc_boot_identity(m->boot);
@@ -436,6 +442,8 @@ void master_destroy(struct master *m)
     config_destroy(m->config);
     if (m->lock >= 0)
         close(m->lock);
+    if (m->worker_claim >= 0)
+        close(m->worker_claim);
     ev_loop_destroy(m->loop);
     free(m->api_url);
     free(m->web_url);

@@ -64,6 +64,7 @@ struct master {
     struct config *config;
     struct waits waits;
     char *worker; /* this master's worker id */
+    int worker_claim;
     char *state_root, *run_root;
     char *cache_root;          /* repositories */
     bool made_state, made_run; /* these folders were not there before */

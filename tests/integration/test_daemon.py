@@ -89,3 +89,14 @@ def test_secrets_leave_the_command_line(reeve, daemon):
     assert done.returncode == 0, done.stderr
     with open(f"/proc/{status(daemon)['pid']}/cmdline", "rb") as f:
         assert b"git-secret-word" not in f.read()
+
+
+def test_second_master_has_an_id_of_its_own(reeve, daemon):
+    """Both would be <host>:services; the second says so, and is another one."""
+    first = reeve.json("status")["worker"]
+    done = daemon("--queue", "second", "--create-queue", "--detached")
+    assert done.returncode == 0, done.stderr
+    found = status(daemon)
+    assert found["worker"] == f"{first}-2"
+    assert daemon("--stop").returncode == 0
+    wait_until(lambda: not alive(found["pid"]), 60, what="the end of the master")
