@@ -21,17 +21,32 @@ static ssize_t read_small(const char *path, char *out, size_t size)
     return n;
 }
 
+/* Field 3 on: the name in field 2 may hold spaces and parentheses. NULL if it is gone.
+ */
+static const char *read_stat(pid_t pid, char *stat, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    char *end = read_small(path, stat, size) > 0 ? strrchr(stat, ')') : NULL;
+    return end && end[1] == ' ' ? end + 2 : NULL;
+}
+
 uint64_t proc_start_time(pid_t pid)
 {
-    char path[64], stat[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    if (read_small(path, stat, sizeof stat) <= 0)
-        return 0;
-    /* The name in field 2 may hold spaces and parentheses: count from the last one. */
-    char *p = strrchr(stat, ')');
-    for (int field = 2; p && field < 22; field++)
-        p = strchr(p + 1, ' ');
-    return p ? strtoull(p + 1, NULL, 10) : 0;
+    char stat[1024];
+    const char *p = read_stat(pid, stat, sizeof stat);
+    for (int field = 3; p && field < 22; field++) {
+        p = strchr(p, ' ');
+        p += p != NULL;
+    }
+    return p ? strtoull(p, NULL, 10) : 0;
+}
+
+char proc_state(pid_t pid)
+{
+    char stat[1024];
+    const char *p = read_stat(pid, stat, sizeof stat);
+    return p ? *p : '\0';
 }
 
 const char *proc_boot_identity(char out[BOOT_IDENTITY_SIZE])

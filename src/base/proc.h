@@ -10,6 +10,9 @@
  * reused. */
 uint64_t proc_start_time(pid_t pid);
 
+/* The letter of its state (R, S, T, Z, ...); 0 if it is gone. */
+char proc_state(pid_t pid);
+
 #define BOOT_IDENTITY_SIZE 96
 /* "<boot id>.<pid namespace>.<start of pid 1>": a restarted container has its host's
  * boot id, so that alone does not tell. Returns out. */

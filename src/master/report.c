@@ -205,6 +205,7 @@ static void report_run(struct run *run)
     char worker[256];
     struct cgroup_stat before = run->report.last;
     int64_t before_ms = run->report.last_ms;
+    run_check_agent(run);
     report_sample(run);
     cJSON *body = report_body(run_worker(run, worker));
     json_set_str(body, "task", run->id);

@@ -232,6 +232,17 @@ static int make_groups(struct run *run, struct reeve_error *err)
     return cgroup_create(host, path, &run->policy.limits, err);
 }
 
+void run_check_agent(struct run *run)
+{
+    bool stopped = run->agent_pidfd >= 0 && proc_state(run->agent_pid) == 'T';
+    if (stopped && run->agent_stopped) {
+        log_warn("task=%s its sub-agent is stopped by a signal: replaced", run->id);
+        proc_pidfd_signal(run->agent_pidfd, SIGKILL);
+        stopped = false;
+    }
+    run->agent_stopped = stopped;
+}
+
 static void agent_end(struct run *run)
 {
     if (run->agent_pidfd >= 0)

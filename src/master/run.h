@@ -100,8 +100,9 @@ struct run {
     int64_t replaced_boot_ms;
     bool forgotten; /* its state could not be read: the sub-agent knows more */
     unsigned report_tries, remove_tries;
-    bool unsaved;     /* the last state did not get to the disk */
-    bool replace_due; /* to be told when a new sub-agent goes on */
+    bool unsaved;       /* the last state did not get to the disk */
+    bool agent_stopped; /* it was, at the last look */
+    bool replace_due;   /* to be told when a new sub-agent goes on */
     int fifo; /* read end held open, so that what is in it outlives the sub-agent */
     int steps_fifo; /* the same of the status lines, in set-up */
 
@@ -249,6 +250,10 @@ void run_agent_unseen(struct run *run);
 /* The same for a claim of an earlier master: asks first whether the task was stopped
  * meanwhile, however long the server takes to answer. */
 void run_adopted_launch(struct run *run);
+/* Called at each report: ends a sub-agent that is stopped (SIGSTOP) for the second time
+ * in a row, so that another one goes on; its payload would wait for its output to be
+ * read. */
+void run_check_agent(struct run *run);
 /* Of an adopted run: goes on in EXITED or BACKOFF. */
 void run_resume(struct run *run);
 /* When the next attempt starts: so long from now. */

@@ -92,6 +92,19 @@ def test_ended_while_its_sub_agent_was_hung(reeve, tmp_path):
     assert [l for l in reeve.logs(task).splitlines() if l.startswith("line")] == ["line 1", "line 2"]
 
 
+def test_hung_sub_agent_is_replaced(reeve, tmp_path):
+    """Stopped by a signal it reads nothing: the next reports find that, and its task goes on."""
+    go = tmp_path / "go"
+    task = reeve.shell(f"echo line 1; {until(go)}; echo line 2")
+    reeve.wait_line(task, "line 1")
+    old = kill_sub_agent(reeve, task, signal.SIGSTOP)
+    wait_replaced(reeve, task)
+    assert not alive(old)
+    go.touch()
+    assert reeve.wait(task) == 0
+    assert [l for l in reeve.logs(task).splitlines() if l.startswith("line")] == ["line 1", "line 2"]
+
+
 def test_stop_under_way_keeps_its_grace(reeve):
     """One TERM, and the task may use all of its grace, whoever dies meanwhile."""
     task = reeve.shell("trap 'echo TERM; n=1' TERM; echo line 1; n=0; while [ $n = 0 ]; do sleep 0.1; done; "
