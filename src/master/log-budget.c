@@ -69,6 +69,8 @@ cJSON *log_budget_to_json(struct run *run)
         json_set_int(log, "budget", budget);
     else
         json_set(log, "budget", cJSON_CreateNull());
+    auto_free char *dir = run_dir_dup(run->master->state_root, run->id);
+    json_set_str(log, "path", dir);
     json_set_str(log, "when_full", log_budget_waits(run) ? "wait" : "drop");
     return log;
 }

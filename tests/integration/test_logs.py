@@ -1,13 +1,15 @@
 """A run's log: what it must not show, how much of it is kept, what is shown while the server is away."""
 
+import json
 import os
 import pathlib
 import re
 import signal
+import subprocess
 
 import pytest
 
-from reeve_up import Reeve, sanitized, wait_until
+from reeve_up import OUT, SLOW, Reeve, sanitized, wait_until
 
 GIT_PASS = "g1t-p4ss-w0rd"
 AWS_KEY = "aws/secret+key"
@@ -196,3 +198,72 @@ def test_noise_delays_nobody_else(rig, tmp_path):
     rig.master.control(cmd="stop", task=quiet, grace_ms=0)
     for task in noisy:
         assert shown(rig, task) == ([*range(1, LINES // 2 + 1)], [])
+
+
+# ---- reeve logs
+
+def follow(rig, task, out):
+    """`reeve logs -f`, writing into the file."""
+    with open(out, "wb") as f:
+        return subprocess.Popen([OUT / "bin/reeve", "logs", "-f", task], stdout=f, stderr=subprocess.DEVNULL,
+                                env=here(rig))
+
+
+def here(rig):
+    return {**rig.master.env, "REEVE_RUN_DIR": str(rig.folder / "run"), "REEVE_STATE_DIR": str(rig.folder / "state")}
+
+
+def logs(rig, *args):
+    done = subprocess.run([OUT / "bin/reeve", "logs", *args], capture_output=True, text=True, env=here(rig),
+                          timeout=60 * SLOW)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def said(text):
+    return [int(n) for n in re.findall(r"^said (\d+)$", text, re.M)]
+
+
+def test_follow_through_outages(rig, tmp_path):
+    """Lines of an outage come from this host's disk; none is shown twice when the server is back, nor missing."""
+    rig.master.start()
+    task = rig.enqueue(f"i=0; while [ $i -lt 7 ]; do if [ -e {tmp_path}/say.$i ]; then echo said $i; i=$((i+1)); "
+                       "else sleep 0.02; fi; done")
+    rig.master.wait_phase(task, "running")
+    out = tmp_path / "out"
+    follower = follow(rig, task, out)
+    try:
+        def say(n):
+            (tmp_path / f"say.{n}").touch()
+            wait_until(lambda: n in said(out.read_text()), what=f"line {n}")
+        say(0)
+        for first in (1, 4):
+            rig.proxy.pause()
+            rig.proxy.close_connections()
+            say(first)
+            say(first + 1)
+            assert said(logs(rig, task)) == [*range(first + 2)]
+            assert said(logs(rig, task, "--tail", "1")) == [first + 1]
+            rig.proxy.resume()
+            wait_until(lambda: first + 1 in said(rig.text(task)), what="the lines on the server")
+            if first == 1:
+                say(3)
+        (tmp_path / "say.6").touch()
+        assert follower.wait(60 * SLOW) == 0
+    finally:
+        follower.kill()
+        follower.wait()
+    assert said(out.read_text()) == [*range(7)]
+    rig.wait(task)
+
+
+def test_last_lines(hiding):
+    task = hiding.shell("seq 1 5000; printf %s end")
+    assert hiding.wait(task) == 0
+    whole = hiding.logs(task).splitlines()
+    assert hiding.run("logs", task, "--tail", "3").stdout.splitlines() == whole[-3:]
+    assert hiding.run("logs", task, "-n", "4000").stdout.splitlines() == whole[-4000:]
+    events = [json.loads(line) for line in hiding.run("logs", task, "--json").stdout.splitlines()]
+    assert "".join(e["text"] for e in events).splitlines() == whole
+    assert {e["worker"] for e in events} == {hiding.task(task)["last_worker"]} and events[0]["time"].endswith("Z")
+    assert hiding.run("logs", task, "--tail", "0", check=False).returncode == 2
