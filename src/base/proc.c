@@ -4,6 +4,7 @@
 #include "base/proc.h"
 #include "base/fd.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,13 @@ int64_t proc_own_rss(void)
     if (read_small("/proc/self/statm", text, sizeof text) > 0)
         sscanf(text, "%*s %ld", &pages);
     return (int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+bool proc_is_ending(pid_t pid)
+{
+    char path[32], exe[8];
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+    return readlink(path, exe, sizeof exe) < 0 && (errno == ENOENT || errno == ESRCH);
 }
 
 int proc_pidfd_open(pid_t pid)

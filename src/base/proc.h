@@ -2,6 +2,7 @@
 #ifndef REEVE_PROC_H
 #define REEVE_PROC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,6 +21,10 @@ const char *proc_boot_identity(char out[BOOT_IDENTITY_SIZE]);
 
 /* Bytes of memory that this process has resident; 0 if that cannot be known. */
 int64_t proc_own_rss(void);
+
+/* A process that has no executable any more, since it has no memory: what is left of it
+ * closes its descriptors, or waits to be reaped. Also if it is gone. */
+bool proc_is_ending(pid_t pid);
 
 /* pidfd_open(2) with CLOEXEC; -1 with errno. */
 int proc_pidfd_open(pid_t pid);

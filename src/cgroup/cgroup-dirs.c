@@ -180,41 +180,9 @@ bool cgroup_dirs_kill_step(const struct cgroup_dirs *dirs)
     return !cgroup_dirs_populated(dirs);
 }
 
-struct naming {
-    int max, seen;
-    char *out;
-    size_t size, len;
-};
-
-static void naming_add(struct naming *n, const char *text)
-{
-    size_t room = n->size - n->len, len = strlen(text);
-    if (len >= room)
-        len = room - 1;
-    memcpy(n->out + n->len, text, len);
-    n->len += len;
-    n->out[n->len] = '\0';
-}
-
 static bool name_process(pid_t pid, void *arg)
 {
-    struct naming *n = arg;
-    if (++n->seen > n->max)
-        return true;
-    char path[32], comm[32], text[80];
-    snprintf(path, sizeof path, "/proc/%d", (int)pid);
-    ssize_t len = cgroup_file_read(path, "comm", comm, sizeof comm);
-    if (len > 0)
-        comm[len - 1] = '\0'; /* the newline that the kernel adds */
-    else
-        strcpy(comm, "?");
-    /* A process gives itself any name. */
-    for (char *p = comm; *p; p++) {
-        if (*p < ' ' || *p > '~')
-            *p = '?';
-    }
-    snprintf(text, sizeof text, "%s%s (%d)", n->seen > 1 ? ", " : "", comm, (int)pid);
-    naming_add(n, text);
+    proc_names_add(arg, pid);
     return true;
 }
 
@@ -224,22 +192,21 @@ static bool name_group(int dirfd, void *arg)
     return true;
 }
 
-const char *cgroup_dirs_name_processes(const struct cgroup_dirs *dirs, int max,
-                                       char *out, size_t size)
+void cgroup_dirs_name(const struct cgroup_dirs *dirs, struct proc_names *names)
 {
-    struct naming n = {.max = max, .out = out, .size = size};
-    if (size == 0)
-        return out;
-    out[0] = '\0';
-    for (int i = 0; i < dirs->count && n.seen == 0; i++) {
+    for (int i = 0; i < dirs->count && names->seen == 0; i++) {
         auto_close fd = cgroup_walk_open(dirs->dir[i]);
         if (fd >= 0)
-            cgroup_walk_tree(fd, name_group, &n);
+            cgroup_walk_tree(fd, name_group, names);
     }
-    if (n.seen > max) {
-        char more[32];
-        snprintf(more, sizeof more, "%s%d more", max > 0 ? " and " : "", n.seen - max);
-        naming_add(&n, more);
-    }
-    return out;
+}
+
+bool cgroup_dirs_take_in(const struct cgroup_dirs *dirs, pid_t pid)
+{
+    char text[16];
+    bool moved = dirs->count > 0;
+    snprintf(text, sizeof text, "%d", (int)pid);
+    for (int i = 0; i < dirs->count; i++)
+        moved = cgroup_file_write(dirs->dir[i], "cgroup.procs", text) == 0 && moved;
+    return moved;
 }

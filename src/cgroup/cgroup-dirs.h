@@ -6,6 +6,7 @@
 #define REEVE_CGROUP_DIRS_H
 
 #include "base/error.h"
+#include "base/proc-names.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -36,9 +37,9 @@ bool cgroup_dirs_kill_step(const struct cgroup_dirs *dirs);
 /* What kill_step does where the kernel has no cgroup.kill; part of the interface for
  * tests on kernels that have. */
 void cgroup_dirs_sweep(const struct cgroup_dirs *dirs);
-/* Names up to max processes that are still there, for "left behind: ...". Returns the
- * text in out, which is empty if there is none. */
-const char *cgroup_dirs_name_processes(const struct cgroup_dirs *dirs, int max,
-                                       char *out, size_t size);
+/* Names the processes that are still there. */
+void cgroup_dirs_name(const struct cgroup_dirs *dirs, struct proc_names *names);
+/* Moves another process into the group; false if it, or a directory, is not there. */
+bool cgroup_dirs_take_in(const struct cgroup_dirs *dirs, pid_t pid);
 
 #endif

@@ -50,6 +50,18 @@ static int add_tasks(struct session *s, cJSON *rows, struct reeve_error *err)
     return code;
 }
 
+/* What is not gone yet, how it ended, or how the attempt before did. */
+static void add_reason(struct table *t, const cJSON *row)
+{
+    const char *stuck = json_str(row, "stuck", NULL);
+    auto_free char *text = stuck ? xasprintf("can't be ended: %s", stuck) : NULL;
+    if (text)
+        table_add(t, text);
+    else
+        table_add_text(t, row,
+                       json_str(row, "reason", NULL) ? "reason" : "last_reason");
+}
+
 static void print_rows(const cJSON *rows)
 {
     static const char *const titles[] = {
@@ -73,8 +85,7 @@ static void print_rows(const cJSON *rows)
         table_add_text(t, row, "restart");
         table_add_until(t, row, "next_start", now);
         table_add_text(t, row, "queue_name");
-        table_add_text(t, row,
-                       json_str(row, "reason", NULL) ? "reason" : "last_reason");
+        add_reason(t, row);
     }
     table_print(t, stdout);
     table_free(t);

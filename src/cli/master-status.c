@@ -152,6 +152,8 @@ static void print_text(const cJSON *data)
     add_admission(data);
     add_number("running", data, "running");
     add_restarting(data);
+    if (json_int(data, "stuck", 0) > 0)
+        add_number("stuck", data, "stuck");
     add_ended(json_get(data, "ended"));
     add_line("spool", size_format(json_int(data, "spool_bytes", 0), size));
     add_pressure(json_get(data, "pressure"));

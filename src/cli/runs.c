@@ -65,7 +65,7 @@ cJSON *run_row_from_task(const cJSON *task)
 {
     static const char *const unknown[] = {"pid",         "cgroup",       "launcher",
                                           "cpu_percent", "memory_bytes", "memory_limit",
-                                          "pids",        "aborted_by"};
+                                          "pids",        "aborted_by",   "stuck"};
     cJSON *row = cJSON_CreateObject();
     const char *status = json_str(task, "status", "");
     const char *reason = json_str(task, "status_reason", "");

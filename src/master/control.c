@@ -179,6 +179,7 @@ cJSON *control_run_row(const struct run *run)
     set_time(row, "finished", run->phase == PHASE_GONE ? clock_wall_ms() : 0);
     row_exit(row, run);
     row_last(row, run);
+    json_set_str(row, "stuck", text_or_null(run->ending.text));
     return row;
 }
 
@@ -220,6 +221,15 @@ static unsigned count_phase(const struct master *m, bool live)
     unsigned n = 0;
     for (struct run *run = runs_first(m->runs); run; run = run->list_next)
         n += live ? run_is_live(run) : run->phase == PHASE_BACKOFF;
+    return n;
+}
+
+/* Runs with processes that can't be ended yet. */
+static unsigned count_stuck(const struct master *m)
+{
+    unsigned n = 0;
+    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
+        n += run->ending.text[0] != '\0';
     return n;
 }
 
@@ -267,6 +277,7 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
     json_set_int(s, "restarting", count_phase(m, false));
     json_set(s, "draining", drain_to_json(m->drain));
     set_time(s, "next_start", next_start(m));
+    json_set_int(s, "stuck", count_stuck(m));
     json_set(s, "ended", metrics_ended(m->metrics));
     json_set(json_set(s, "admission", admit_to_json(m->admit)), "steps",
              steps_to_json(m->steps));

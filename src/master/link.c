@@ -239,6 +239,7 @@ static void on_message(struct peer *p, const struct message *m)
     }
     uint64_t attempt = 0;
     struct spool_exit e;
+    char stuck[ENDING_TEXT_SIZE];
     message_get_u64(m, TAG_ATTEMPT, &attempt);
     if (type == MESSAGE_SPOOLED) {
         on_spooled(run, m);
@@ -253,6 +254,10 @@ static void on_message(struct peer *p, const struct message *m)
         break;
     case MESSAGE_STEP:
         message_get_text(m, TAG_STEP, run->step, sizeof run->step);
+        break;
+    case MESSAGE_STUCK:
+        if (message_get_text(m, TAG_TEXT, stuck, sizeof stuck))
+            run_agent_stuck(run, stuck);
         break;
     case MESSAGE_RUNNING:
         run_post(run, RUN_EVENT_EXECUTED);

@@ -40,6 +40,9 @@
 #define RECOVERIES_MAX 8
 #define RECOVER_MS INT64_C(125)
 #define RECOVERED_MS 10000
+#define KILL_STEP_MS 20
+#define STUCK_STEP_MS 1000
+#define NAMED_MAX 5
 /* Of the wait for a connection: a host under load takes its time to fork. */
 #define START_FACTOR 6
 
@@ -208,12 +211,52 @@ static int make_agent_group(struct run *run, struct reeve_error *err)
     return 0;
 }
 
-bool run_group_empty(struct run *run, const char *leaf)
+static bool group_empty(struct run *run, const char *leaf, struct proc_names *names)
 {
     struct cgroup_dirs dirs;
     char path[GROUP_PATH_SIZE];
     cgroup_dirs(run->master->cgroups, run_group(run, leaf, path), &dirs);
-    return cgroup_dirs_kill_step(&dirs);
+    if (cgroup_dirs_kill_step(&dirs))
+        return true;
+    if (names)
+        cgroup_dirs_name(&dirs, names);
+    return false;
+}
+
+static void tell_stuck(struct run *run, const char *text)
+{
+    log_warn("task=%s cannot be ended yet, tried again: %s", run->id, text);
+    run_note(run, "reeve: cannot be ended yet, tried again: %s", text);
+}
+
+static bool left_in(struct run *run, unsigned groups, struct proc_names *names)
+{
+    bool left = groups & GROUP_AGENT && !group_empty(run, "agent", names);
+    return (groups & GROUP_PAYLOAD && !group_empty(run, "payload", names)) || left;
+}
+
+bool run_groups_empty(struct run *run, unsigned groups)
+{
+    struct proc_names names;
+    char text[ENDING_TEXT_SIZE];
+    int64_t now = clock_boot_ms(), took;
+    bool look = ending_due(&run->ending, now);
+    proc_names_begin(&names, text, sizeof text, NAMED_MAX, true);
+    if (left_in(run, groups, look ? &names : NULL)) {
+        proc_names_end(&names);
+        if (look && ending_news(&run->ending, text, now))
+            tell_stuck(run, text);
+        return false;
+    }
+    if (ending_over(&run->ending, now, &took))
+        log_info("task=%s what could not be ended is gone, after %lld s", run->id,
+                 (long long)(took / 1000));
+    return true;
+}
+
+void run_kill_again(struct run *run, void (*fn)(struct run *))
+{
+    run_arm(run, run->ending.text[0] ? STUCK_STEP_MS : KILL_STEP_MS, fn);
 }
 
 static int make_groups(struct run *run, struct reeve_error *err)
@@ -343,8 +386,8 @@ static void send_stop(struct run *run, int64_t grace_ms)
 
 static void lose(struct run *run)
 {
-    if (!run_group_empty(run, "payload"))
-        run_arm(run, KILL_STEP_MS, lose);
+    if (!run_groups_empty(run, GROUP_PAYLOAD))
+        run_kill_again(run, lose);
     else
         run_post(run, RUN_EVENT_ENDED);
 }
@@ -435,6 +478,19 @@ void run_agent_unseen(struct run *run)
     link_seen(run);
 }
 
+/* It is at work on what cannot be ended: it is not the sub-agent that hangs. */
+void run_agent_stuck(struct run *run, const char *text)
+{
+    bool over = !text[0];
+    if (run->timer_fn == stop_overdue)
+        run_disarm(run);
+    snprintf(run->ending.text, sizeof run->ending.text, "%s", text);
+    if (over)
+        log_info("task=%s what could not be ended is gone", run->id);
+    else
+        log_warn("task=%s cannot be ended yet, tried again: %s", run->id, text);
+}
+
 void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit *exit)
 {
     if (run->exit_acked) {
@@ -448,6 +504,7 @@ void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit
         return;
     run->exit = *exit;
     run->have_exit = true;
+    run->ending = (struct ending){0};
     run_disarm(run);
     run_post(run, RUN_EVENT_ENDED);
 }
@@ -559,8 +616,8 @@ static void recover_spawn(struct run *run)
  * recorded it, and it would hold the run's lock. The payload is not touched. */
 static void recover_kill(struct run *run)
 {
-    if (!run_group_empty(run, "agent"))
-        run_arm(run, KILL_STEP_MS, recover_kill);
+    if (!run_groups_empty(run, GROUP_AGENT))
+        run_kill_again(run, recover_kill);
     else
         recover_spawn(run);
 }
@@ -572,6 +629,7 @@ static void act_recover(struct run *run)
     log_warn("task=%s the sub-agent was lost", run->id);
     run_disarm(run);
     run->replace_due = true;
+    run->ending = (struct ending){0}; /* a new sub-agent says it anew */
     if (clock_boot_ms() - run->replaced_boot_ms >= RECOVERED_MS)
         run->recoveries = 0;
     if (run->recoveries) {

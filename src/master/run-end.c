@@ -331,10 +331,8 @@ void run_remove(struct run *run)
 {
     struct master *m = run->master;
     /* Empty already, unless the sub-agent was ended for being stuck. */
-    bool agent = run_group_empty(run, "agent"),
-         payload = run_group_empty(run, "payload");
-    if (!agent || !payload) {
-        run_arm(run, KILL_STEP_MS, run_remove);
+    if (!run_groups_empty(run, GROUP_AGENT | GROUP_PAYLOAD)) {
+        run_kill_again(run, run_remove);
         return;
     }
     if (!removed(run)) {

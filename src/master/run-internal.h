@@ -5,10 +5,12 @@
 
 #include "master/run.h"
 
-#define KILL_STEP_MS 20
-
-/* One step of ending what runs in a group of the run; true once it is empty. */
-bool run_group_empty(struct run *run, const char *leaf);
+enum { GROUP_AGENT = 1, GROUP_PAYLOAD = 2 };
+/* One step of ending all that runs in these groups of a run without a sub-agent; true
+ * once they are empty. Names what does not go. */
+bool run_groups_empty(struct run *run, unsigned groups);
+/* Calls fn when it is time for the next step. */
+void run_kill_again(struct run *run, void (*fn)(struct run *));
 
 void run_act_judge(struct run *run);
 void run_act_wait(struct run *run);

@@ -213,6 +213,7 @@ static void note_to_spool(struct run *run, char *text)
         log_warn("task=%s note not written: %s", run->id, err.text);
     spool_writer_close(w);
     close(lock);
+    ship_wake(run);
 }
 
 void run_note(struct run *run, const char *fmt, ...)

@@ -14,6 +14,7 @@
 #include "master/phase.h"
 #include "master/policy.h"
 #include "master/verdict.h"
+#include "run/ending.h"
 #include "run/spool.h"
 
 #include <cjson/cJSON.h>
@@ -113,6 +114,8 @@ struct run {
         int code, signal;
     } seen;
     char step[32]; /* what reeve-prepare does now */
+    struct ending
+        ending; /* what can't be ended yet: its sub-agent's word, or our own */
 
     enum stop_cause stop;
     char stop_text[256];
@@ -238,6 +241,8 @@ struct agent_news {
     bool taken_over; /* the payload is that of a sub-agent that was lost */
 };
 void run_agent_ready(struct run *run, const struct agent_news *news);
+/* text: processes that it cannot end yet; "": none any more. */
+void run_agent_stuck(struct run *run, const char *text);
 void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit *exit);
 /* Ends the attempt before its payload began: the verdict is "setup:STEP", or "refused"
  * (STEP_REFUSED), which no attempt follows. */

@@ -28,6 +28,7 @@
     X(STEP,     3)  /* ATTEMPT STEP: reeve-prepare begins a step ("clone") */              \
     X(RUNNING,  4)  /* ATTEMPT: the task's own program was executed */                     \
     X(SPOOLED,  5)  /* SPOOL_END: records up to here can be read; SPOOL_GAPS */            \
+    X(STUCK,    9)  /* ATTEMPT TEXT: processes that can't be ended yet; "": none any more */ \
     X(EXITED,   6)  /* ATTEMPT EXIT_CODE | EXIT_SIGNAL, STEP + TEXT if set-up failed there,
                        TIMED_OUT, SPOOL_END, LEFT_BEHIND: the exit record is synced; sent
                        again after each reconnect until ACK_EXIT */                        \

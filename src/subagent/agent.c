@@ -25,6 +25,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -238,6 +240,7 @@ static void make_news(struct agent *a, struct message *m, enum link_news news)
         {NEWS_STARTED, MESSAGE_STARTED}, {NEWS_STEP, MESSAGE_STEP},
         {NEWS_RUNNING, MESSAGE_RUNNING}, {NEWS_SPOOLED, MESSAGE_SPOOLED},
         {NEWS_EXITED, MESSAGE_EXITED},   {NEWS_UNSEEN, MESSAGE_UNSEEN},
+        {NEWS_STUCK, MESSAGE_STUCK},
     };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (types[i].news == news)
@@ -248,6 +251,8 @@ static void make_news(struct agent *a, struct message *m, enum link_news news)
         add_payload(m, &a->payload);
     if (news == NEWS_STEP)
         message_add_text(m, TAG_STEP, a->payload.step);
+    if (news == NEWS_STUCK)
+        message_add_text(m, TAG_TEXT, a->payload.ending.text);
     if (news == NEWS_EXITED)
         add_exit(m, &a->payload.exit);
     if (news == NEWS_SPOOLED || news == NEWS_EXITED) {
@@ -301,6 +306,8 @@ static void find_master(struct agent *a, int64_t now)
         a->link.news |= NEWS_EXITED;
     else if (a->payload.unseen)
         a->link.news |= NEWS_UNSEEN;
+    if (a->payload.ending.text[0])
+        a->link.news |= NEWS_STUCK;
 }
 
 /* ---- the file `attempt` ---- */
@@ -323,7 +330,8 @@ static void begin_attempt(struct agent *a, int64_t now)
     a->phase = AGENT_PREPARING;
     a->attempt = a->output.attempt = p->attempt;
     a->taken_over = false;
-    a->link.news &= ~(unsigned)(NEWS_STEP | NEWS_RUNNING | NEWS_EXITED | NEWS_UNSEEN);
+    a->link.news &=
+        ~(unsigned)(NEWS_STEP | NEWS_RUNNING | NEWS_EXITED | NEWS_UNSEEN | NEWS_STUCK);
     p->begun_at = now;
     payload_set_deadlines(p);
 }
@@ -562,16 +570,58 @@ static void look(struct agent *a, int64_t now)
     a->changed = true;
 }
 
+/* A note of ours is lost where the disk is full: what it says is in the master's log.
+ */
+static void note(struct agent *a, int64_t now, const char *fmt, ...)
+{
+    char text[ENDING_TEXT_SIZE + 128];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    output_note(&a->output, text, now);
+}
+
+/* SIGKILL waits until a process can take it. */
+static void tell_stuck(struct agent *a, int64_t now)
+{
+    struct payload *p = &a->payload;
+    char names[ENDING_TEXT_SIZE];
+    if (!ending_due(&p->ending, now))
+        return;
+    payload_name_stuck(p, names, sizeof names);
+    if (!ending_news(&p->ending, names, now))
+        return;
+    note(a, now, "reeve: cannot be ended yet, tried again: %s", names);
+    a->link.news |= NEWS_STUCK;
+}
+
+static void tell_over(struct agent *a, int64_t now)
+{
+    int64_t took;
+    if (!ending_over(&a->payload.ending, now, &took))
+        return;
+    note(a, now, "reeve: what could not be ended is gone, after %lld s",
+         (long long)(took / 1000));
+    a->link.news |= NEWS_STUCK;
+}
+
 static bool sweep(struct agent *a, int64_t now)
 {
     struct payload *p = &a->payload;
+    char strays[ENDING_TEXT_SIZE];
     if (now < p->sweep_at)
         return false;
     a->changed = a->changed || (p->ended && !p->swept);
-    if (payload_sweep(p)) {
+    bool over = payload_sweep(p, strays, sizeof strays);
+    if (strays[0])
+        note(a, now, "reeve: found outside its cgroup, and brought back: %s", strays);
+    if (over) {
         p->sweep_at = 0;
+        tell_over(a, now);
         return true;
     }
+    tell_stuck(a, now);
     int shift = p->sweeps < 7 ? p->sweeps++ : 7;
     p->sweep_at =
         now + (SWEEP_MS << shift < SWEEP_MAX_MS ? SWEEP_MS << shift : SWEEP_MAX_MS);

@@ -3,6 +3,7 @@
 
 #include "subagent/children.h"
 #include "base/fd.h"
+#include "base/proc.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -43,43 +44,31 @@ int children_signal(int sig)
     return each_child(signal_child, &sig);
 }
 
-struct names {
-    char *out;
-    size_t size, len;
-    int left;
-};
-
-static void read_comm(pid_t pid, char comm[32])
-{
-    char path[32];
-    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-    auto_close fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : fd_read_full(fd, comm, 31);
-    comm[n > 0 ? n : 0] = '\0';
-    comm[strcspn(comm, "\n")] = '\0';
-    /* A process gives itself any name. */
-    for (char *p = comm; *p; p++)
-        if (*p < ' ' || *p > '~')
-            *p = '?';
-}
-
 static void name_child(pid_t pid, void *arg)
 {
-    struct names *n = arg;
-    char comm[32];
-    if (n->left-- <= 0 || n->len + 1 >= n->size)
-        return;
-    read_comm(pid, comm);
-    int w = snprintf(n->out + n->len, n->size - n->len, "%s%s (%d)", n->len ? ", " : "",
-                     *comm ? comm : "?", (int)pid);
-    n->len += w < 0 ? 0 : (size_t)w;
+    proc_names_add(arg, pid);
 }
 
-const char *children_name(int max, char *out, size_t size)
+void children_name(struct proc_names *names)
 {
-    struct names n = {out, size, 0, max};
-    if (size)
-        out[0] = '\0';
-    each_child(name_child, &n);
-    return out;
+    each_child(name_child, names);
+}
+
+struct taking {
+    const struct cgroup_dirs *groups;
+    struct proc_names *names;
+};
+
+/* The kernel says that it has moved one that has ended, too. */
+static void take_child(pid_t pid, void *arg)
+{
+    struct taking *t = arg;
+    if (!proc_is_ending(pid) && cgroup_dirs_take_in(t->groups, pid))
+        proc_names_add(t->names, pid);
+}
+
+void children_take_in(const struct cgroup_dirs *groups, struct proc_names *names)
+{
+    struct taking t = {groups, names};
+    each_child(take_child, &t);
 }

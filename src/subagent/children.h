@@ -5,13 +5,14 @@
 #ifndef REEVE_CHILDREN_H
 #define REEVE_CHILDREN_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "base/proc-names.h"
+#include "cgroup/cgroup-dirs.h"
 
 /* Sends sig to every child of this process. How many there are; a child that nobody
  * reaped yet counts. */
 int children_signal(int sig);
-/* "name (pid), ..." of up to max of them. Returns out. */
-const char *children_name(int max, char *out, size_t size);
+void children_name(struct proc_names *names);
+/* Moves each of them into these groups, and names it. */
+void children_take_in(const struct cgroup_dirs *groups, struct proc_names *names);
 
 #endif

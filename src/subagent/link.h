@@ -22,7 +22,8 @@ enum link_news {
     NEWS_SPOOLED = 1 << 4,
     NEWS_EXITED = 1 << 5,
     NEWS_UNSEEN = 1 << 6,
-    NEWS_LAST = NEWS_UNSEEN
+    NEWS_STUCK = 1 << 7,
+    NEWS_LAST = NEWS_STUCK
 };
 
 struct link {

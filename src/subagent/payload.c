@@ -203,15 +203,6 @@ static _Noreturn void child(const struct payload *p, int spec, int fifo, int sta
 
 /* ---- in the sub-agent ---- */
 
-/* A process that ends closes its descriptors too. By then it has no memory any more,
- * and so no executable. */
-static bool is_ending(pid_t pid)
-{
-    char path[32], exe[8];
-    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
-    return readlink(path, exe, sizeof exe) < 0 && (errno == ENOENT || errno == ESRCH);
-}
-
 static int open_steps(const struct payload *p)
 {
     struct stat st;
@@ -280,7 +271,7 @@ static bool is_payload(const struct payload *p)
 {
     return proc_start_time(p->first_pid) == p->start &&
            (!p->groups.count || cgroup_dirs_hold(&p->groups, p->first_pid) ||
-            is_ending(p->first_pid));
+            proc_is_ending(p->first_pid));
 }
 
 bool payload_take_over(struct payload *p)
@@ -366,7 +357,8 @@ static unsigned status_end(struct payload *p)
     close(fd_take(&p->status_fd));
     if (p->failed)
         return 0;
-    if (p->step[0] && strcmp(p->step, "execute") != 0 && (!p->pid || is_ending(p->pid)))
+    if (p->step[0] && strcmp(p->step, "execute") != 0 &&
+        (!p->pid || proc_is_ending(p->pid)))
         return 0;
     p->executed = true;
     p->setup_timeout_at = 0;
@@ -435,13 +427,27 @@ void payload_stop(struct payload *p, int sig, int64_t grace_ms, int64_t now)
         proc_pidfd_signal(p->pidfd, sig);
 }
 
+static void name_all(const struct payload *p, struct proc_names *names)
+{
+    cgroup_dirs_name(&p->groups, names);
+    if (!names->seen)
+        children_name(names);
+    proc_names_end(names);
+}
+
 static void name_left(struct payload *p)
 {
+    struct proc_names names;
     p->swept = true;
-    cgroup_dirs_name_processes(&p->groups, NAMED_MAX, p->exit.left,
-                               sizeof p->exit.left);
-    if (!p->exit.left[0])
-        children_name(NAMED_MAX, p->exit.left, sizeof p->exit.left);
+    proc_names_begin(&names, p->exit.left, sizeof p->exit.left, NAMED_MAX, false);
+    name_all(p, &names);
+}
+
+void payload_name_stuck(const struct payload *p, char *out, size_t size)
+{
+    struct proc_names names;
+    proc_names_begin(&names, out, size, NAMED_MAX, true);
+    name_all(p, &names);
 }
 
 bool payload_empty(const struct payload *p)
@@ -449,12 +455,20 @@ bool payload_empty(const struct payload *p)
     return children_signal(0) == 0 && !cgroup_dirs_populated(&p->groups);
 }
 
-bool payload_sweep(struct payload *p)
+bool payload_sweep(struct payload *p, char *strays, size_t size)
 {
+    struct proc_names names;
     if (p->ended && !p->swept)
         name_left(p);
     bool empty = cgroup_dirs_kill_step(&p->groups);
     if (p->pidfd >= 0)
         proc_pidfd_signal(p->pidfd, SIGKILL);
-    return children_signal(SIGKILL) == 0 && empty;
+    int left = children_signal(SIGKILL);
+    proc_names_begin(&names, strays, size, NAMED_MAX, false);
+    /* What moved itself out came to us when its parents were ended. Its own children
+     * would only come one by one: back into the group, which ends as a whole. */
+    if (empty && left)
+        children_take_in(&p->groups, &names);
+    proc_names_end(&names);
+    return !left && empty;
 }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "cgroup/cgroup-dirs.h"
+#include "run/ending.h"
 #include "run/message.h"
 #include "run/spool.h"
 
@@ -56,6 +57,7 @@ struct payload {
     int64_t linger_at; /* when its streams have not */
     int64_t sweep_at;
     int sweeps;
+    struct ending ending; /* what the sweeps cannot end */
     struct spool_exit exit;
     char *steps_path; /* of the status FIFO; stays */
 };
@@ -90,7 +92,9 @@ void payload_stop(struct payload *p, int sig, int64_t grace_ms, int64_t now);
 /* No process of it is left. */
 bool payload_empty(const struct payload *p);
 /* One step of ending everything that is left, naming it first once the verdict is
- * there. True: nothing is left. */
-bool payload_sweep(struct payload *p);
+ * there. strays: names of what was found outside its groups. True: nothing is left. */
+bool payload_sweep(struct payload *p, char *strays, size_t size);
+/* What is left, with what each process waits for. */
+void payload_name_stuck(const struct payload *p, char *out, size_t size);
 
 #endif

@@ -184,6 +184,16 @@ static int two_that_ignore_term(void *arg)
         pause();
 }
 
+static const char *names_of(const struct cgroup_dirs *dirs, int max, bool states,
+                            char *out, size_t size)
+{
+    struct proc_names names;
+    proc_names_begin(&names, out, size, max, states);
+    cgroup_dirs_name(dirs, &names);
+    proc_names_end(&names);
+    return out;
+}
+
 static void signals_reach_everyone_once(void **state)
 {
     struct cgroup_host *host = *state;
@@ -206,20 +216,21 @@ static void signals_reach_everyone_once(void **state)
     char names[256], want[64];
     snprintf(want, sizeof want, "odd?name? (%d)", (int)pid);
     for (int i = 0; i < 1000; i++) {
-        cgroup_dirs_name_processes(&dirs, 5, names, sizeof names);
+        names_of(&dirs, 5, false, names, sizeof names);
         if (strcmp(names, want) == 0)
             break;
         rig_sleep_ms(5);
     }
     assert_string_equal(names, want);
-    assert_string_equal(cgroup_dirs_name_processes(&dirs, 0, names, sizeof names),
-                        "1 more");
+    assert_string_equal(names_of(&dirs, 0, false, names, sizeof names), "1 more");
+    names_of(&dirs, 5, true, names, sizeof names);
+    snprintf(want, sizeof want, "odd?name? (%d, S", (int)pid);
+    assert_memory_equal(names, want, strlen(want));
     char small[6];
-    assert_string_equal(cgroup_dirs_name_processes(&dirs, 5, small, sizeof small),
-                        "odd?n");
+    assert_string_equal(names_of(&dirs, 5, false, small, sizeof small), "odd?n");
     end(host);
     rig_wait(pid);
-    assert_string_equal(cgroup_dirs_name_processes(&dirs, 5, names, sizeof names), "");
+    assert_string_equal(names_of(&dirs, 5, false, names, sizeof names), "");
 }
 
 int main(void)
