@@ -16,6 +16,7 @@
 static const struct arg_spec drain_specs[] = {
     {ARG_VALUE, "deadline", 0, "TIME",
      "after it, what still runs is stopped with its grace"},
+    {ARG_FLAG, "put-back", 0, NULL, "and enqueued again, for other hosts"},
     {ARG_FLAG, "wait", 0, NULL, "return when nothing runs any more"},
     ARGS_JSON,
     ARGS_SERVER,
@@ -24,11 +25,20 @@ static const struct arg_spec drain_specs[] = {
 
 static const struct arg_spec undrain_specs[] = {ARGS_JSON, ARGS_SERVER, ARGS_LAST};
 
-static int ask(const struct session *s, const char *command, int64_t deadline_ms,
-               cJSON **data, struct reeve_error *err)
+static int ask(const struct session *s, const char *command, cJSON **data,
+               struct reeve_error *err)
 {
     cJSON *request = cJSON_CreateObject();
     json_set_str(request, "cmd", command);
+    return control_call(s->target.run_dir, request, data, err);
+}
+
+static int order(const struct session *s, int64_t deadline_ms, bool put_back,
+                 cJSON **data, struct reeve_error *err)
+{
+    cJSON *request = cJSON_CreateObject();
+    json_set_str(request, "cmd", "drain");
+    json_set_bool(request, "put_back", put_back);
     if (deadline_ms >= 0)
         json_set_int(request, "deadline_ms", deadline_ms);
     return control_call(s->target.run_dir, request, data, err);
@@ -40,7 +50,7 @@ static int wait_for_end(const struct session *s, struct reeve_error *err)
 {
     for (unsigned missed = 0;; missed++) {
         auto_json *status = NULL;
-        int code = ask(s, "status", -1, &status, err);
+        int code = ask(s, "status", &status, err);
         const cJSON *draining = json_get(status, "draining");
         if (code != CLI_DONE && (code != CLI_UNREACHABLE || missed >= MISSED_MAX))
             return code;
@@ -73,9 +83,11 @@ static int run_drain(const struct args *args)
     int64_t deadline_ms = -1;
     if (deadline && duration_parse(deadline, &deadline_ms, &err) < 0)
         return cli_fail(CLI_USAGE, "drain: --deadline: %s", err.text);
+    if (args_has(args, "put-back") && !deadline)
+        return cli_fail(CLI_USAGE, "drain: --put-back needs --deadline");
     int code = session_open_any(args, &s, &err);
     if (code == CLI_DONE)
-        code = ask(&s, "drain", deadline_ms, &data, &err);
+        code = order(&s, deadline_ms, args_has(args, "put-back"), &data, &err);
     if (code == CLI_DONE && args_has(args, "wait"))
         code = wait_for_end(&s, &err);
     if (code != CLI_DONE)
@@ -96,7 +108,7 @@ static int run_undrain(const struct args *args)
     auto_json *data = NULL;
     int code = session_open_any(args, &s, &err);
     if (code == CLI_DONE)
-        code = ask(&s, "undrain", -1, &data, &err);
+        code = ask(&s, "undrain", &data, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "undrain: %s", err.text);
     if (args_has(args, "json"))
@@ -109,7 +121,7 @@ static int run_undrain(const struct args *args)
 const struct command cmd_drain = {
     .name = "drain",
     .summary = "finish what runs, take no more tasks",
-    .usage = "[--deadline TIME] [--wait] [--json]",
+    .usage = "[--deadline TIME [--put-back]] [--wait] [--json]",
     .about =
         "Holds over restarts of the master until `reeve undrain`. Given again, the "
         "later deadline\ncounts, and none takes it away. Restarts of a run go on "

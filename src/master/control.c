@@ -379,7 +379,9 @@ static cJSON *cmd_drain(struct master *m, const cJSON *request)
 {
     struct reeve_error err = {0};
     int64_t after_ms = json_int(request, "deadline_ms", -1);
-    return drain_answer(m, drain_begin(m->drain, after_ms, &err), &err);
+    return drain_answer(
+        m, drain_begin(m->drain, after_ms, json_bool(request, "put_back", false), &err),
+        &err);
 }
 
 static cJSON *cmd_undrain(struct master *m, const cJSON *request)

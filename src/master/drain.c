@@ -36,6 +36,7 @@ struct drain {
     int64_t since_ms;         /* wall clock */
     int64_t deadline_ms;      /* wall clock; 0: none */
     int64_t deadline_boot_ms; /* what counts on this boot */
+    bool put_back;
     ev_timer timer;
 };
 
@@ -56,12 +57,24 @@ static void arm(struct drain *d)
     ev_timer_start(loop, &d->timer);
 }
 
+/* They end before their steps, as shutdown.h has it. */
+static bool controllers_live(const struct master *m)
+{
+    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
+        if (run->controller && run_is_live(run))
+            return true;
+    return false;
+}
+
 static void deadline_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct drain *d = w->data;
+    enum stop_cause cause = d->put_back ? STOP_PUT_BACK : STOP_DRAIN;
+    bool wait = controllers_live(d->master);
     for (struct run *run = runs_first(d->master->runs); run; run = run->list_next)
-        if (run->stop == STOP_NONE && run->phase < PHASE_DRAINING)
-            run_stop(run, STOP_DRAIN, -1, "the deadline of reeve drain is over");
+        if (run->stop == STOP_NONE && run->phase < PHASE_DRAINING &&
+            (!wait || run->controller || !run_is_live(run)))
+            run_stop(run, cause, -1, "the deadline of reeve drain is over");
     ev_timer_set(w, LOOK_MS / 1000.0, 0.0);
     ev_timer_start(loop, w);
 }
@@ -74,23 +87,27 @@ static int save(const struct drain *d, struct reeve_error *err)
     json_set_int(json, "since", d->since_ms);
     json_set_int(json, "deadline", d->deadline_ms);
     json_set_int(json, "deadline_boot", d->deadline_boot_ms);
+    json_set_bool(json, "put_back", d->put_back);
     json_set_str(json, "boot", d->master->boot);
     auto_free char *text = json_format(json);
     return file_replace(path, text, strlen(text), 0600, false, err);
 }
 
-int drain_begin(struct drain *d, int64_t after_ms, struct reeve_error *err)
+int drain_begin(struct drain *d, int64_t after_ms, bool put_back,
+                struct reeve_error *err)
 {
     struct drain before = *d;
     bool limited = after_ms >= 0;
     if (!d->active)
         d->since_ms = clock_wall_ms();
+    d->put_back = put_back;
     d->deadline_ms = limited ? clock_wall_ms() + after_ms : 0;
     d->deadline_boot_ms = limited ? clock_boot_ms() + after_ms : 0;
     if (save(d, err) < 0) {
         d->since_ms = before.since_ms;
         d->deadline_ms = before.deadline_ms;
         d->deadline_boot_ms = before.deadline_boot_ms;
+        d->put_back = before.put_back;
         return -1;
     }
     d->active = true;
@@ -141,6 +158,7 @@ cJSON *drain_to_json(const struct drain *d)
     cJSON *json = cJSON_CreateObject();
     set_time(json, "since", d->since_ms);
     set_time(json, "deadline", d->deadline_ms);
+    json_set_bool(json, "put_back", d->put_back);
     json_set_int(json, "left", left);
     return json;
 }
@@ -164,6 +182,7 @@ static void load(struct drain *d)
     d->since_ms = json_int(json, "since", clock_wall_ms());
     d->deadline_ms = json_int(json, "deadline", 0);
     d->deadline_boot_ms = json_int(json, "deadline_boot", 0);
+    d->put_back = json_bool(json, "put_back", false);
     if (strcmp(json_str(json, "boot", ""), d->master->boot) != 0)
         d->deadline_boot_ms = clock_boot_ms() + d->deadline_ms - clock_wall_ms();
     if (json)

@@ -39,6 +39,15 @@ static void ask(struct run *run, const struct api_options *options, api_done_f d
         api_send(run->master->api, NULL, "tasks.get_all", body, options, done, run);
 }
 
+/* Sent by an earlier master, which died before it put the task back. */
+static bool is_our_stop(const struct run *run, const cJSON *task)
+{
+    char worker[256];
+    const char *message = json_str(task, "status_message", "");
+    return has_status(task, "stopped") && strstr(message, run_worker(run, worker)) &&
+           strstr(message, run->verdict.text);
+}
+
 /* Nothing of ours is sent over what the answer says. */
 static void take_answer(struct run *run, const cJSON *task)
 {
@@ -51,6 +60,8 @@ static void take_answer(struct run *run, const cJSON *task)
         snprintf(run->seen_status, sizeof run->seen_status, "%s",
                  json_str(task, "status", ""));
         run->final_known = true;
+        if (run->stop == STOP_PUT_BACK && !is_our_stop(run, task))
+            run->stop = STOP_STATUS;
     }
 }
 
@@ -196,6 +207,45 @@ void run_ask_to_go_on(struct run *run)
 
 /* ---- ACTION_REPORT ---- */
 
+static void put_back(struct run *run);
+
+static void on_put_back(void *arg, const struct api_reply *r)
+{
+    struct run *run = arg;
+    run->call = NULL;
+    bool refused = r->result == API_REFUSED && r->code == 400;
+    if (r->result != API_OK && !refused) {
+        run_arm(run, report_wait(run), put_back);
+        return;
+    }
+    if (refused)
+        /* It is queued, or at work elsewhere, by a try without an answer. */
+        log_info("task=%s not put back into its queue: %s", run->id, r->message);
+    else
+        log_info("task=%s put back into queue %s", run->id, run->queue_name);
+    run_post(run, RUN_EVENT_REPORTED);
+}
+
+static void put_back(struct run *run)
+{
+    static const struct api_options safe = {.retry = API_RETRY_SAFE};
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "task", run->id);
+    json_set_str(body, "queue", run->queue);
+    json_set_str(body, "status_reason", "put back by reeve drain");
+    run->call = api_send(run->master->api, NULL, "tasks.enqueue", body, &safe,
+                         on_put_back, run);
+}
+
+/* The server has the final status. */
+static void told(struct run *run)
+{
+    if (run->stop == STOP_PUT_BACK && run->queue && run->queue[0])
+        put_back(run);
+    else
+        run_post(run, RUN_EVENT_REPORTED);
+}
+
 static void on_final(void *arg, const struct api_reply *r)
 {
     struct run *run = arg;
@@ -212,7 +262,9 @@ static void on_final(void *arg, const struct api_reply *r)
     if (refused)
         /* 400/110: somebody has set a final status since the look: it stands. */
         log_info("task=%s the server keeps its own status: %s", run->id, r->message);
-    run_post(run, RUN_EVENT_REPORTED);
+    if (refused && run->stop == STOP_PUT_BACK)
+        run->stop = STOP_STATUS;
+    told(run);
 }
 
 static void on_last_runtime(void *arg, const struct api_reply *r)
@@ -267,5 +319,5 @@ void run_act_report(struct run *run)
     else if (endpoint)
         send_final(run, endpoint);
     else
-        run_post(run, RUN_EVENT_REPORTED);
+        told(run);
 }

@@ -145,7 +145,7 @@ void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms,
     bool over = run->phase >= PHASE_EXITED && run->phase != PHASE_BACKOFF;
     bool first = run->stop == STOP_NONE || run->stop == STOP_RESTART;
     bool asked = cause == STOP_OPERATOR || cause == STOP_SHUTDOWN ||
-                 cause == STOP_DRAIN || cause == STOP_HOST;
+                 cause == STOP_DRAIN || cause == STOP_PUT_BACK || cause == STOP_HOST;
     /* The verdict stands; but no attempt follows, and what the server has decided by
      * itself is not overwritten. */
     if (first ? !over || run->phase == PHASE_EXITED : stop_is_servers(cause)) {

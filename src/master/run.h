@@ -48,7 +48,8 @@ struct api_call;
     X(DELETED, 6, "deleted")   /* the task is gone: nothing is sent */                 \
     X(DRAIN, 7, "drain")       /* the deadline of a drain */                           \
     X(RESTART, 8, "restart")   /* reeve restart: this attempt alone ends */            \
-    X(HOST, 9, "host")         /* the host goes down: the next boot decides */
+    X(HOST, 9, "host")         /* the host goes down: the next boot decides */         \
+    X(PUT_BACK, 10, "drain")   /* the same deadline; then back into its queue */
 
 enum stop_cause {
 #define X(name, number, word) STOP_##name = number,

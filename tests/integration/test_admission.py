@@ -1,5 +1,7 @@
 """What decides before a pull: slots, memory and CPU promised, disk, bounds of queues; and who waits for whom."""
 
+import socket
+
 import pytest
 
 from reeve_up import wait_until
@@ -122,3 +124,18 @@ def test_a_queue_may_be_renamed(make_reeve):
     assert reeve.row(task)["queue_name"] == "duties"
     release(reeve)
     assert reeve.wait(task) == 0
+
+
+def test_a_slow_clone_delays_no_other(reeve):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/nothing.git"
+        slow = [reeve.submit("--repo", url, "--branch", "main", "--", "sh", "-c", "true") for _ in range(3)]
+        for task in slow:
+            reeve.wait_phase(task, "preparing")
+        others = [reeve.shell("true") for _ in range(3)]
+        for task in others:
+            assert reeve.wait(task) == 0
+        assert [reeve.row(task)["phase"] for task in slow] == ["preparing"] * 3
+        reeve.run("stop", "--grace", "0", *slow)
+        for task in slow:
+            assert reeve.wait(task) == 1

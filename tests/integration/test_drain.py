@@ -84,3 +84,32 @@ def test_clone(reeve):
     assert reeve.wait(other) == 0
     assert reeve.task(other)["name"] == "mine" and "cloned" in reeve.logs(other).splitlines()
     assert reeve.run("clone", "nothing", check=False).returncode == 4
+
+
+def test_put_back_at_the_deadline(rig):
+    """The master dies between the two calls, too: the next one goes on."""
+    rig.master.start()
+    tasks = [rig.enqueue("echo up; sleep 300") for _ in range(2)]
+    for task in tasks:
+        rig.master.wait_phase(task, "running")
+    killed = []
+
+    def kill(name, body, answer):
+        if name == "tasks.stopped" and not killed:
+            killed.append(name)
+            rig.master.kill()
+        return None
+    rig.proxy.after = kill
+    rig.master.control(cmd="drain", deadline_ms=0, put_back=True)
+    wait_until(lambda: killed and rig.master.process.poll() is not None, what="the end of the master")
+    rig.master.start()
+    for task in tasks:
+        wait_until(lambda task=task: rig.status(task) == "queued", what="its place in the queue")
+        wait_until(lambda task=task: rig.master.row(task) is None, what="the end of its run")
+        assert rig.document(task)["execution"]["queue"] == rig.queue
+        assert "put back" in rig.document(task)["status_reason"]
+    assert rig.master.control(cmd="status")["data"]["draining"]["put_back"] is True
+    # Here it would begin again at once.
+    for task in tasks:
+        rig.server.call("tasks.dequeue", {"task": task})
+    rig.master.control(cmd="undrain")
