@@ -199,7 +199,8 @@ static void add_tags(cJSON *body, const struct options *o)
         json_set(body, "tags", cJSON_CreateStringArray(o->tags, (int)o->tag_count));
 }
 
-static void report_run(struct run *run)
+/* list: takes the report, to be sent with others; NULL: sent now. */
+static void report_run(struct run *run, cJSON *list)
 {
     struct master *m = run->master;
     char worker[256];
@@ -216,7 +217,10 @@ static void report_run(struct run *run)
                                      run->report.last_ms - before_ms,
                                      run->policy.limits.memory, host_available(m));
     json_set(body, "machine_stats", stats);
-    tell(m, "workers.status_report", body);
+    if (list)
+        cJSON_AddItemToArray(list, body);
+    else
+        tell(m, "workers.status_report", body);
 }
 
 static void register_run(struct run *run)
@@ -245,7 +249,7 @@ void report_run_started(struct run *run)
         return;
     run->report.registered = true;
     register_run(run);
-    report_run(run);
+    report_run(run, NULL);
     spread(run);
 }
 
@@ -264,6 +268,26 @@ void report_run_gone(struct run *run)
     cJSON *body = cJSON_CreateObject();
     json_set_str(body, "worker", run_worker(run, worker));
     tell(run->master, "workers.unregister", body);
+}
+
+/* With thousands of runs there are hundreds of reports a second: one call where the
+ * server takes it. */
+static void report_runs(struct master *m, int64_t now)
+{
+    cJSON *body = api_has_extension(m->api, "reports") ? cJSON_CreateObject() : NULL;
+    cJSON *list = body ? json_set(body, "reports", cJSON_CreateArray()) : NULL;
+    for (struct run *run = runs_first(m->runs); run; run = run->list_next) {
+        if (!run->report.registered || now < run->report.next_ms || !run_is_live(run))
+            continue;
+        if (!run->report.known)
+            register_run(run);
+        report_run(run, list);
+        run->report.next_ms = next_time(m);
+    }
+    if (list && list->child)
+        tell(m, "workers.status_reports", body);
+    else
+        cJSON_Delete(body);
 }
 
 static void report_tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
@@ -285,14 +309,7 @@ static void report_tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
         pull_refresh(m->pull);
         r->next_ms = next_time(m);
     }
-    for (struct run *run = runs_first(m->runs); run; run = run->list_next) {
-        if (!run->report.registered || now < run->report.next_ms || !run_is_live(run))
-            continue;
-        if (!run->report.known)
-            register_run(run);
-        report_run(run);
-        run->report.next_ms = next_time(m);
-    }
+    report_runs(m, now);
 }
 
 struct report *report_create(struct master *m)

@@ -122,6 +122,7 @@ struct run {
     char stop_text[256];
     int64_t stop_grace_ms;
     int stop_signal;       /* of this stop; 0: the policy's */
+    unsigned answered;     /* watch.c: the last round whose answer had its task */
     unsigned odd_reads;    /* watch.c: consecutive looks that found the task reset */
     int64_t abort_seen_ms; /* watch.c: when its abort callback began */
 

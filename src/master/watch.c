@@ -29,6 +29,7 @@ struct watch {
     struct api_call *call;
     char (*ids)[TASK_ID_SIZE]; /* of this round */
     size_t count, at, page;
+    unsigned round;
 };
 
 static void round_page(struct watch *w);
@@ -140,15 +141,23 @@ static void on_alone(void *arg, const struct api_reply *r)
     round_page(w);
 }
 
-static const cJSON *find_task(const cJSON *tasks, const char *id)
+static struct run *watched_run(const struct watch *w, const char *id)
 {
-    const cJSON *t;
-    cJSON_ArrayForEach(t, tasks)
+    struct run *run = runs_find(w->master->runs, id);
+    return run && watched(run) && run->stop != STOP_DELETED ? run : NULL;
+}
+
+static void judge_all(struct watch *w, const cJSON *tasks)
+{
+    const cJSON *task;
+    cJSON_ArrayForEach(task, tasks)
     {
-        if (strcmp(json_str(t, "id", ""), id) == 0)
-            return t;
+        struct run *run = watched_run(w, json_str(task, "id", ""));
+        if (!run)
+            continue;
+        run->answered = w->round;
+        watch_judge(run, task);
     }
-    return NULL;
 }
 
 static void ask_alone(struct watch *w)
@@ -167,16 +176,11 @@ static void on_page(void *arg, const struct api_reply *r)
         rearm(w);
         return;
     }
-    const cJSON *tasks = json_get(r->data, "tasks");
+    judge_all(w, json_get(r->data, "tasks"));
     size_t end = w->at + w->page, missing = 0;
     for (size_t i = w->at; i < end; i++) {
-        struct run *run = runs_find(w->master->runs, w->ids[i]);
-        if (!run || !watched(run) || run->stop == STOP_DELETED)
-            continue;
-        const cJSON *task = find_task(tasks, run->id);
-        if (task)
-            watch_judge(run, task);
-        else
+        const struct run *run = watched_run(w, w->ids[i]);
+        if (run && run->answered != w->round)
             memmove(w->ids[w->at + missing++], w->ids[i], TASK_ID_SIZE);
     }
     /* The missing ones stand at the front of the page now: each is asked for alone, the
@@ -224,6 +228,7 @@ static void round_begin_cb(struct ev_loop *loop, ev_timer *timer, int revents)
     struct master *m = w->master;
     w->ids = xcalloc(runs_count(m->runs) + 1, TASK_ID_SIZE);
     w->count = w->at = w->page = 0;
+    w->round++;
     /* Also while the server is away: where all slots are taken by silent runs, nothing
      * else would find out that it is back. */
     for (struct run *run = runs_first(m->runs); run; run = run->list_next)

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "server/auth.h"
+#include "server/dispatch.h"
 #include "server/schema.h"
 #include "server/services.h"
 #include "server/store.h"
@@ -196,6 +197,21 @@ static int workers_status_report(struct call *call)
     call_fail(call, 400, 101, "Invalid task id");
     call_fail_arg(call, "id", task);
     call_fail_arg(call, "company", call->caller.company);
+    return 0;
+}
+
+/* Many at once. One whose task is gone spoils none of the others, and the workers that
+ * were named are alive all the same, so the answer is no error. */
+static int workers_status_reports(struct call *call)
+{
+    cJSON *whole = call->request, *report;
+    cJSON_ArrayForEach(report, json_get(whole, "reports"))
+    {
+        call->request = report;
+        workers_status_report(call);
+        call_reset_answer(call);
+    }
+    call->request = whole;
     return 0;
 }
 
@@ -521,6 +537,8 @@ static const struct field report_fields[] = {{"worker", FIELD_STRING, true},
                                              {"system_tags", FIELD_STRINGS, false},
                                              {"machine_stats", FIELD_OBJECT, false},
                                              {NULL, FIELD_ANY, false}};
+static const struct field reports_fields[] = {
+    {"reports", FIELD_ARRAY, true, NULL, 0, report_fields}, {NULL, FIELD_ANY, false}};
 static const struct field list_fields[] = {{"last_seen", FIELD_INTEGER, false},
                                            {"tags", FIELD_STRINGS, false},
                                            {"system_tags", FIELD_STRINGS, false},
@@ -549,6 +567,8 @@ const struct endpoint workers_endpoints[] = {
     {"workers.unregister", "2.4", ENDPOINT_WRITE, workers_unregister, worker_fields},
     {"workers.status_report", "2.4", ENDPOINT_WRITE, workers_status_report,
      report_fields},
+    {"workers.status_reports", "2.4", ENDPOINT_WRITE | ENDPOINT_EXTENSION,
+     workers_status_reports, reports_fields},
     {"workers.get_all", "2.4", ENDPOINT_READ, workers_get_all, list_fields},
     {"workers.get_count", "2.4", ENDPOINT_READ, workers_get_count, list_fields},
     {"workers.get_metric_keys", "2.4", ENDPOINT_READ, workers_get_metric_keys,

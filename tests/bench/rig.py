@@ -83,6 +83,17 @@ def descendants(pid):
 
 # ---- a host with reeve
 
+class Calls(Client):
+    """Over a connection that the server may close while it is not used."""
+
+    def send(self, name, body, headers):
+        try:
+            return super().send(name, body, headers)
+        except OSError:
+            self.connection.close()
+            return super().send(name, body, headers)
+
+
 class Host(Reeve):
     """One `reeve up` as users start it: no wait is shortened."""
 
@@ -94,7 +105,7 @@ class Host(Reeve):
 
     def start(self, timeout=60):
         super().start(timeout)
-        self.client = Client(self.endpoint)
+        self.client = Calls(self.endpoint)
         return self
 
     def pids(self, *names):

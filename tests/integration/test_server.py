@@ -236,6 +236,21 @@ def test_claim_with_the_pop(tmp_path, options):
         server.kill()
 
 
+def test_reports_of_many(server):
+    server.start()
+    client = server.client()
+    task = client.data("tasks.create", name="one", type="service")["id"]
+    stats = {"cpu_usage": [1.0]}
+    reports = [{"worker": "gone", "task": "f" * 32, "timestamp": 1, "machine_stats": stats},
+               {"worker": "here", "task": task, "timestamp": 1, "machine_stats": stats}]
+    assert client.call("workers.status_reports", reports=reports)[:2] == (200, 0)
+    found = {worker["id"]: worker for worker in client.data("workers.get_all")["workers"]}
+    assert set(found) == {"gone", "here"} and found["here"]["task"]["id"] == task
+    assert client.data("tasks.get_by_id", task=task)["task"]["last_worker"] == "here"
+    assert client.call("workers.status_reports", reports=[{"task": task}])[0] == 400
+    assert client.call("workers.status_reports", reports=["x"])[0] == 400
+
+
 def claims_of(token):
     return json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
 
