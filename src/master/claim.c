@@ -293,7 +293,8 @@ static void on_document(void *arg, const struct api_reply *r)
         claim_drop(c, r->message);
         return;
     }
-    if (r->result != API_OK || !cJSON_IsObject(task)) {
+    /* A proxy that mixes up its answers must not make another task's code run. */
+    if (r->result != API_OK || strcmp(json_str(task, "id", ""), c->task) != 0) {
         claim_again(c, r, claim_fetch);
         return;
     }
