@@ -131,6 +131,13 @@ class World(Rig):
                 disk.close()
 
 
+def spread(points, count):
+    """So many of them, evenly over all calls and errors."""
+    assert points, "nothing was traced"
+    step = max(1.0, len(points) / count)
+    return [points[int(i * step + step / 2)] for i in range(min(count, len(points)))]
+
+
 @pytest.fixture
 def make_world(tmp_path):
     made = []

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from broken import Injected, make_world  # noqa: F401
+from broken import Injected, make_world, spread  # noqa: F401
 from invariants import leftovers
 from reeve_up import wait_until
 
@@ -32,9 +32,9 @@ ERRORS = {
 # set-up failed, or its sub-agent did not come up, and it says so.
 Victim = collections.namedtuple("Victim", "options points reasons")
 VICTIMS = {
-    "reeved": Victim(["--program", "reeved", "--thread", "all"], 14, ["setup:*"]),
-    "reeve-subagent": Victim(["--program", "reeve-subagent"], 8, ["setup:*", "agent-lost"]),
-    "reeve-prepare": Victim(["--program", "reeve-subagent,reeve-prepare"], 6, ["setup:*", "agent-lost"]),
+    "reeved": Victim(["--program", "reeved", "--thread", "all"], 12, ["setup:*"]),
+    "reeve-subagent": Victim(["--program", "reeve-subagent"], 6, ["setup:*", "agent-lost"]),
+    "reeve-prepare": Victim(["--program", "reeve-subagent,reeve-prepare"], 4, ["setup:*", "agent-lost"]),
 }
 
 
@@ -88,13 +88,6 @@ class Sweep:
         except AssertionError as failed:
             raise AssertionError(f"REEVE_FAULT_POINT='{self.name} {call} {number} {error}': {failed}\n"
                                  + self.world.log()[-3000:]) from None
-
-
-def spread(points, count):
-    """So many of them, evenly over all calls and errors."""
-    assert points, "nothing was traced"
-    step = max(1.0, len(points) / count)
-    return [points[int(i * step + step / 2)] for i in range(min(count, len(points)))]
 
 
 @pytest.mark.parametrize("name", VICTIMS)
