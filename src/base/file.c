@@ -130,6 +130,33 @@ int dir_make(const char *path, mode_t mode, struct reeve_error *err)
     return 0;
 }
 
+/* One name after the other, each with its NUL. */
+static int read_names(const char *path, struct buf *names)
+{
+    DIR *dir = opendir(path);
+    struct dirent *e;
+    if (!dir)
+        return errno == ENOENT ? 0 : -1;
+    while (errno = 0, (e = readdir(dir)))
+        if (e->d_name[0] != '.')
+            buf_add(names, e->d_name, strlen(e->d_name) + 1);
+    int error = errno;
+    closedir(dir);
+    errno = error;
+    return error ? -1 : 0;
+}
+
+int dir_each(const char *path, void (*each)(const char *name, void *arg), void *arg,
+             struct reeve_error *err)
+{
+    auto_buf names = BUF_INIT;
+    if (read_names(path, &names) < 0)
+        return reeve_error_set(err, errno, "list %s", path);
+    for (size_t at = 0; at < names.len; at += strlen(names.data + at) + 1)
+        each(names.data + at, arg);
+    return 0;
+}
+
 int dir_sync(const char *path, struct reeve_error *err)
 {
     auto_close fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

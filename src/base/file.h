@@ -14,15 +14,20 @@
  * needs no sync; with sync the file and its folder also survive power loss. 0 or -1. */
 int file_replace(const char *path, const void *data, size_t n, mode_t mode, bool sync,
                  struct reeve_error *err);
-/* The same without a sync, for what is written again and again: the old file becomes the
- * next one's temporary (path.new), so that none is made and none is freed. As with a
- * rename over a file, its data begins its way to the disk before its name changes. */
+/* The same without a sync, for what is written again and again: the old file becomes
+ * the next one's temporary (path.new), so that none is made and none is freed. As with
+ * a rename over a file, its data begins its way to the disk before its name changes. */
 int file_renew(const char *path, const void *data, size_t n, mode_t mode,
                struct reeve_error *err);
 /* Appends the whole file to out; more than max bytes is EFBIG. 0 or -1. */
 int file_read(const char *path, struct buf *out, size_t max, struct reeve_error *err);
 /* Makes a folder and its missing parents. An existing folder is no error. */
 int dir_make(const char *path, mode_t mode, struct reeve_error *err);
+/* Calls each with every name in a folder, but those that begin with a dot, when all
+ * were read. -1 if they could not be: none was told then, as half of them would be
+ * taken for all. A missing folder is an empty one. */
+int dir_each(const char *path, void (*each)(const char *name, void *arg), void *arg,
+             struct reeve_error *err);
 /* Syncs the names in a folder. */
 int dir_sync(const char *path, struct reeve_error *err);
 /* Removes a folder and everything below it, following no symbolic link and crossing no

@@ -19,7 +19,6 @@
 #include "run/run-dir.h"
 #include "run/spool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -190,25 +189,13 @@ static void adopt_one(struct master *m, const char *task)
     adopt_run(run, &quota_err);
 }
 
-static void each_name(const char *root, const char *folder,
-                      void (*fn)(struct master *m, const char *name), struct master *m)
+static void adopt_name(const char *name, void *arg)
 {
-    auto_free char *dir = path_join_dup(root, folder);
-    DIR *d = opendir(dir);
-    struct dirent *e;
-    while (d && (e = readdir(d)))
-        if (e->d_name[0] != '.')
-            fn(m, e->d_name);
-    if (d)
-        closedir(d);
-}
-
-static void adopt_name(struct master *m, const char *name)
-{
+    struct master *m = arg;
     if (!id_valid(name) || strlen(name) >= TASK_ID_SIZE)
         return;
     auto_free char *spec = run_file_dup(m->state_root, name, "spec.json");
-    if (access(spec, F_OK) == 0)
+    if (access(spec, F_OK) == 0 || errno != ENOENT)
         adopt_one(m, name);
     else
         /* A folder without spec.json: the intent still stands for the claim. */
@@ -233,14 +220,17 @@ static void check_group(const char *name, void *arg)
                   name, err.text);
 }
 
-void adopt_all(struct master *m)
+int adopt_all(struct master *m, struct reeve_error *err)
 {
+    auto_free char *runs = path_join_dup(m->state_root, "runs");
     sweep(m, m->state_root);
     sweep(m, m->run_root);
-    each_name(m->state_root, "runs", adopt_name, m);
+    if (dir_each(runs, adopt_name, m, err) < 0)
+        return -1;
     cgroup_list(m->cgroups, "run", check_group, m, NULL);
     /* With thousands of runs the first were read long ago; all have the same time. */
     for (struct run *run = runs_first(m->runs); run; run = run->list_next)
         if (run->timer_fn == give_up_waiting)
             run_arm(run, m->waits.agent_ms, give_up_waiting);
+    return 0;
 }

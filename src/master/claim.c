@@ -29,7 +29,6 @@
 #include "master/spec.h"
 #include "run/run-dir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -604,14 +603,24 @@ bool claims_known_project(const struct claims *all, const char *id, char *name,
     return false;
 }
 
-static void recover_one(struct claims *all, const char *dir, const char *task)
+static void recover_one(const char *task, void *arg)
 {
+    struct claims *all = arg;
+    auto_free char *dir = path_join_dup(all->master->state_root, "intents");
     auto_free char *path = path_join_dup(dir, task);
     auto_buf text = BUF_INIT;
     struct reeve_error err;
-    auto_json *json = NULL;
-    if (file_read(path, &text, INTENT_MAX, &err) == 0)
-        json = json_parse(buf_str(&text), text.len, &err);
+    if (!id_valid(task)) {
+        /* Not in place when its master died: nothing was sent on its account. */
+        unlink(path);
+        return;
+    }
+    if (file_read(path, &text, INTENT_MAX, &err) < 0) {
+        log_error("an intent of task=%s is left for the next start: %s", task,
+                  err.text);
+        return;
+    }
+    auto_json *json = json_parse(buf_str(&text), text.len, &err);
     const char *queue = json_str(json, "queue", "");
     if (runs_find(all->master->runs, task) || !id_valid(queue) ||
         strcmp(json_str(json, "task", ""), task) != 0) {
@@ -629,16 +638,8 @@ static void recover_one(struct claims *all, const char *dir, const char *task)
     claim_pop(c);
 }
 
-void claims_recover(struct claims *all)
+int claims_recover(struct claims *all, struct reeve_error *err)
 {
     auto_free char *dir = path_join_dup(all->master->state_root, "intents");
-    DIR *d = opendir(dir);
-    struct dirent *e;
-    while (d && (e = readdir(d)))
-        if (id_valid(e->d_name))
-            recover_one(all, dir, e->d_name);
-        else /* not in place when its master died: nothing was sent on its account */
-            unlinkat(dirfd(d), e->d_name, 0);
-    if (d)
-        closedir(d);
+    return dir_each(dir, recover_one, all, err);
 }

@@ -33,8 +33,8 @@ void claim_popped(struct claims *c, const char *queue, const char *queue_name,
 /* Claims a task by its id, as `clearml-agent execute` does: out of its queue, if it is
  * in one, and from any status; with require_queue only if it is queued. */
 void claim_direct(struct claims *c, const char *task, bool require_queue);
-/* Intents that an earlier master left. */
-void claims_recover(struct claims *c);
+/* Intents that an earlier master left. -1 if they cannot be listed. */
+int claims_recover(struct claims *c, struct reeve_error *err);
 /* Claims under way: each will need a slot. */
 unsigned claims_count(const struct claims *c);
 /* True while the task is being claimed. */

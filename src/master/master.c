@@ -392,9 +392,13 @@ struct master *master_create(struct options *options, struct reeve_error *err)
     watch_signal(m, &m->sigint, SIGINT);
     watch_signal(m, &m->sighup, SIGHUP);
     history_trim(m);
-    adopt_all(m);
-    ship_recover(m->ship);
-    pull_start(m->pull);
+    int adopted = adopt_all(m, err);
+    if (adopted == 0)
+        ship_recover(m->ship);
+    if (adopted < 0 || pull_start(m->pull, err) < 0) {
+        master_destroy(m);
+        return NULL;
+    }
     return m;
 }
 

@@ -402,14 +402,16 @@ void pull_destroy(struct pull *p)
     free(p);
 }
 
-void pull_start(struct pull *p)
+int pull_start(struct pull *p, struct reeve_error *err)
 {
     const struct options *o = p->master->options;
-    claims_recover(p->claims);
+    if (claims_recover(p->claims, err) < 0)
+        return -1;
     if (!o->task)
         pull_resolve(p);
     else if (!runs_find(p->master->runs, o->task) && !claims_has(p->claims, o->task))
         claim_direct(p->claims, o->task, o->require_queue);
+    return 0;
 }
 
 static void cancel_waits(struct pull *p)

@@ -14,8 +14,9 @@ struct master;
 
 struct pull *pull_create(struct master *m);
 void pull_destroy(struct pull *p);
-/* Finds (or makes) the queues on the server, then starts to look. */
-void pull_start(struct pull *p);
+/* Settles what an earlier master meant to take, finds (or makes) the queues on the
+ * server, then starts to look. -1 if what that was cannot be listed. */
+int pull_start(struct pull *p, struct reeve_error *err);
 /* No more tasks are taken. */
 void pull_stop(struct pull *p);
 /* A slot may be free, or a claim has ended: look now. */

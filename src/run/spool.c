@@ -50,14 +50,19 @@ int spool_list(int dirfd, uint64_t **starts, size_t *count)
         return -1;
     }
     struct dirent *e;
-    while ((e = readdir(dir))) {
+    /* Half of the segments must not be taken for all of them. */
+    while (errno = 0, (e = readdir(dir))) {
         uint64_t start;
         if (!parse_name(e->d_name, &start))
             continue;
         *starts = xreallocarray(*starts, *count + 1, sizeof **starts);
         (*starts)[(*count)++] = start;
     }
+    int error = errno;
     closedir(dir);
+    errno = error;
+    if (error)
+        return -1;
     if (*count)
         qsort(*starts, *count, sizeof **starts, compare);
     return 0;
