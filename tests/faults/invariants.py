@@ -73,11 +73,11 @@ class Job:
         own = ("failed" if self.code else "completed", f"exit:{self.code}")
         assert found == own or found[0] == "failed" and any(fnmatch.fnmatch(found[1], p) for p in or_reasons), \
             (found, self.rig.text(self.task))
+        wait_until(lambda: self.rig.master.row(self.task) is None, what="the end of its run")
         finals = self.rig.finals.taken.get(self.task, set())
         assert finals == {found[0]}, f"final statuses that the server took: {finals}"
         self.check_marks(found == own)
         self.check_lines(found == own)
-        wait_until(lambda: self.rig.master.row(self.task) is None, what="the end of its run")
 
     def check_marks(self, whole):
         marks = self.marks()

@@ -28,6 +28,8 @@ ERRORS = {
     "signalfd4": ("EMFILE",), "splice": ("EIO", "ENOSPC", "ENOMEM"), "setsid": ("EPERM",), "close_range": ("EINVAL",), "symlink": ("ENOSPC",),
     "readlink": ("EIO",), "chdir": ("EIO",),
 }
+# Of these only what has a path: a pipe or an event of the kernel's own does not fail so.
+FILES = ("read", "write", "writev", "close", "fcntl")
 # Whose calls, the options of inject for them, how many points in CI, and how a run may end beside its own way: its
 # set-up failed, or its sub-agent did not come up, and it says so.
 Victim = collections.namedtuple("Victim", "options points reasons")
@@ -77,12 +79,13 @@ class Sweep:
             return False  # the call that failed may have been one for this connection
 
     def points(self):
-        calls = collections.Counter(line.split()[3] for line in self.run([], []))
+        lines = [line.split() for line in self.run([], [])]
+        calls = collections.Counter(w[3] for w in lines if w[3] not in FILES or "/" in "".join(w[4:]))
         return [(call, number, error) for call, count in sorted(calls.items())
                 for error in ERRORS.get(call, ()) for number in range(1, count + 1)]
 
     def try_point(self, call, number, error):
-        options = ["--calls", call, "--at", str(number), "--errno", error]
+        options = ["--calls", call, "--at", str(number), "--errno", error, *(("--path", "/") if call in FILES else ())]
         try:
             self.run(options, self.victim.reasons)
         except AssertionError as failed:

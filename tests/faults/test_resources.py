@@ -98,6 +98,19 @@ def test_master_is_refused_for_a_while(world, calls, path, error):
     world.check(["setup:*"])
 
 
+def test_lines_cannot_be_listed_at_the_end(world):
+    """A folder that cannot be read is not an empty one: the task is not over before its lines are sent."""
+    world.master.start()
+    job = world.job(lines=20)
+    job.wait_begun()
+    with world.fail_master("--calls", "getdents64", "--path", "/state/runs", "--errno", "EIO") as injected:
+        job.let_go()
+        wait_until(lambda: (row := world.master.row(job.task)) is None or row["phase"] == "draining", 60, what="the end")
+        seen = len(injected.hits())
+        wait_until(lambda: world.master.row(job.task) is None or len(injected.hits()) > seen + 1, 60, what="another try")
+    world.check()
+
+
 @pytest.mark.parametrize("calls,error", [
     ("pwritev", "ENOSPC"), ("splice", "EIO"),
     *(pytest.param(*point, marks=pytest.mark.long) for point in [
