@@ -15,7 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef MESSAGE_VERSION /* a test is of another version */
 #define MESSAGE_VERSION 1
+#endif
 #define MESSAGE_MAX 65536
 
 /* clang-format off */
@@ -80,12 +82,12 @@ enum message_tag {
     TAG_SETUP_TIMEOUT_MS, /* ... until the task's own program; absent or 0: none */
     TAG_NOFILE_SOFT,      /* open files; absent: as inherited */
     TAG_NOFILE_HARD,
-    TAG_CERTAIN = 64, /* 1: ATTEMPT is the last that has begun, for sure */
-    TAG_TAKEN_OVER,   /* 1: the payload is that of a lost predecessor */
-    TAG_STOPPING,     /* ms that its grace lasts yet */
+    TAG_CERTAIN = 64,    /* 1: ATTEMPT is the last that has begun, for sure */
+    TAG_TAKEN_OVER,      /* 1: the payload is that of a lost predecessor */
+    TAG_STOPPING,        /* ms that its grace lasts yet */
     TAG_SPOOL_GAPS = 72, /* 1: there are gaps in it, that its budget made */
-    TAG_LOG_BUDGET, /* bytes of disk; absent: as before, 0: no bound */
-    TAG_LOG_WAIT,   /* 1: the payload waits where it is reached */
+    TAG_LOG_BUDGET,      /* bytes of disk; absent: as before, 0: no bound */
+    TAG_LOG_WAIT,        /* 1: the payload waits where it is reached */
     /* of the file `attempt` alone (subagent/attempt.c) */
     TAG_BOOT = 96, /* text: proc_boot_identity() */
     TAG_KILL_AT,

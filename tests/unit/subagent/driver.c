@@ -223,7 +223,7 @@ void driver_begin(struct driver *d)
     assert_true(d->fifo >= 0);
 }
 
-static void send_out(struct driver *d, int fd)
+void driver_send(struct driver *d, int fd)
 {
     struct reeve_error err = {0, ""};
     int result = message_send(d->sock, &d->out, fd, &err);
@@ -244,24 +244,26 @@ void driver_start(struct driver *d, const struct start *s)
     message_add_text(&d->out, TAG_PREPARE_PATH, path);
     for (int i = 0; i < d->groups; i++)
         message_add_text(&d->out, TAG_GROUP_DIR, d->group[i]);
+    if (MESSAGE_VERSION > 1)
+        message_add_text(&d->out, (enum message_tag)40000, "a field of later versions");
     message_add_u64(&d->out, TAG_GRACE_MS, (uint64_t)s->grace_ms);
     message_add_u64(&d->out, TAG_LINGER_MS, (uint64_t)s->linger_ms);
     message_add_u64(&d->out, TAG_TIMEOUT_MS, (uint64_t)s->timeout_ms);
-    send_out(d, spec);
+    driver_send(d, spec);
 }
 
 void driver_stop(struct driver *d, int64_t grace_ms)
 {
     message_begin(&d->out, MESSAGE_STOP, 0);
     message_add_u64(&d->out, TAG_GRACE_MS, (uint64_t)grace_ms);
-    send_out(d, -1);
+    driver_send(d, -1);
 }
 
 void driver_note(struct driver *d, const char *text)
 {
     message_begin(&d->out, MESSAGE_NOTE, 0);
     message_add_text(&d->out, TAG_TEXT, text);
-    send_out(d, -1);
+    driver_send(d, -1);
 }
 
 void driver_seen(struct driver *d, pid_t payload, int code)
@@ -270,20 +272,20 @@ void driver_seen(struct driver *d, pid_t payload, int code)
     message_add_u64(&d->out, TAG_PAYLOAD_PID, (uint64_t)payload);
     if (code >= 0)
         message_add_u64(&d->out, TAG_EXIT_CODE, (uint64_t)code);
-    send_out(d, -1);
+    driver_send(d, -1);
 }
 
 void driver_ack(struct driver *d, uint32_t attempt)
 {
     message_begin(&d->out, MESSAGE_ACK_EXIT, 0);
     message_add_u64(&d->out, TAG_ATTEMPT, attempt);
-    send_out(d, -1);
+    driver_send(d, -1);
 }
 
 void driver_quit(struct driver *d)
 {
     message_begin(&d->out, MESSAGE_QUIT, 0);
-    send_out(d, -1);
+    driver_send(d, -1);
 }
 
 uint64_t driver_u64(struct driver *d, enum message_tag tag, uint64_t fallback)

@@ -51,6 +51,8 @@ void driver_accept(struct driver *d);
 /* spawn and accept. */
 void driver_begin(struct driver *d);
 void driver_start(struct driver *d, const struct start *s);
+/* What is in d->out. */
+void driver_send(struct driver *d, int fd);
 void driver_stop(struct driver *d, int64_t grace_ms);
 void driver_note(struct driver *d, const char *text);
 /* SEEN: code -1: nobody knows. */
