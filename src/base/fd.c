@@ -119,6 +119,9 @@ int fd_sealed(const char *name, const void *data, size_t n)
     return fd_take(&fd);
 }
 
+/* The kernel's own bound (fs.nr_open) unless it was changed. */
+#define FILES_MAX (1 << 20)
+
 static struct rlimit first_limit;
 
 bool fd_first_limit(uint64_t *soft, uint64_t *hard)
@@ -140,6 +143,9 @@ size_t fd_raise_limit(void)
     if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
         return 1024;
     first_limit = rl;
+    struct rlimit more = {FILES_MAX, FILES_MAX};
+    if (rl.rlim_max < FILES_MAX && setrlimit(RLIMIT_NOFILE, &more) == 0)
+        return FILES_MAX;
     if (rl.rlim_cur < rl.rlim_max) {
         rlim_t soft = rl.rlim_cur;
         rl.rlim_cur = rl.rlim_max;

@@ -41,7 +41,9 @@ int fd_set_cloexec(int fd, int on);
 /* A sealed memfd (no write, grow, shrink) with this content, CLOEXEC, at offset 0; or
  * -1. name is a label in /proc alone. */
 int fd_sealed(const char *name, const void *data, size_t n);
-/* Raises the soft limit of open files to the hard one; returns the limit. */
+/* Raises the soft limit of open files to the hard one, and where that is allowed (root)
+ * both to what the kernel takes: a run is three descriptors of its master. Returns the
+ * limit. */
 size_t fd_raise_limit(void);
 /* The soft and the hard limit as they were before that: what programs are to have that
  * are started for others, since some take a large one badly (select, loops over all
