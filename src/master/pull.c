@@ -57,7 +57,7 @@ void pull_arm(struct pull *p, int64_t ms)
 
 /* ---- looking ---- */
 
-static void head_found(struct pull *p, const char *task);
+static void head_found(struct pull *p, const char *task, const cJSON *needs);
 
 static void begin_round(struct pull *p, size_t at)
 {
@@ -93,7 +93,7 @@ static void on_waited(void *arg, const struct api_reply *r)
         is_next(p, q)) {
         begin_round(p, (size_t)(q - p->queues));
         q->blocked[0] = '\0';
-        head_found(p, task);
+        head_found(p, task, json_get(r->data, "needs"));
     } else if (r->result == API_OK) {
         pull_look(p);
     } else if (!ev_is_active(&p->timer)) {
@@ -107,6 +107,13 @@ static bool any_blocked(const struct pull *p)
         if (p->queues[i].blocked[0])
             return true;
     return false;
+}
+
+/* The extension "needs": the head's come with it. */
+static void ask_with_needs(const struct pull *p, cJSON *body)
+{
+    if (admit_asks(p->master->admit) && api_has_extension(p->master->api, "needs"))
+        json_set_bool(body, "needs", true);
 }
 
 static void wait_for_tasks(struct pull *p)
@@ -125,6 +132,7 @@ static void wait_for_tasks(struct pull *p)
         cJSON *body = cJSON_CreateObject();
         json_set_str(body, "queue", q->id);
         json_set_int(body, "wait", WAIT_MS);
+        ask_with_needs(p, body);
         q->wait = api_send(p->master->api, NULL, "queues.peek_task", body, &options,
                            on_waited, q);
     }
@@ -236,26 +244,27 @@ static void take(struct pull *p, const struct need *need)
     claim_begin(p->claims, q->id, q->name, p->head, need, on_popped, p);
 }
 
-static void on_needs(void *arg, const struct api_reply *r)
+/* One that is gone meanwhile (NULL) is not popped either. One that can never run here
+ * is taken, to be failed with that as its reason. */
+static void judge_head(struct pull *p, const cJSON *task)
 {
-    struct pull *p = arg;
-    p->call = NULL;
-    const cJSON *task = cJSON_GetArrayItem(json_get(r->data, "tasks"), 0);
     struct queue *q = &p->queues[p->at];
     char why[ADMIT_TEXT_SIZE];
     struct need need = {0};
-    if (r->result != API_OK) {
-        look_later(p);
-        return;
-    }
-    if (p->stopped || drain_active(p->master->drain))
-        return;
-    /* One that is gone meanwhile is not popped either. One that can never run here is
-     * taken, to be failed with that as its reason. */
     if (task && admit_task(p->master->admit, task, q->name, &need, why) == ADMIT_LATER)
         hold_head(p, why);
     else
         take(p, &need);
+}
+
+static void on_needs(void *arg, const struct api_reply *r)
+{
+    struct pull *p = arg;
+    p->call = NULL;
+    if (r->result != API_OK)
+        look_later(p);
+    else if (!p->stopped && !drain_active(p->master->drain))
+        judge_head(p, cJSON_GetArrayItem(json_get(r->data, "tasks"), 0));
 }
 
 /* Only what a quota is made of: a script may have megabytes. */
@@ -271,12 +280,14 @@ static void ask_needs(struct pull *p)
     p->call = api_send(p->master->api, NULL, "tasks.get_all", body, NULL, on_needs, p);
 }
 
-static void head_found(struct pull *p, const char *task)
+static void head_found(struct pull *p, const char *task, const cJSON *needs)
 {
     struct need none = {0};
     snprintf(p->head, sizeof p->head, "%s", task);
     if (busy_here(p, task))
         block(p, "the earlier run of its first task is not over");
+    else if (needs)
+        judge_head(p, needs);
     else if (admit_asks(p->master->admit))
         ask_needs(p);
     else
@@ -300,7 +311,7 @@ static void on_peek(void *arg, const struct api_reply *r)
     } else if (p->stopped || drain_active(p->master->drain)) {
         return;
     } else if (id_valid(task) && strlen(task) < TASK_ID_SIZE) {
-        head_found(p, task);
+        head_found(p, task, json_get(r->data, "needs"));
     } else {
         next_queue(p);
     }
@@ -322,12 +333,14 @@ static void peek_at(struct pull *p)
     }
     cJSON *body = cJSON_CreateObject();
     json_set_str(body, "queue", q->id);
-    if (p->plain)
+    if (p->plain) {
         p->call = api_send(p->master->api, "2.14", "queues.get_next_task", body, NULL,
                            on_plain_pop, p);
-    else
-        p->call =
-            api_send(p->master->api, NULL, "queues.peek_task", body, NULL, on_peek, p);
+        return;
+    }
+    ask_with_needs(p, body);
+    p->call =
+        api_send(p->master->api, NULL, "queues.peek_task", body, NULL, on_peek, p);
 }
 
 void pull_look(struct pull *p)

@@ -258,6 +258,7 @@ static void announce_extensions(cJSON *claims)
     cJSON_AddItemToArray(extensions, cJSON_CreateString("wait"));
     cJSON_AddItemToArray(extensions, cJSON_CreateString("batch"));
     cJSON_AddItemToArray(extensions, cJSON_CreateString("claim"));
+    cJSON_AddItemToArray(extensions, cJSON_CreateString("needs"));
     cJSON_AddItemToArray(extensions, cJSON_CreateString("reports"));
 }
 

@@ -344,8 +344,12 @@ static int peek_task(struct call *call)
 {
     struct queue_entry head;
     const char *queue = queue_of(call);
+    bool needs = json_bool(call->request, "needs", false) &&
+                 !call->server->options.no_extensions;
     if (queue_head(call->db, queue, &head)) {
         json_set_str(call->data, "task", head.task);
+        if (needs)
+            json_set(call->data, "needs", task_needs(call->db, head.task));
         return 0;
     }
     if (!queue_exists(call->db, queue))
@@ -685,7 +689,7 @@ static const struct field all_fields[] = {{"max_task_entries", FIELD_INTEGER, fa
                                           {"search_hidden", FIELD_BOOL, false},
                                           {0}};
 static const struct field peek_fields[] = {
-    QUEUE_FIELD, {"wait", FIELD_INTEGER, false}, {0}};
+    QUEUE_FIELD, {"wait", FIELD_INTEGER, false}, {"needs", FIELD_BOOL, false}, {0}};
 static const struct field create_fields[] = {
     {"name", FIELD_STRING, true},      {"display_name", FIELD_STRING, false},
     {"tags", FIELD_STRINGS, false},    {"system_tags", FIELD_STRINGS, false},

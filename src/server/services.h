@@ -41,6 +41,9 @@ bool task_brief(sqlite3 *db, const char *task, char status[16], char project[65]
 /* How long it ran, in seconds, and its last iteration; false if there is no such task.
  */
 bool task_progress(sqlite3 *db, const char *task, int64_t *seconds, int64_t *iteration);
+/* Of its document what says how much of a host it needs: {container: {arguments},
+ * hyperparams: {properties}}; the caller's. */
+cJSON *task_needs(sqlite3 *db, const char *task);
 /* Sets top-level or dotted fields ("execution.queue"; null unsets) and nothing else. */
 void task_set_fields(sqlite3 *db, const char *task, const cJSON *fields);
 /* What queues.get_next_task does to a stopped task (back to queued), and queues.delete

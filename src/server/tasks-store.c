@@ -199,6 +199,22 @@ cJSON *task_load(sqlite3 *db, const char *task)
     return doc_load(db, &task_type, task, false);
 }
 
+cJSON *task_needs(sqlite3 *db, const char *task)
+{
+    cJSON *needs = cJSON_CreateObject();
+    auto_json *container = doc_load_field(db, &task_type, task, "container");
+    auto_json *params = doc_load_field(db, &task_type, task, "hyperparams");
+    const char *line = json_str(container, "arguments", NULL);
+    const cJSON *properties = json_get(params, "properties");
+    if (line)
+        json_set_str(json_set(needs, "container", cJSON_CreateObject()), "arguments",
+                     line);
+    if (properties)
+        json_set(json_set(needs, "hyperparams", cJSON_CreateObject()), "properties",
+                 cJSON_Duplicate(properties, true));
+    return needs;
+}
+
 bool task_brief(sqlite3 *db, const char *task, char status[16], char project[65],
                 char name[512])
 {

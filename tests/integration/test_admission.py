@@ -67,6 +67,23 @@ def test_what_can_never_fit_is_refused(make_reeve):
     assert "agent.reeve.capacity.memory" in reeve.logs(task)
 
 
+@pytest.mark.parametrize("server", [(), ("--no-extensions",)], ids=["extensions", "plain"])
+def test_needs_are_read_before_the_pop(make_rig, server):
+    """From the answer of the look where the server can, else by one more call."""
+    rig = make_rig(*server, env={**POLL, **setting("capacity.memory", "300m")})
+    rig.master.start()
+    go = rig.folder / "go"
+    first = rig.enqueue(f"until [ -e {go} ]; do sleep 0.05; done", "--memory 200m")
+    rig.master.wait_phase(first, "running")
+    second = rig.enqueue("true", "--memory 101m")
+    wait_until(lambda: rig.master.control(cmd="status")["data"]["queues"][0]["blocked"], what="the reason")
+    assert rig.status(second) == "queued"
+    assert rig.proxy.seen["queues.get_next_task"] == 1
+    go.touch()
+    rig.wait(first)
+    rig.wait(second)
+
+
 def test_what_can_never_fit_may_be_left_for_others(make_reeve):
     reeve = make_reeve(env={**setting("capacity.memory", "300m"), **setting("admission.too_large", "leave")})
     task = reeve.shell("true", "--memory", "301m")
