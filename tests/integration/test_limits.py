@@ -1,5 +1,6 @@
 """Quotas beside CPU, memory and pids, and those that change while a run lives."""
 
+import json
 import os
 import pathlib
 import resource
@@ -207,6 +208,28 @@ def test_limits_that_are_lost_are_set_again(shared):
     assert "were set again: " in shared.log.read_text()
     shared.run("stop", task)
     shared.wait(task)
+
+
+@pytest.mark.skipif(bool(joined.CONF), reason="of `reeve up`, which starts the next master")
+def test_a_change_that_was_cut_short(shared):
+    """The file came first: a master that died before it asked the kernel leaves that to the next."""
+    task = shared.shell("echo ready; exec sleep 300", "--memory", "256m")
+    shared.wait_line(task, "ready")
+    row = shared.row(task)
+    limits = shared.data / "state/runs" / task / "limits"
+    master = shared.json("status")["pid"]
+    os.kill(shared.process.pid, signal.SIGSTOP)
+    try:
+        os.kill(master, signal.SIGKILL)
+        changed = json.loads(limits.read_text())
+        limits.write_text(json.dumps({**changed, "memory": 96 << 20, "memory_swap": 96 << 20}))
+    finally:
+        os.kill(shared.process.pid, signal.SIGCONT)
+    wait_until(lambda: kernel_memory(row) == 96 << 20, what="the limit of the file")
+    wait_until(lambda: shared.run("status", check=False).returncode == 0, what="another master")
+    assert shared.row(task)["memory_limit"] == 96 << 20
+    shared.run("stop", task)
+    assert shared.wait(task) == 1
 
 
 def test_all_runs_together(make_reeve):
