@@ -46,12 +46,8 @@ class Disk:
         subprocess.run(["umount", "-l", self.folder], check=True)
 
 
-def injector():
-    """tests/faults/inject of a build tree: REEVE_INJECT names it, or it is where quickstart builds."""
-    found = [os.environ.get("REEVE_INJECT"), *sorted(TOP.glob("build/*/tests/faults/inject"))]
-    program = next(filter(None, found), None)
-    assert program, "no injector: make check builds it, REEVE_INJECT=FILE names it"
-    return program
+# Where `make check` has built it.
+INJECT = pathlib.Path(os.environ.get("REEVE_TOOLS", TOP / "build/check/tests/faults")) / "inject"
 
 
 class Injected:
@@ -62,7 +58,7 @@ class Injected:
         self.report = report
         reported = ("--report", report) if report else ()
         self.process = subprocess.Popen(
-            [injector(), *options, *reported, "--ready-fd", str(tell), "--pid", str(pid)], pass_fds=(tell,))
+            [INJECT, *options, *reported, "--ready-fd", str(tell), "--pid", str(pid)], pass_fds=(tell,))
         os.close(tell)
         assert os.read(ready, 1), f"inject {options} could not attach to {pid}"
         os.close(ready)

@@ -26,8 +26,8 @@ def freeze(row, value):
 def test_stopped_for_a_while(world, who):
     """SIGSTOP: the payload goes on as far as the FIFO takes its lines, and all of them come."""
     world.master.start()
-    job = world.job(lines=3000, each=BUSY)
-    job.wait_begun()
+    job = world.job(lines=1000, each=BUSY)
+    world.master.wait_phase(job.task, "running", 60)
     pids = [world.master.process.pid] if who == "master" else world.master.sub_agents()
     assert pids
     for pid in pids:
