@@ -123,7 +123,7 @@ struct run {
     int64_t stop_grace_ms;
     int stop_signal;       /* of this stop; 0: the policy's */
     unsigned answered;     /* watch.c: the last round whose answer had its task */
-    unsigned odd_reads;    /* watch.c: consecutive looks that found the task reset */
+    unsigned odd_reads;    /* watch.c: consecutive looks at a status that may pass */
     int64_t abort_seen_ms; /* watch.c: when its abort callback began */
 
     struct spool_exit exit; /* of the last attempt, if have_exit */

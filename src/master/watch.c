@@ -19,9 +19,10 @@
 #include <string.h>
 
 #define PAGE 500
-/* A reset shows as "created"; one look alone may fall between a reset and the start
- * that follows. */
-#define RESET_LOOKS 2
+/* One look alone may fall between two calls: a reset and the start that follows; or a
+ * task's own code that stops, fails or resets it to put it into a queue again, and
+ * would be ended before it gets that far. */
+#define PASSING_LOOKS 2
 
 struct watch {
     struct master *master;
@@ -100,13 +101,23 @@ static bool status_ends(const struct run *run, const char *status)
            (strcmp(status, "completed") == 0 || strcmp(status, "publishing") == 0);
 }
 
+/* Of no account where nothing of the task runs. */
+static bool may_pass(const struct run *run, const char *status)
+{
+    return run_is_live(run) &&
+           (strcmp(status, "created") == 0 || strcmp(status, "stopped") == 0 ||
+            strcmp(status, "failed") == 0);
+}
+
 void watch_judge(struct run *run, const cJSON *task)
 {
     const char *status = json_str(task, "status", "");
     const char *message = json_str(task, "status_message", "");
     char what[64], text[256];
-    if (strcmp(status, "created") != 0)
+    if (!may_pass(run, status))
         run->odd_reads = 0;
+    else if (++run->odd_reads < PASSING_LOOKS)
+        return;
     if (run_taken_over(run, task)) {
         run_stop(run, STOP_STATUS, -1, "another agent has claimed the task since");
     } else if (strcmp(status, "in_progress") == 0) {
@@ -114,8 +125,7 @@ void watch_judge(struct run *run, const cJSON *task)
         if (strstr(message, "stopping") && !callback_pending(run, task))
             run_stop(run, STOP_SERVER, -1, text);
     } else if (strcmp(status, "created") == 0) {
-        if (++run->odd_reads >= RESET_LOOKS)
-            run_stop(run, STOP_RESET, -1, "the task was reset on the server");
+        run_stop(run, STOP_RESET, -1, "the task was reset on the server");
     } else if (run_only_silent(run, task)) {
         run_resume_there(run);
     } else if (status_ends(run, status)) {

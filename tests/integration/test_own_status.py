@@ -22,7 +22,7 @@ CASES = {
     "fails": (f"call('tasks.failed', {OWN})", "failed", False),
     "stops": (f"call('tasks.stopped', {OWN})", "stopped", False),
     "publishes": (f"call('tasks.completed'); call('tasks.publish', {OWN})", "published", False),
-    "closes": (f"call('tasks.stopped'); call('tasks.close', {OWN})", "closed", False),
+    "closes": (f"call('tasks.close', force=True, {OWN})", "closed", False),
 }
 
 
@@ -89,7 +89,7 @@ def test_one_that_enqueues_itself(reeve, tmp_path, exits):
                          "    time.sleep(0.5); mark('end'); os._exit(3)\n"
                          "signal.signal(signal.SIGTERM, stop)\n"
                          "if not again:\n"
-                         "    call('tasks.stopped', force=True); call('tasks.enqueue', queue_name='services')\n"
+                         "    call('tasks.enqueue', queue_name='services', force=True)\n"
                          f"    {'mark(chr(101) + chr(110) + chr(100)); ' if exits else ''}{end}\n"
                          "mark('end')")
     wait_until(lambda: marks.exists() and marks.read_text().split() == ["begin", "end"] * 2, what="two runs, one by one")
