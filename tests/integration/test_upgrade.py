@@ -25,7 +25,6 @@ def newer(tmp_path):
     return program, new
 
 
-@pytest.mark.vm
 def test_upgrade_in_place(reeve, newer, tmp_path):
     go = tmp_path / "go"
     program, version = newer
