@@ -80,52 +80,65 @@ static void leave(struct tracer *r)
 
 /* ---- stops */
 
+/* It dies untraced: a parent that looks for it as soon as its pidfd says that it is
+ * gone could not reap it before its tracer has, and might not look again. At an entry
+ * the call is not carried out. */
 static void do_kill(struct tracer *r, struct tracee *t)
 {
-    t->kill_at_exit = false;
-    kill(t->tgid, SIGKILL);
+    detach(r, t, SIGKILL);
     leave(r);
 }
 
-static void at_entry(struct tracer *r, struct tracee *t,
+/* True if t is gone. */
+static bool at_entry(struct tracer *r, struct tracee *t,
                      const struct __ptrace_syscall_info *info)
 {
     struct plan *p = r->plan;
     const uint64_t *args = (const uint64_t *)info->entry.args;
     if (!t->target || !plan_call(p, t, info->entry.nr, args))
-        return;
+        return false;
     const struct call *call = call_by_number(info->entry.nr);
-    if (p->action == PLAN_KILL && !p->at_exit)
+    if (p->action == PLAN_KILL && !p->at_exit) {
         do_kill(r, t);
-    else if (p->action == PLAN_KILL || (p->action == PLAN_ERRNO && p->at_exit))
+        return true;
+    }
+    if (p->action == PLAN_KILL || (p->action == PLAN_ERRNO && p->at_exit))
         t->kill_at_exit = true;
     else if (p->action == PLAN_ERRNO)
         tracee_skip(t, p->error);
     else if (p->action == PLAN_SHORT && call)
         tracee_shorten(t, call, args, p->most);
+    return false;
 }
 
-static void at_exit_of_call(struct tracer *r, struct tracee *t)
+static bool at_exit_of_call(struct tracer *r, struct tracee *t)
 {
     tracee_settle(t);
     if (!t->kill_at_exit)
-        return;
+        return false;
     t->kill_at_exit = false;
-    if (r->plan->action == PLAN_KILL)
+    if (r->plan->action == PLAN_KILL) {
         do_kill(r, t);
-    else
-        tracee_return(t, r->plan->error);
+        return true;
+    }
+    tracee_return(t, r->plan->error);
+    return false;
 }
 
 static void syscall_stop(struct tracer *r, struct tracee *t)
 {
-    struct __ptrace_syscall_info info;
-    if (ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof info, &info) <= 0)
-        return; /* it is being killed */
+    struct __ptrace_syscall_info info = {.op = PTRACE_SYSCALL_INFO_NONE};
+    bool gone = false;
+    /* It fails if the process is being killed. */
+    ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof info, &info);
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
-        at_entry(r, t, &info);
+        gone = at_entry(r, t, &info);
     else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
-        at_exit_of_call(r, t);
+        gone = at_exit_of_call(r, t);
+    if (plan_over(r->plan))
+        leave(r);
+    if (!gone)
+        resume(r, t, 0);
 }
 
 /* Its other threads are gone, and it has the number of the first one. */
@@ -161,9 +174,6 @@ static void stopped(struct tracer *r, struct tracee *t, int status)
         resume(r, t, 0);
     } else if (signal == (SIGTRAP | 0x80)) {
         syscall_stop(r, t);
-        if (plan_over(r->plan))
-            leave(r);
-        resume(r, t, 0);
     } else {
         resume(r, t, signal);
     }
