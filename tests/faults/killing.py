@@ -18,7 +18,6 @@ from server_rig import Server
 
 EFFECTS = ("--calls", "%effects")
 FAILURES_MAX = 5
-LANES = 3
 # Neighbours of the golden ratio's powers: numbers that are spread evenly, and differently from each other.
 STRIDES = (0.618034, 0.381966, 0.763932, 0.854102, 0.145898, 0.527864)
 
@@ -27,9 +26,12 @@ class Scenario:
     """A master is killed, and those that adopt what it left, while tasks are pulled, run and restarted."""
 
     name = "master"
-    points = 200  # without --long
+    points = 160  # without --long
     then = 6      # kills that follow the first one
+    lanes = 3     # side by side: they wait more than they work
     limit = 60    # seconds until everything is over, at the very most
+    options = EFFECTS
+    after = ("--after", "openat:master.lock")  # of a master that is started: not its libraries
     noise = ("/sys/fs/cgroup/", "/proc/")  # what is only read there changes nothing
 
     def set_up(self, lane):
@@ -47,9 +49,9 @@ class Scenario:
         """To a master that is there, or else to one that is started: (done(), let_go()); the latter returns 0 if the
         injector had done its work."""
         if lane.alive():
-            found = Injector(lane.report, lane.master.process.pid, *EFFECTS, *options)
+            found = Injector(lane.report, lane.master.process.pid, *self.options, *options)
             return found.done, found.let_go
-        lane.start(inject(lane.report, "--after", "openat:master.lock", *EFFECTS, *options))
+        lane.start(inject(lane.report, *self.after, *self.options, *options))
         return lambda: not lane.alive(), lambda: self.end_under(lane)
 
     def revive(self, lane):
@@ -106,15 +108,37 @@ class Scenario:
         return calls
 
     def firsts(self, calls, long):
-        return [int(call[0]) for call in calls if long or call[3] not in ("openat", "read", "close")
-                or not any(word in call[4] for word in self.noise)]
+        """Numbers of a victim's calls at which it is worth being killed."""
+        return sorted({int(call[0]) for call in calls if long or call[3] not in ("openat", "read", "close")
+                       or not any(word in call[4] for word in self.noise)})
 
     def make_points(self, calls, long):
         firsts = self.firsts(calls, long)
         firsts = firsts if long else spread(firsts, self.points)
-        most = len(calls) * 2 // 3
+        most = firsts[-1] * 2 // 3
         return [[first] + [1 + int(i * STRIDES[k % len(STRIDES)] % 1 * most) for k in range(self.then)]
                 for i, first in enumerate(firsts, 1)]
+
+
+class Threads(Scenario):
+    """A master is killed at the calls of the threads that wait for the disk."""
+
+    name = "threads"
+    points = 40
+    then = 2
+    options = (*EFFECTS, "--thread", "reeved")
+    after = ()
+
+
+class Log(Scenario):
+    """A master is killed while it sends more lines than one batch takes."""
+
+    name = "log"
+    points = 30
+    then = 4
+
+    def go(self, lane):
+        lane.task(lines=6000)
 
 
 class Stop(Scenario):
@@ -152,16 +176,21 @@ class Beside(Scenario):
     def over(self, lane):
         return lane.idle() and not lane.other.busy()
 
+    def firsts(self, calls, long):
+        """Which of the two takes how many of the tasks is never the same; a number may also not be reached."""
+        return list(range(1, 400))
+
     def tear_down(self, lane):
         return lane.other.end() + super().tear_down(lane)
 
 
 class SubAgent(Scenario):
-    """A sub-agent is killed, and the one that replaces it."""
+    """A sub-agent is killed, and the one that replaces it, which does no harm to the payload."""
 
     name = "subagent"
     points = 150
     then = 1
+    lanes = 6
 
     def attach(self, lane, *options):
         found = Injector(lane.report, lane.master.process.pid, "--program", "reeve-subagent", *EFFECTS, *options)
@@ -172,12 +201,6 @@ class SubAgent(Scenario):
 
     def revive(self, lane):
         pass
-
-    def wrong(self, lane):
-        for task in lane.tasks:
-            task.may_be_lost = True
-        return super().wrong(lane)
-
 
 class ServerKilled(Scenario):
     """The server is killed, and started again on what it had written."""
@@ -221,7 +244,8 @@ class ServerKilled(Scenario):
         return left + ([f"the server's exit code: {code}"] if code else [])
 
 
-SCENARIOS = {scenario.name: scenario for scenario in (Scenario, Stop, Beside, SubAgent, ServerKilled)}
+SCENARIOS = {scenario.name: scenario for scenario in (
+    Scenario, Threads, Log, Stop, Beside, SubAgent, ServerKilled)}
 
 
 class Suite:
@@ -292,7 +316,7 @@ class Suite:
 
     def run(self):
         todo = self.points()
-        threads = [threading.Thread(target=self.guard, args=(todo,)) for _ in range(min(LANES, len(todo)))]
+        threads = [threading.Thread(target=self.guard, args=(todo,)) for _ in range(min(self.scenario.lanes, len(todo)))]
         for thread in threads:
             thread.start()
         for thread in threads:
