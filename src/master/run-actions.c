@@ -351,6 +351,7 @@ static void send_start(struct run *run)
         return;
     }
     run->start_sent = true;
+    run->start_lost = false;
     if (run_state_save(run) < 0) {
         run->start_sent = false;
         run_arm(run, run->master->waits.again_ms, send_start);
@@ -396,7 +397,7 @@ static void lose(struct run *run)
  * knowledge is lost, and the next attempt must not find the task still at work. */
 static bool may_have_begun(const struct run *run, const struct agent_news *news)
 {
-    return news->began || (run->start_sent && run->recoveries && !news->certain);
+    return news->began || (run->start_lost && !news->certain);
 }
 
 static bool resume_if_due(struct run *run)
@@ -546,7 +547,7 @@ static void act_launch(struct run *run)
 {
     run->attempt++;
     run->have_exit = run->exit_acked = run->have_verdict = false;
-    run->start_sent = false;
+    run->start_sent = run->start_lost = false;
     if (run->stop == STOP_RESTART)
         run->stop = STOP_NONE;
     run->payload_pid = 0;
@@ -599,6 +600,7 @@ static void recover_spawn(struct run *run)
 {
     struct reeve_error err = {0};
     run->recovering = false;
+    run->start_lost = run->start_sent;
     if (++run->recoveries > RECOVERIES_MAX) {
         log_error("task=%s no sub-agent goes on with it: ended", run->id);
         lose(run);

@@ -95,6 +95,7 @@ static cJSON *state_to_json(const struct run *run)
     json_set_int(json, "stop_grace_ms", run->stop_grace_ms);
     json_set_int(json, "stop_signal", run->stop_signal);
     json_set_bool(json, "start_sent", run->start_sent);
+    json_set_bool(json, "start_lost", run->start_lost);
     json_set_int(json, "recoveries", run->recoveries);
     json_set_int(json, "replaced", run->replaced);
     json_set_int(json, "last_event_ms", run->ship.last_ms);
@@ -181,6 +182,8 @@ static void state_from_json(struct run *run, const cJSON *json)
     run->stop_signal = (int)json_int(json, "stop_signal", 0);
     run->start_sent = json_bool(json, "start_sent", false);
     run->recoveries = (unsigned)json_int(json, "recoveries", 0);
+    run->start_lost =
+        json_bool(json, "start_lost", run->start_sent && run->recoveries > 0);
     run->replaced = (unsigned)json_int(json, "replaced", 0);
     run->ship.last_ms = json_int(json, "last_event_ms", 0);
     run->over_disk = json_int(json, "over_disk", 0);
