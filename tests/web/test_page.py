@@ -256,6 +256,22 @@ def test_tasks(page, server):
     page.sound()
 
 
+def test_attempts(page, server):
+    """Which attempt a task is at, why the last one ended, when the next one starts."""
+    task = running(server, "restarted")
+    runtime = {"reeve.attempt": 3, "reeve.last_reason": HOSTILE, "reeve.next_start": "2999-01-02T03:04:05.000Z"}
+    server.call("tasks.edit", {"task": task, "force": True, "runtime": runtime})
+    page.login()
+    page.go("#/tasks")
+    page.wait(lambda: page.rows() and page.rows()[0][2][6].startswith(f"attempt 3, the last one ended: {HOSTILE}, next start 2999-"),
+              "its attempt")
+    page.go(f"#/task/{task}")
+    page.wait(lambda: f"3, the last one ended: {HOSTILE}, next start 2999-" in page.text("#view .facts"), "the fact")
+    server.call("tasks.failed", {"task": task, "status_reason": "exit:7"})
+    page.wait(lambda: "next start" not in page.text("#view .facts"), "its end")
+    page.sound()
+
+
 def test_log_is_followed(page, server):
     task = running(server, "talks")
     log(server, task, *[f"line {i}\n" for i in range(500)])

@@ -5,7 +5,7 @@ import { element, setAttribute, setClass, setText } from "./dom.js";
 import { FiguresPane } from "./figures.js";
 import * as format from "./format.js";
 import { LogPane } from "./log.js";
-import { FIELDS, reason, runtime, statusText } from "./tasks.js";
+import { FIELDS, attempt, reason, runtime, statusText } from "./tasks.js";
 
 export class TaskView {
   constructor(id) {
@@ -67,6 +67,7 @@ export class TaskView {
       Queue: task?.execution?.queue?.name,
       Started: format.time(task?.started),
       Runtime: task && format.duration(runtime(task)),
+      Attempt: task && attempt(task),
       Reason: task && reason(task),
     };
     const entries = Object.entries(facts).filter(([, value]) => value);

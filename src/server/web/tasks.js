@@ -10,7 +10,7 @@ const STATUSES = ["created", "queued", "in_progress", "stopped", "completed", "f
 
 export const FIELDS = [
   "id", "name", "status", "status_message", "status_reason", "last_worker", "started", "completed",
-  "last_update", "active_duration", "type", "project.name", "execution.queue.name", "system_tags",
+  "last_update", "active_duration", "type", "project.name", "execution.queue.name", "system_tags", "runtime",
 ];
 
 export function statusText(status) {
@@ -23,8 +23,21 @@ export function runtime(task) {
   return (end - Date.parse(task.started)) / 1000;
 }
 
+// "2, the last one ended: exit:7, next start ...", as reeve has it in the runtime properties.
+export function attempt(task) {
+  const of = (name) => task.runtime?.[`reeve.${name}`];
+  if (!(of("attempt") > 1)) return "";
+  const next = task.status === "in_progress" && Date.parse(of("next_start")) > Date.now();
+  return `${of("attempt")}, the last one ended: ${of("last_reason")}${next ? `, next start ${format.time(of("next_start"))}` : ""}`;
+}
+
 export function reason(task) {
   return [task.status_reason, task.status_message].filter(Boolean).join(": ");
+}
+
+// Of one at work its attempts say more than the words of its claim.
+function state(task) {
+  return (task.status === "in_progress" && attempt(task) && `attempt ${attempt(task)}`) || reason(task);
 }
 
 export class TasksView {
@@ -61,7 +74,7 @@ export class TasksView {
       { title: "Started", width: "150px", update: (cell, t) => setText(cell, format.time(t.started)) },
       { title: "Runtime", width: "110px", className: "end", update: (cell, t) => setText(cell, format.duration(runtime(t))) },
       { title: "Reason", width: "minmax(140px, 3fr)",
-        update: (cell, t) => { setText(cell, reason(t)); setAttribute(cell, "title", reason(t) || null); } },
+        update: (cell, t) => { setText(cell, state(t)); setAttribute(cell, "title", state(t) || null); } },
     ], {
       label: "Tasks",
       key: (task) => task.id,
