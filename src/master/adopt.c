@@ -79,6 +79,9 @@ static void find_exit(struct run *run)
 static void adopt_live(struct run *run)
 {
     report_run_adopted(run);
+    /* Its sub-agent may be dead, or be ended for not being known. */
+    if (same_boot(run))
+        run_hold_fifos(run);
     if (adopt_agent(run))
         return;
     if (same_boot(run)) {

@@ -328,7 +328,7 @@ static int hold_fifo(const struct run *run, const char *name)
 
 /* Held, never read: what is in the FIFOs survives a payload that ends, or reports a
  * step, while its sub-agent is dead. */
-static void hold_fifos(struct run *run)
+void run_hold_fifos(struct run *run)
 {
     if (run->fifo < 0)
         run->fifo = hold_fifo(run, "out");
@@ -365,7 +365,7 @@ static void send_start(struct run *run)
         run_fail_setup(run, "start", err.text);
         return;
     }
-    hold_fifos(run);
+    run_hold_fifos(run);
     run_arm(run, START_FACTOR * run->master->waits.agent_ms, start_overdue);
 }
 
@@ -440,7 +440,7 @@ void run_agent_ready(struct run *run, const struct agent_news *news)
     if (run_is_live(run))
         run_disarm(run);
     if (run->fifo < 0 && run->payload_pid)
-        hold_fifos(run);
+        run_hold_fifos(run);
     note_replaced(run, news);
     if (resume_if_due(run))
         return;
