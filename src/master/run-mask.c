@@ -31,19 +31,25 @@ static void add(struct buf *out, char kind, const char *text)
     }
 }
 
-static void add_value(void *arg, const char *value)
+/* What is said by numbers and such words is no secret, whatever its name is. */
+static bool is_common(const char *text)
 {
-    add(arg, 'v', value);
+    static const char *const words[] = {"true", "false", "none", "null", "default"};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (strcasecmp(text, words[i]) == 0)
+            return true;
+    return text[strspn(text, "0123456789.,-+")] == '\0';
 }
 
-static bool is_number(const char *text)
+static void add_value(void *arg, const char *value)
 {
-    return text[strspn(text, "0123456789.,-+")] == '\0';
+    if (!is_common(value))
+        add(arg, 'v', value);
 }
 
 static void add_variable(struct buf *out, const char *name, size_t n, const char *value)
 {
-    if (secret_variable(name, n) && strlen(value) >= VARIABLE_MIN && !is_number(value))
+    if (secret_variable(name, n) && strlen(value) >= VARIABLE_MIN && !is_common(value))
         add(out, 'v', value);
 }
 
