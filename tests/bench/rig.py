@@ -185,5 +185,5 @@ def first_line(reeve, task, needle, timeout, step):
     raise Note(f"no line with {needle!r} in {timeout} s")
 
 
-__all__ = ["Client", "Host", "Note", "OUT", "SUPERVISOR", "TOP", "cpu_percent", "cpu_seconds", "descendants", "end", "first_line",
+__all__ = ["Calls", "Host", "Note", "OUT", "SUPERVISOR", "TOP", "cpu_percent", "cpu_seconds", "descendants", "end", "first_line",
            "host", "memory", "name_of", "percentile", "row", "stamp", "wait_until"]

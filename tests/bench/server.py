@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from rig import Client, Note, percentile, row
+from rig import Calls, Note, percentile, row
 from server_rig import Server
 
 SECONDS = 5
@@ -87,7 +87,7 @@ class Bench:
         self.server = server
         self.ids = self.folder / "ids"
         self.queue = server.queue("bench")
-        self.client = Client(server.endpoint)
+        self.client = Calls(server.endpoint)
 
     def wrk(self, script, connections, seconds, until=None):
         """Runs wrk for so long, or until that is true."""
