@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from reeve_up import wait_until
 
 FORCED = "Forced stop (non-responsive)"
@@ -31,7 +33,7 @@ def test_reports_keep_a_silent_task_alive(make_rig):
     task = rig.enqueue(SILENT.format(rig.folder / "go"))
     rig.master.wait_phase(task, "running")
     wait_until(lambda: "up" in rig.text(task).splitlines(), what="its only line")
-    for _ in range(2):
+    for _ in range(2):  # the first may be a line of its log
         before = rig.document(task)["last_update"]
         wait_until(lambda: rig.document(task)["last_update"] > before, what="a report")
     (rig.folder / "go").touch()
@@ -49,6 +51,7 @@ def test_a_task_that_was_only_silent_goes_on(make_rig):
     assert rig.text(task).splitlines().count("end") == 1
 
 
+@pytest.mark.long
 def test_one_that_ended_meanwhile_has_its_own_status(make_rig):
     rig = watched_rig(make_rig)
     task = rig.enqueue(SILENT.format(rig.folder / "go") + f"; touch {rig.folder / 'over'}")
@@ -61,6 +64,7 @@ def test_one_that_ended_meanwhile_has_its_own_status(make_rig):
     wait_until(lambda: rig.status(task) == "completed", what="its own end")
 
 
+@pytest.mark.long
 def test_policy_may_stop_it(make_rig):
     rig = watched_rig(make_rig, CLEARML_AGENT__AGENT__REEVE__FORCED_STOP="stop")
     task = rig.enqueue(SILENT.format(rig.folder / "never"))
