@@ -53,6 +53,23 @@ def test_marked_failed_from_outside(agent, tmp_path):
     assert (document["status"], document["status_reason"]) == ("failed", "by hand")
 
 
+def test_a_status_set_by_the_sdk_stands(agent):
+    """With its words, whatever the exit code is, and no attempt follows it."""
+    if agent.kind != "reeve":
+        pytest.skip("clearml-agent writes its own over it, or not, as its look at the task falls")
+    task = agent.submit(code("""
+        import os
+        from clearml import Task
+        task = Task.init()
+        task.mark_failed(status_reason="my own", status_message="words", force=True)
+        os._exit(3)
+        """), container={"arguments": "--restart on-failure"})
+    agent.finish(task, "failed")
+    wait_until(lambda: not any(task in worker["id"] for worker in agent.workers()), 120, what="the run's end")
+    document = agent.document(task)
+    assert (document["status"], document["status_reason"], document["status_message"]) == ("failed", "my own", "words")
+
+
 def test_reset_while_it_runs(agent, tmp_path):
     task, pid = running(agent, tmp_path)
     agent.server.api("tasks.reset", task=task, force=True)
