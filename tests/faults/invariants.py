@@ -40,6 +40,7 @@ class Job:
 
     def __init__(self, rig, folder, lines=20, code=0, each=":", arguments="", ready=False):
         self.rig, self.lines, self.code = rig, lines, code
+        self.doubled = False  # lines may come twice: HACKING.md says when
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         if ready:
@@ -87,9 +88,13 @@ class Job:
 
     def check_lines(self, whole):
         numbers = self.rig.numbers(self.task)
+        if self.doubled:
+            numbers = list(dict.fromkeys(numbers))
         one = list(range(self.lines + 1))
         expected = one * max(1, self.marks().count("end" if whole else "begin"))
         assert numbers == expected if whole else numbers == expected[:len(numbers)], numbers
+        if self.doubled:
+            return
         stamps = [event["timestamp"] for event in self.rig.events(self.task)]
         assert all(a < b for a, b in zip(stamps, stamps[1:])), "time stamps strictly increase"
 

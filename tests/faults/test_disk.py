@@ -24,6 +24,7 @@ def test_full_disk_of_the_master(make_world, name, killed):
     disk.fill()
     world.job(lines=5)
     if killed:
+        world.jobs[0].doubled = name == "state"  # what was sent could not be written down
         world.master.kill()
         disk.fill()
         world.master.start()

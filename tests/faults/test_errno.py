@@ -94,7 +94,7 @@ class Sweep:
 
 
 @pytest.mark.parametrize("name", VICTIMS)
-def test_each_call_fails_once(make_world, name, request):
+def test_each_call_fails_once(make_world, name, request, tally):
     alone = os.environ.get("REEVE_FAULT_POINT", "").split()
     if alone and alone[0] != name:
         pytest.skip("another point is asked for")
@@ -114,5 +114,5 @@ def test_each_call_fails_once(make_world, name, request):
             print(str(failed)[:300], flush=True)
             if len(failures) >= 10:
                 break
-    print(f"faults: {len(points)} points of {name}, {len(failures)} failures")
+    tally(len(points), len(failures))
     assert not failures, "\n\n".join(failures)
