@@ -127,6 +127,9 @@ def test_budget_drops_the_middle(make_rig):
     rig.master.wait_phase(task, "draining", 60)
     row = rig.master.control(cmd="inspect", task=task)["data"]["log"]
     assert 1 << 20 < row["spool_bytes"] <= row["budget"] == 2 << 20
+    rig.master.kill()
+    rig.master.start()
+    rig.master.wait_phase(task, "draining", 60)
     rig.proxy.resume()
     rig.wait(task, timeout=90)
     numbers, gaps = shown(rig, task)
@@ -142,9 +145,14 @@ def test_budget_may_make_the_task_wait(make_rig):
     task = rig.enqueue(PRINT.format(LINES))
     wait_until(lambda: held(rig, task) > 3 << 19, what="a full log")
     assert rig.master.row(task)["phase"] == "running"
+    stopped = rig.enqueue(PRINT.format(LINES))
+    wait_until(lambda: held(rig, stopped) > 3 << 19, what="another full log")
+    rig.master.control(cmd="stop", task=stopped, grace_ms=0)
+    rig.master.wait_phase(stopped, "draining", 60)
     rig.proxy.resume()
     rig.wait(task, timeout=90)
     assert shown(rig, task) == ([*range(1, LINES + 1)], [])
+    rig.wait(stopped, "stopped", timeout=90)
 
 
 def test_a_budget_for_all(make_rig):
