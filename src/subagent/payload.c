@@ -461,14 +461,13 @@ bool payload_sweep(struct payload *p, char *strays, size_t size)
     if (p->ended && !p->swept)
         name_left(p);
     bool empty = cgroup_dirs_kill_step(&p->groups);
-    if (p->pidfd >= 0)
-        proc_pidfd_signal(p->pidfd, SIGKILL);
-    int left = children_signal(SIGKILL);
     proc_names_begin(&names, strays, size, NAMED_MAX, false);
     /* What moved itself out came to us when its parents were ended. Its own children
      * would only come one by one: back into the group, which ends as a whole. */
-    if (empty && left)
+    if (empty)
         children_take_in(&p->groups, &names);
     proc_names_end(&names);
-    return !left && empty;
+    if (p->pidfd >= 0)
+        proc_pidfd_signal(p->pidfd, SIGKILL);
+    return children_signal(SIGKILL) == 0 && empty;
 }
