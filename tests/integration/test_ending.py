@@ -147,7 +147,7 @@ while True:
 
 
 @pytest.mark.vm
-@pytest.mark.parametrize("how", ["--now", "--grace=1s"])
+@pytest.mark.parametrize("how", [pytest.param("--now", marks=pytest.mark.long), "--grace=1s"])
 def test_a_fork_bomb_is_ended(reeve, how):
     task = reeve.submit("--pids", "60", "--", sys.executable, "-c",
                         "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + BOMB)
@@ -160,6 +160,7 @@ def test_a_fork_bomb_is_ended(reeve, how):
 
 
 @pytest.mark.vm
+@pytest.mark.long
 def test_stopped_and_traced_processes_are_ended(reeve):
     """Neither can take the stop signal; one is held by another that is deaf."""
     task = reeve.submit("--", sys.executable, "-c", """

@@ -34,7 +34,7 @@ def gone(reeve, task):
     wait_until(lambda: reeve.row(task) is None, what="the run's end")
 
 
-@pytest.mark.parametrize("exit_code,restart", [(0, "no"), (1, "no"), (1, "on-failure")])
+@pytest.mark.parametrize("exit_code,restart", [(0, "no"), pytest.param(1, "no", marks=pytest.mark.long), (1, "on-failure")])
 def test_a_status_of_its_own_stands(reeve, tmp_path, exit_code, restart):
     """A program that ends right after it, whatever its exit code: no word of reeve's over its own, no restart."""
     ran = f"open('{tmp_path}/' + os.environ['CLEARML_TASK_ID'], 'a').write('x')"
@@ -57,7 +57,8 @@ def watched(folder):
     return (folder / "calls").read_text().count("tasks.get_all")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [
+    name if name in ("completes", "fails") else pytest.param(name, marks=pytest.mark.long) for name in CASES])
 def test_one_that_goes_on(make_reeve, tmp_path, name):
     """As with clearml-agent: completed leaves a program running, any other status of its own ends it."""
     reeve = make_reeve("--call-log", str(tmp_path / "calls"))
