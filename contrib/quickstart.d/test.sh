@@ -189,8 +189,12 @@ vm_tests() {
 
 # cgroup v2 natively, in virtual machines: tests/vm/README.md.
 test_vm() {
+    local code=0
     vm_tests vm-cgroup "$top/tests/vm/cgroup-v2.sh" "$top/build/check"
     vm_tests vm-product "$top/tests/vm/product-v2.sh" "$top/out" "$top/build/venv/bin/python"
+    [ ${#long[@]} -gt 0 ] || return 0
+    logged vm-reboot "$top/tests/vm/reboot.sh" "$top/out" "$top/build/venv/bin/python" || code=$?
+    vm_result vm-reboot "$code" "$top/tests/vm/reboot.sh" "$top/out" "$top/build/venv/bin/python"
 }
 
 # run_lane SUMS PART...
