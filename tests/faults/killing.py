@@ -26,7 +26,7 @@ class Scenario:
     """A master is killed, and those that adopt what it left, while tasks are pulled, run and restarted."""
 
     name = "master"
-    points = 160  # without --long
+    points = 200  # without --long
     then = 6      # kills that follow the first one
     lanes = 3     # side by side: they wait more than they work
     limit = 60    # seconds until everything is over, at the very most
@@ -147,6 +147,10 @@ class Stop(Scenario):
     name = "stop"
     points = 60
     then = 2
+
+    def set_up(self, lane):
+        lane.master.env["CLEARML_AGENT__AGENT__REEVE__WAITS__WATCH"] = "50ms"
+        super().set_up(lane)
 
     def begin(self, lane):
         task = lane.task(codes=("wait",))
