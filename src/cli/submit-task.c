@@ -37,7 +37,8 @@ const struct arg_spec submit_specs[] = {
     ARGS_QUOTAS,
     {ARG_VALUE, "timeout", 0, "TIME", "of each attempt: 90s, 2h"},
     {ARG_VALUE, "setup-timeout", 0, "TIME", "of its set-up alone"},
-    {ARG_VALUE, "log-budget", 0, "SIZE", "disk for the log that the server has not yet"},
+    {ARG_VALUE, "log-budget", 0, "SIZE",
+     "disk for the log that the server has not yet"},
     {ARG_VALUE, "stop-timeout", 0, "TIME", "between the stop signal and the end"},
     {ARG_VALUE, "restart", 0, "POLICY", "no, on-failure[:N], always, unless-stopped"},
     {ARG_LIST, "env", 'e', "K=V", "environment variable; repeatable"},
@@ -317,14 +318,10 @@ static int add_parameter(cJSON *task, const char *text, struct reeve_error *err)
 
 /* What Docker has no word for, or one that needs a device's name. */
 static const char *const as_property[][2] = {
-    {"timeout", "reeve.timeout"},
-    {"setup-timeout", "reeve.setup_timeout"},
-    {"log-budget", "reeve.log_budget"},
-    {"disk", "reeve.disk"},
-    {"read-bps", "reeve.read_bps"},
-    {"write-bps", "reeve.write_bps"},
-    {"read-iops", "reeve.read_iops"},
-    {"write-iops", "reeve.write_iops"},
+    {"timeout", "reeve.timeout"},       {"setup-timeout", "reeve.setup_timeout"},
+    {"log-budget", "reeve.log_budget"}, {"disk", "reeve.disk"},
+    {"read-bps", "reeve.read_bps"},     {"write-bps", "reeve.write_bps"},
+    {"read-iops", "reeve.read_iops"},   {"write-iops", "reeve.write_iops"},
 };
 
 static int set_parameters(cJSON *task, const struct args *args, struct reeve_error *err)

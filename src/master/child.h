@@ -13,8 +13,8 @@ struct child;
  * standard output and error, cut at some KiB. The child is gone when this is called. */
 typedef void (*child_done_f)(void *arg, int code, const char *text);
 
-/* argv[0] is looked for in PATH if it has no slash. NULL with err if it could not be started; done is called from the
- * loop, never from here. */
+/* argv[0] is looked for in PATH if it has no slash. NULL with err if it could not be
+ * started; done is called from the loop, never from here. */
 struct child *child_start(struct ev_loop *loop, char *const argv[], int64_t timeout_ms,
                           child_done_f done, void *arg, struct reeve_error *err);
 /* Ends it; done is not called. NULL is fine. */

@@ -262,8 +262,8 @@ void run_adopted_launch(struct run *run);
  * in a row, so that another one goes on; its payload would wait for its output to be
  * read. */
 void run_check_agent(struct run *run);
-/* Holds the FIFOs of its payload open, never reading: what is in them survives a payload
- * that ends while its sub-agent is dead. */
+/* Holds the FIFOs of its payload open, never reading: what is in them survives a
+ * payload that ends while its sub-agent is dead. */
 void run_hold_fifos(struct run *run);
 /* Of an adopted run: goes on in EXITED or BACKOFF. */
 void run_resume(struct run *run);

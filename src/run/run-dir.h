@@ -11,8 +11,8 @@
  * spooled
  *                       steps      FIFO: the payload's status lines
  *                       attempt    sub-agent: what a replacement has to know
- *                       conf       reeve-prepare: the payload's clearml.conf, 0600 $RUN/agent.sock,
- * $RUN/control.sock */
+ *                       conf       reeve-prepare: the payload's clearml.conf, 0600
+ * $RUN/agent.sock, $RUN/control.sock */
 #ifndef REEVE_RUN_DIR_H
 #define REEVE_RUN_DIR_H
 
