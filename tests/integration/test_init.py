@@ -136,8 +136,10 @@ class Terminal:
 
     def __init__(self, argv, env):
         self.fd, slave = os.openpty()
+        # A shell has its background jobs ignore it, and theirs inherit that.
         self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=env,
-                                        start_new_session=True)
+                                        start_new_session=True,
+                                        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         os.close(slave)
         self.seen = ""
         self.looked = 0
