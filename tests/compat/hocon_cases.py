@@ -119,6 +119,9 @@ DIFFERENCES = [
     ('a: "a\tb"', {"a": "a\tb"}, TAB),
     ("a\tb: 1", None, TAB),
     ("a: 3.10, b: ${a}-slim", {"a": 3.1, "b": "3.10-slim"}, "a number is joined as it is written: 3.10 is a version"),
+    ("agent.package_manager.extra_index_url: [\"https://u@h/simple\", ${?NONE}]",
+     {"agent": {"package_manager": {"extra_index_url": ["https://*@h/simple", None]}}},
+     "a user without a password may be a token: hidden where it is shown"),
 ]
 
 
