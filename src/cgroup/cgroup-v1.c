@@ -292,19 +292,9 @@ static int put_pids(struct setting *s, const struct limits *l)
     return put_number(s, CGROUP_PIDS, "pids.max", true, l->pids);
 }
 
-static bool move_process(pid_t pid, void *arg)
-{
-    char text[16];
-    snprintf(text, sizeof text, "%d", (int)pid);
-    /* One that has ended meanwhile needs no move. */
-    if (pid > 0)
-        cgroup_file_write(arg, "cgroup.procs", text);
-    return true;
-}
-
 static bool move_group(int dirfd, void *arg)
 {
-    cgroup_walk_processes(dirfd, move_process, arg);
+    cgroup_walk_processes(dirfd, cgroup_move_process, arg);
     return true;
 }
 

@@ -43,16 +43,6 @@ int cgroup_v2_enable(const char *dir, unsigned wanted, struct reeve_error *err)
 /* Marks on groups; the first kind is for root alone. */
 static const char *const master_mark[] = {"trusted.reeve", "user.reeve"};
 
-static bool move_process(pid_t pid, void *arg)
-{
-    char text[16];
-    snprintf(text, sizeof text, "%d", (int)pid);
-    /* One that ended meanwhile needs no move; one that cannot be moved shows later. */
-    if (pid > 0)
-        cgroup_file_write(arg, "cgroup.procs", text);
-    return true;
-}
-
 static bool first_process(pid_t pid, void *arg)
 {
     *(bool *)arg = true;
@@ -68,7 +58,7 @@ static void move_all(const char *from, char *to)
         bool found = false;
         if (fd < 0 || cgroup_walk_processes(fd, first_process, &found) < 0 || !found)
             return;
-        cgroup_walk_processes(fd, move_process, to);
+        cgroup_walk_processes(fd, cgroup_move_process, to);
     }
 }
 

@@ -3,11 +3,13 @@
 
 #include "cgroup/cgroup-walk.h"
 #include "base/fd.h"
+#include "cgroup/cgroup-file.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -152,4 +154,14 @@ int cgroup_walk_remove(int dirfd)
         r.error = errno;
     errno = r.error;
     return r.error ? -1 : 0;
+}
+
+bool cgroup_move_process(pid_t pid, void *arg)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", (int)pid);
+    /* One that ended meanwhile needs no move; one that cannot be moved shows later. */
+    if (pid > 0)
+        cgroup_file_write(arg, "cgroup.procs", text);
+    return true;
 }

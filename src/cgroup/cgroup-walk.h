@@ -23,6 +23,9 @@ int cgroup_walk_tree(int dirfd, bool (*fn)(int dirfd, void *arg), void *arg);
 /* Calls fn for each process of the group itself until it returns false; 0 stands for a
  * process of another pid namespace. 0, or -1 with errno. */
 int cgroup_walk_processes(int dirfd, bool (*fn)(pid_t pid, void *arg), void *arg);
+/* For cgroup_walk_processes: moves each process into the group whose directory arg
+ * names. */
+bool cgroup_move_process(pid_t pid, void *arg);
 /* Removes every group below dirfd, leaves first. Goes on after a failure; returns 0, or
  * -1 with the errno of the last one. */
 int cgroup_walk_remove(int dirfd);

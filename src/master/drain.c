@@ -58,19 +58,11 @@ static void arm(struct drain *d)
 }
 
 /* They end before their steps, as shutdown.h has it. */
-static bool controllers_live(const struct master *m)
-{
-    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
-        if (run->controller && run_is_live(run))
-            return true;
-    return false;
-}
-
 static void deadline_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct drain *d = w->data;
     enum stop_cause cause = d->put_back ? STOP_PUT_BACK : STOP_DRAIN;
-    bool wait = controllers_live(d->master);
+    bool wait = runs_controllers_live(d->master->runs);
     for (struct run *run = runs_first(d->master->runs); run; run = run->list_next)
         if (run->stop == STOP_NONE && run->phase < PHASE_DRAINING &&
             (!wait || run->controller || !run_is_live(run)))

@@ -297,5 +297,8 @@ void runs_remove(struct runs *r, struct run *run);
 struct run *runs_find(const struct runs *r, const char *id);
 struct run *runs_first(const struct runs *r); /* then run->list_next */
 unsigned runs_count(const struct runs *r);
+/* Whether an attempt of a controller is under way: those are ended before their steps.
+ */
+bool runs_controllers_live(const struct runs *r);
 
 #endif

@@ -86,3 +86,11 @@ unsigned runs_count(const struct runs *r)
 {
     return r->count;
 }
+
+bool runs_controllers_live(const struct runs *r)
+{
+    for (struct run *run = runs_first(r); run; run = run->list_next)
+        if (run->controller && run_is_live(run))
+            return true;
+    return false;
+}

@@ -109,14 +109,6 @@ static bool waits_for_controllers(const struct run *run)
     return run_is_live(run) && !run->controller;
 }
 
-static bool controllers_live(const struct master *m)
-{
-    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
-        if (run->controller && run_is_live(run))
-            return true;
-    return false;
-}
-
 static void stop_rest(struct master *m)
 {
     ev_timer_stop(m->loop, &m->rest_timer);
@@ -133,7 +125,7 @@ static void rest_cb(struct ev_loop *loop, ev_timer *w, int revents)
 static void stop_in_order(struct master *m)
 {
     int64_t now = clock_boot_ms(), half = m->waits.stop_ms / 2;
-    bool controllers = controllers_live(m);
+    bool controllers = runs_controllers_live(m->runs);
     m->stop_until_ms = now + m->waits.stop_ms;
     if (!controllers) {
         stop_rest(m);
@@ -149,7 +141,7 @@ static void stop_in_order(struct master *m)
 
 void shutdown_attempt_ended(struct master *m)
 {
-    if (ev_is_active(&m->rest_timer) && !controllers_live(m))
+    if (ev_is_active(&m->rest_timer) && !runs_controllers_live(m->runs))
         stop_rest(m);
 }
 
