@@ -98,6 +98,15 @@ void payload_limit_files(const struct payload *p)
         cgroup_walk_tree(fd, limit_files_in, (void *)(uintptr_t)p);
 }
 
+void payload_forget(struct payload *p)
+{
+    *p = (struct payload){.pidfd = -1,
+                          .go_fd = -1,
+                          .status_fd = -1,
+                          .exit.code = -1,
+                          .steps_path = p->steps_path};
+}
+
 int payload_read_start(struct payload *p, const struct message *m,
                        struct reeve_error *err)
 {

@@ -62,6 +62,8 @@ struct payload {
     char *steps_path; /* of the status FIFO; stays */
 };
 
+/* None is there; but for its steps_path nothing stays. */
+void payload_forget(struct payload *p);
 /* Reads START into p. -1 with err if it lacks something. */
 int payload_read_start(struct payload *p, const struct message *m,
                        struct reeve_error *err);

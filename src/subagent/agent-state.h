@@ -1,0 +1,48 @@
+/* agent-state.h - what the files of the sub-agent's loop share
+ *
+ * agent.c     the loop: events, in their turn
+ * waiting.c   what it waits for, and until when
+ * tell.c      the connection, and what the master is told
+ * hear.c      what the master says
+ * life.c      an attempt from its START, or from a predecessor's record, to its verdict
+ * sweep.c     ... from the verdict to its exit record: what is left is ended */
+#ifndef REEVE_AGENT_STATE_H
+#define REEVE_AGENT_STATE_H
+
+#include "run/message.h"
+#include "subagent/agent.h"
+#include "subagent/link.h"
+#include "subagent/output.h"
+#include "subagent/payload.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct agent {
+    struct agent_options options;
+    int epoll, signals, timer;
+    int64_t timer_at;
+    bool fifo_watched;
+    uint32_t link_events;
+    struct link link;
+    struct message *in, *out; /* the one in hand, and one that is being made */
+    struct output output;
+    struct payload payload;
+    enum agent_phase phase;
+    uint32_t attempt;  /* the last that is known of */
+    uint64_t told_end; /* spool end as of the last SPOOLED */
+    bool note_waits;   /* the message in hand is a NOTE that found the disk full */
+    bool quitting;
+    int64_t rest_at;
+    int record;   /* the file `attempt` */
+    bool changed; /* what is to be in it */
+    bool certain; /* it was sound when we came: no attempt has begun but what it says */
+    bool taken_over; /* the payload is that of a predecessor */
+};
+
+static inline bool agent_has_payload(const struct agent *a)
+{
+    return a->phase == AGENT_PREPARING || a->phase == AGENT_RUNNING;
+}
+
+#endif
