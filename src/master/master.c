@@ -318,7 +318,7 @@ static void end_by_signal(struct master *m, bool host_down)
     bool stop = host_down || m->options->stop_runs;
     log_info("signal %d: ending%s, runs are %s", m->exit_signal,
              host_down ? " with the host" : "", stop ? "stopped" : "left alive");
-    m->host_down = host_down && !m->options->stop_runs;
+    m->host_down = host_down;
     master_shutdown(m, stop);
 }
 
@@ -326,7 +326,7 @@ static void signal_end_cb(struct ev_loop *loop, ev_signal *w, int revents)
 {
     struct master *m = w->data;
     m->exit_signal = w->signum;
-    if (w->signum == SIGTERM && !m->exiting && !m->options->stop_runs && !m->host_child)
+    if (w->signum == SIGTERM && !m->exiting && !m->options->task && !m->host_child)
         host_down_ask(m, end_by_signal);
     else
         end_by_signal(m, false);

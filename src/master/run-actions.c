@@ -65,7 +65,7 @@ void run_first_launch(struct run *run, const struct reeve_error *quota_err)
     else if (!run->master->options->task &&
              admit_refuses(run->master->admit, &run->policy.limits, why))
         run_fail_setup(run, STEP_REFUSED, why);
-    else
+    else if (!run->master->host_down) /* else the next boot's master begins it */
         run_post(run, RUN_EVENT_LAUNCH);
 }
 
@@ -548,8 +548,6 @@ static void act_launch(struct run *run)
     run->attempt++;
     run->have_exit = run->exit_acked = run->have_verdict = false;
     run->start_sent = run->start_lost = false;
-    if (run->stop == STOP_RESTART)
-        run->stop = STOP_NONE;
     run->payload_pid = 0;
     run->recoveries = 0;
     run->over_disk = run->disk_bytes = run->disk_next_ms = 0;

@@ -49,11 +49,21 @@ static const char *end_line(const struct run *run, char out[64])
     return out;
 }
 
+/* The attempt's own end was told before: it was stopped while it waited for the next
+ * one. */
+static bool waited(const struct run *run)
+{
+    return run->attempt && run->restarts >= run->attempt;
+}
+
 static void note_end(struct run *run)
 {
     char line[64], restart[RESTART_TEXT_SIZE];
     run_note(run, "%s", end_line(run, line));
-    if (!verdict_success(&run->verdict))
+    if (waited(run))
+        run_note(run, "reeve: attempt %u does not start (%s): %s", run->attempt + 1,
+                 run->verdict.reason, run->verdict.text);
+    else if (!verdict_success(&run->verdict))
         run_note(run, "reeve: attempt %u ended (%s): %s",
                  run->attempt ? run->attempt : 1, run->verdict.reason,
                  run->verdict.text);
@@ -146,7 +156,8 @@ void run_act_judge(struct run *run)
     run_disarm(run);
     run->looked = false;
     make_verdict(run);
-    metrics_attempt_ended(m->metrics, &run->verdict);
+    if (!waited(run))
+        metrics_attempt_ended(m->metrics, &run->verdict);
     if (run->started_boot_ms &&
         clock_boot_ms() - run->started_boot_ms >= m->waits.healthy_ms)
         run->failures = 0;
@@ -170,7 +181,8 @@ void run_act_judge(struct run *run)
 
 static void backoff_due(struct run *run)
 {
-    run_post(run, RUN_EVENT_DUE);
+    if (!run->master->host_down) /* else the next boot's master begins it */
+        run_post(run, RUN_EVENT_DUE);
 }
 
 /* A wall clock that jumps changes nothing on the boot that the time was set on; on
@@ -194,6 +206,10 @@ void run_act_wait(struct run *run)
 {
     char text[RESTART_TEXT_SIZE], at[CLOCK_ISO_SIZE];
     int64_t wait = due_in(run);
+    if (!wants_restart(run)) { /* told to stop since that was decided */
+        run_post(run, RUN_EVENT_STOP);
+        return;
+    }
     if (run->stop == STOP_RESTART) {
         wait = 0;
         run->restarts++;
@@ -209,6 +225,7 @@ void run_act_wait(struct run *run)
             clock_iso(run->due_ms, at),
             restart_policy_text(run->policy.restart, run->policy.restart_max, text));
     }
+    run_forget_stop(run);
     metrics_restart(run->master->metrics);
     run_state_save(run);
     run_arm(run, wait > 0 ? wait : 0, backoff_due);
@@ -244,10 +261,11 @@ void run_resume(struct run *run)
             note_end_once(run);
         /* What was due to it is in the verdict. */
         if (run->stop == STOP_HOST)
-            run->stop = STOP_NONE;
+            run_forget_stop(run);
         judge_next(run);
         return;
     }
+    run_forget_stop(run); /* an earlier version left it */
     int64_t wait = due_in(run);
     run_arm(run, wait > 0 ? wait : 0, backoff_due);
 }

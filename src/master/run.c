@@ -194,6 +194,14 @@ void run_forgive(struct run *run)
     run->forgiven = run->restarts;
 }
 
+void run_forget_stop(struct run *run)
+{
+    run->stop = STOP_NONE;
+    run->stop_text[0] = '\0';
+    run->stop_grace_ms = 0;
+    run->stop_signal = 0;
+}
+
 static void note_to_spool(struct run *run, char *text)
 {
     struct masker *masker = run_mask_create(run->master->config, NULL);

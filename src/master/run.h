@@ -198,6 +198,8 @@ void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms,
 int run_restart(struct run *run, const char *text, struct reeve_error *err);
 /* Restarts up to now count neither for the back-off nor against on-failure:N. */
 void run_forgive(struct run *run);
+/* What ended the last attempt does not count for the next one. */
+void run_forget_stop(struct run *run);
 /* A line of reeve's own for the run's log: by the sub-agent, or into the spool if it is
  * gone. */
 void run_note(struct run *run, const char *fmt, ...)

@@ -147,7 +147,8 @@ void shutdown_attempt_ended(struct master *m)
 
 void shutdown_stop_late(struct run *run)
 {
-    stop_one(run, run->master->stop_until_ms);
+    if (is_stopped_with(run))
+        stop_one(run, run->master->stop_until_ms);
 }
 
 /* The one task of `reeve execute`: whoever interrupts it waits for it, and can ask

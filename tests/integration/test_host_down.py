@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -20,15 +21,16 @@ def unit_rig(rig):
     return rig
 
 
-def start(rig):
-    rig.master.start("--queue", "services", "--on-exit", "keep")
+def start(rig, on_exit="keep"):
+    rig.master.start("--queue", "services", "--on-exit", on_exit)
 
 
-def test_host_goes_down(unit_rig):
+@pytest.mark.parametrize("on_exit", ["keep", "stop"])
+def test_host_goes_down(unit_rig, on_exit):
     """Services are stopped with their grace; the next boot starts those again whose policy says so."""
     rig = unit_rig
     (rig.folder / "system").write_text("stopping\n")
-    start(rig)
+    start(rig, on_exit)
     marks = rig.folder / "ran"
     stays = rig.enqueue(f'echo ran >> {marks}; trap "sleep 0.5; echo line 9; exit 0" TERM; '
                         f'echo line $(wc -l < {marks}); while :; do sleep 0.1; done',
@@ -46,8 +48,43 @@ def test_host_goes_down(unit_rig):
     wait_until(lambda: rig.numbers(stays) == [1, 9, 2], what="the next attempt")
     assert "host-reboot" in rig.text(stays)
     assert marks.read_text() == "ran\n" * 2
-    rig.server.call("tasks.stop", {"task": stays})
+    # What ended the last attempt is over: this one can be stopped like any other.
+    assert rig.master.control(cmd="stop", task=stays, signal="TERM", grace_ms=5000, by="me")["ok"]
     rig.wait(stays, "stopped")
+    assert "reeve stop by me" in rig.document(stays)["status_message"]
+
+
+def test_nothing_begins_while_the_host_goes_down(unit_rig):
+    """Neither the next attempt that is due, nor a task whose claim lands only then: the next boot begins them."""
+    rig = unit_rig
+    (rig.folder / "system").write_text("stopping\n")
+    begun, landed, down = rig.folder / "begun", threading.Event(), threading.Event()
+    start(rig)
+    again = rig.enqueue(f"echo begun >> {begun}; exit 1", "--restart always")
+    holds = rig.enqueue('trap "sleep 2; exit 0" TERM; echo line 1; while :; do sleep 0.1; done')
+    wait_until(lambda: rig.numbers(holds) == [1], what="the first line")
+
+    def hold(name, body):
+        if name == "tasks.started" and not landed.is_set():
+            landed.set()
+            down.wait(30)
+    rig.proxy.before = hold
+    claimed = rig.enqueue(f"echo claimed >> {begun}")
+    assert landed.wait(30)
+    wait_until(lambda: (r := rig.master.row(again))["phase"] == "backoff" and r["attempt"] >= 4, what="a longer wait")
+    rig.master.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "ending with the host" in rig.master.log.read_text(), what="the end's beginning")
+    before = begun.read_text()
+    down.set()
+    assert rig.master.process.wait(60) == 0
+    assert begun.read_text() == before
+    assert [rig.status(task) for task in (again, claimed)] == ["in_progress"] * 2
+    start(rig)
+    rig.wait(claimed)
+    wait_until(lambda: begun.read_text().count("begun") > before.count("begun"), what="the next attempt")
+    assert begun.read_text().count("claimed") == 1
+    rig.server.call("tasks.stop", {"task": again})
+    rig.wait(again, "stopped")
 
 
 def test_master_alone_goes_down(unit_rig):

@@ -174,6 +174,10 @@ def test_what_a_wait_for_the_next_attempt_shows(make_reeve):
     reeve.run("stop", task)
     assert reeve.wait(task) == 1
     assert (reeve.status(task), reeve.task(task)["runtime"]["reeve.last_reason"]) == ("stopped", "aborted")
+    # One attempt, which ended once.
+    assert reeve.json("status")["ended"] == {"exit:7": 1}
+    assert re.findall(r"^reeve: (attempt \d (?:ended|does not start) \(.*?\)):", reeve.logs(task), re.M) == [
+        "attempt 1 ended (exit:7)", "attempt 2 does not start (aborted)"]
 
 
 def test_no_restart_by_default(reeve):
