@@ -82,6 +82,8 @@ static void load_waits(struct master *m)
         .reassert_ms = wait_of(c, "reassert", 120000),
         .disk_ms = wait_of(c, "disk", 10000),
         .reconnect_ms = wait_of(c, "reconnect", 2000),
+        .recover_ms = wait_of(c, "recover", 125),
+        .recovered_ms = wait_of(c, "recovered", 10000),
         .again_ms = wait_of(c, "again", 1000),
     };
 }

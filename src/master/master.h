@@ -55,7 +55,9 @@ struct waits {
     int64_t reassert_ms;       /* between two looks at a run's limits */
     int64_t disk_ms;           /* ... at the room that its folder takes */
     int64_t reconnect_ms;      /* sub-agents come to a new master within this */
-    int64_t again_ms;          /* what failed or was not possible is tried again */
+    int64_t recover_ms;   /* before a second sub-agent replaces a lost one; doubles */
+    int64_t recovered_ms; /* one that was at work so long is not one of a row */
+    int64_t again_ms;     /* what failed or was not possible is tried again */
 };
 
 struct master {

@@ -35,11 +35,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* About half a minute, doubling from RECOVER_MS; a sub-agent that lived for
- * RECOVERED_MS begins anew. */
+/* About a minute, doubling from waits.recover; a sub-agent that was at work for
+ * waits.recovered begins anew. */
 #define RECOVERIES_MAX 8
-#define RECOVER_MS INT64_C(125)
-#define RECOVERED_MS 10000
 #define KILL_STEP_MS 20
 #define STUCK_STEP_MS 1000
 #define NAMED_MAX 5
@@ -186,6 +184,7 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
         return reeve_error_wrap(err, "start %s", m->subagent_path);
     run->agent_pid = pid;
     run->agent_start = proc_start_time(pid);
+    run->ready_boot_ms = 0;
     run_watch_agent(run);
     /* Before START its loss costs nothing, and START is recorded with it. */
     if (run->start_sent)
@@ -288,6 +287,7 @@ void run_check_agent(struct run *run)
 
 static void agent_end(struct run *run)
 {
+    run->ready_boot_ms = 0; /* it was not at work */
     if (run->agent_pidfd >= 0)
         proc_pidfd_signal(run->agent_pidfd, SIGKILL);
     else
@@ -417,7 +417,6 @@ static void note_replaced(struct run *run, const struct agent_news *news)
     run->replace_due = false;
     run->replaced++;
     run->master->replaced++;
-    run->replaced_boot_ms = clock_boot_ms();
     log_info("task=%s a new sub-agent has taken its payload over", run->id);
     run_note(run, "reeve: the sub-agent was lost; a new one goes on, the task was not "
                   "touched");
@@ -437,6 +436,8 @@ void run_agent_ready(struct run *run, const struct agent_news *news)
 {
     if (run->recovering)
         return;
+    if (!run->ready_boot_ms)
+        run->ready_boot_ms = clock_boot_ms();
     if (run_is_live(run))
         run_disarm(run);
     if (run->fifo < 0 && run->payload_pid)
@@ -591,7 +592,7 @@ static void recover_kill(struct run *run);
 static void recover_later(struct run *run)
 {
     run->recovering = true;
-    run_arm(run, RECOVER_MS << run->recoveries, recover_kill);
+    run_arm(run, run->master->waits.recover_ms << run->recoveries, recover_kill);
 }
 
 static void recover_spawn(struct run *run)
@@ -630,7 +631,8 @@ static void act_recover(struct run *run)
     run_disarm(run);
     run->replace_due = true;
     run->ending = (struct ending){0}; /* a new sub-agent says it anew */
-    if (clock_boot_ms() - run->replaced_boot_ms >= RECOVERED_MS)
+    if (run->ready_boot_ms &&
+        clock_boot_ms() - run->ready_boot_ms >= run->master->waits.recovered_ms)
         run->recoveries = 0;
     if (run->recoveries) {
         recover_later(run);

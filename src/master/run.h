@@ -100,7 +100,7 @@ struct run {
     bool recovering;     /* a lost sub-agent's group is being emptied */
     unsigned recoveries; /* in a row that brought no sub-agent that lived for a while */
     unsigned replaced;   /* sub-agents that went on with another one's payload */
-    int64_t replaced_boot_ms;
+    int64_t ready_boot_ms; /* since when the sub-agent at hand is at work; 0: not yet */
     bool forgotten; /* its state could not be read: the sub-agent knows more */
     unsigned report_tries, remove_tries;
     bool unsaved;       /* the last state did not get to the disk */

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from reeve_up import alive, wait_until
+from reeve_up import OUT, alive, wait_until
 
 
 def until(path):
@@ -154,3 +154,28 @@ def test_master_and_sub_agent_killed_at_once(reeve, tmp_path):
     assert reeve.task(task)["status_reason"] == ("exit:0" if known else "agent-lost")
     assert code == (0 if known else 1)
     assert [l for l in reeve.logs(task).splitlines() if l.startswith("line")] == ["line 1", "line 2"]
+
+
+def test_sub_agents_that_end_at_once_are_not_started_for_ever(make_reeve, tmp_path):
+    """A broken installation: the run ends with a reason, and so does its task's process."""
+    programs, starts, broken = tmp_path / "programs", tmp_path / "starts", tmp_path / "broken"
+    programs.mkdir()
+    for program in (OUT / "libexec/reeve").iterdir():
+        (programs / program.name).symlink_to(program)
+    (programs / "reeve-subagent").unlink()
+    (programs / "reeve-subagent").write_text(
+        f'#!/bin/sh\n[ -e {broken} ] || exec {OUT}/libexec/reeve/reeve-subagent "$@"\necho started >> {starts}\nexit 1\n')
+    (programs / "reeve-subagent").chmod(0o755)
+    reeve = make_reeve(env={"REEVE_LIBEXEC_DIR": str(programs), "CLEARML_AGENT__AGENT__REEVE__WAITS__RECOVER": "1ms"})
+    live = reeve.shell("echo line 1; exec sleep 300")
+    reeve.wait_line(live, "line 1")
+    pid = reeve.row(live)["pid"]
+    broken.touch()
+    kill_sub_agent(reeve, live)
+    assert reeve.wait(live) == 1
+    assert not alive(pid)
+    fresh = reeve.shell("echo line 1")
+    assert reeve.wait(fresh) == 1
+    for task in live, fresh:
+        assert reeve.task(task)["status_reason"] == "agent-lost"
+    assert 16 <= len(starts.read_text().splitlines()) <= 20
