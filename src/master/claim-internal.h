@@ -23,8 +23,10 @@ struct claim {
     int64_t intent_ms;      /* wall clock: it outlives a boot */
     int page;               /* of the queues that are looked through */
     bool unsure;            /* a pop was sent that has no answer */
+    bool waiting;           /* ... and it is in a queue still: no slot is held */
     struct promise promise; /* until its run has one */
-    int64_t sure_ms;        /* clock_boot_ms: when the pop was sent, or was settled */
+    struct need need;
+    int64_t sure_ms; /* clock_boot_ms: when the pop was sent, or was settled */
     bool run_made, discarded, told;
     bool started;
     bool direct, require_queue; /* see claim_direct() */
@@ -48,7 +50,6 @@ struct known_project {
 struct claims {
     struct master *master;
     struct claim *first;
-    unsigned count;
     struct known_project
         projects[KNOWN_PROJECTS]; /* names change seldom; shown alone */
     unsigned next_project;
@@ -75,6 +76,10 @@ void claim_again(struct claim *c, const struct api_reply *r,
 void claim_write_spec(struct claim *c);
 /* An unanswered pop, and the task is not the head any more: whose is it? */
 void claim_settle(struct claim *c);
+/* It is in a queue still: gives its slot to others until it is the head, or gone. */
+void claim_wait(struct claim *c);
+/* Takes it up again, if it waits: a slot is held. */
+void claim_hold(struct claim *c);
 void claims_remember_project(struct claims *all, const char *id, const char *name);
 bool claims_known_project(const struct claims *all, const char *id, char *name,
                           size_t size);

@@ -9,6 +9,10 @@
  * not make it ours: wait, put our mark into status_message, wait again, read. Still
  * queued and still our mark: ours. A host with a certain pop has moved the task to
  * in_progress long before the first wait is over.
+ * - In a queue still, behind others: the unanswered pop may be carried out when it is
+ * the head, so the intent stays, but not its slot, which those before it may need. When
+ * the pull finds it at the head, the conditional pop is sent again; of a queue that is
+ * not served here any more it is sent without that.
  * - What is no answer to the question (a failure, a rejected login) settles nothing,
  * and is asked again. */
 
@@ -73,6 +77,7 @@ static bool settled(struct claim *c, const struct api_reply *r,
         claim_again(c, r, again);
     } else if (claimed_already(c, r)) {
         log_info("task=%s settled: its claim was carried out", c->task);
+        claim_hold(c);
         claim_fetch(c);
     } else if (!still_queued(r)) {
         claim_drop(c, "another agent has it, or it is gone");
@@ -161,10 +166,7 @@ static void on_queues(void *arg, const struct api_reply *r)
         return;
     }
     if (entries_have(queues, c->task)) {
-        /* Behind others in a queue. The unanswered pop may still be carried out when
-         * the task comes to the head, so the intent stays, and the pop is sent again
-         * until it has an answer. */
-        claim_later(c, c->master->waits.poll_ms, claim_pop);
+        claim_wait(c);
         return;
     }
     if (cJSON_GetArraySize(queues) >= QUEUES_PAGE) {
@@ -172,6 +174,7 @@ static void on_queues(void *arg, const struct api_reply *r)
         ask_queues(c);
         return;
     }
+    claim_hold(c);
     int64_t waited = clock_wall_ms() - c->intent_ms;
     int64_t wait = c->master->waits.settle_ms;
     claim_later(c, waited >= 0 && waited < wait ? wait - waited : 0, second_look);
@@ -200,6 +203,32 @@ static void on_first_look(void *arg, const struct api_reply *r)
     c->page = 0;
     if (!settled(c, r, claim_settle))
         ask_queues(c);
+}
+
+/* Nobody looks into its queue but for it: the pop is asked for as soon as there is
+ * room. */
+static void look_again(struct claim *c)
+{
+    struct pull *pull = c->master->pull;
+    if (pull_queue_name(pull, c->queue) || !pull_has_room(pull)) {
+        claim_settle(c);
+        return;
+    }
+    claim_hold(c);
+    claim_pop(c);
+}
+
+void claim_wait(struct claim *c)
+{
+    struct master *m = c->master;
+    bool began = !c->waiting;
+    c->waiting = true;
+    claim_later(c, m->waits.poll_ms, look_again);
+    if (!began)
+        return;
+    admit_release(m->admit, &c->promise);
+    pull_wake(m->pull);
+    master_run_gone(m);
 }
 
 void claim_settle(struct claim *c)

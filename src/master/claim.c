@@ -75,8 +75,7 @@ static struct claim *claim_create(struct claims *all, const char *queue,
     c->timer.data = c;
     c->next = all->first;
     all->first = c;
-    all->count++;
-    admit_hold(all->master->admit, &c->promise, queue, &(struct need){0});
+    claim_hold(c);
     return c;
 }
 
@@ -86,7 +85,6 @@ static void claim_destroy(struct claim *c)
     for (struct claim **p = &all->first; *p; p = &(*p)->next) {
         if (*p == c) {
             *p = c->next;
-            all->count--;
             break;
         }
     }
@@ -101,6 +99,29 @@ static void claim_destroy(struct claim *c)
     free(c->queue);
     free(c->queue_name);
     free(c);
+}
+
+void claim_hold(struct claim *c)
+{
+    if (!c->promise.held)
+        admit_hold(c->master->admit, &c->promise, c->queue, &c->need);
+    c->waiting = false;
+}
+
+static struct claim *find(const struct claims *all, const char *task)
+{
+    for (struct claim *c = all->first; c; c = c->next)
+        if (strcmp(c->task, task) == 0)
+            return c;
+    return NULL;
+}
+
+/* A certain pop takes the place of an unsure one. */
+static void forget_waiting(struct claims *all, const char *task)
+{
+    struct claim *c = find(all, task);
+    if (c && c->waiting)
+        claim_destroy(c);
 }
 
 /* The pop has an answer: whoever looks for tasks may go on. */
@@ -439,6 +460,7 @@ static void took_other(struct claim *c, const char *task)
         return;
     }
     intent_remove(c);
+    forget_waiting(c->all, task);
     snprintf(c->task, sizeof c->task, "%s", task);
     intent_write(c, on_other_intent);
 }
@@ -499,6 +521,15 @@ void claim_pop(struct claim *c)
         api_send(c->master->api, NULL, "queues.get_next_task", body, NULL, on_pop, c);
 }
 
+/* Of one that was begun long ago: its pop is not to be forgotten, disk or not. */
+static void on_intent_again(void *arg, const struct reeve_error *err)
+{
+    struct claim *c = arg;
+    if (err)
+        log_error("task=%s %s", c->task, err->text);
+    claim_pop(c);
+}
+
 static void on_intent(void *arg, const struct reeve_error *err)
 {
     struct claim *c = arg;
@@ -525,21 +556,42 @@ static void warm_groups(struct claims *all)
     all->warmed_ms = now;
 }
 
+/* It is the head now, of whichever queue; what it asks about itself is of no use. */
+static void take_up(struct claim *c, const char *queue, const char *queue_name)
+{
+    if (c->call)
+        api_cancel(c->call);
+    c->call = NULL;
+    ev_timer_stop(c->master->loop, &c->timer);
+    free(c->queue);
+    free(c->queue_name);
+    c->queue = xstrdup(queue);
+    c->queue_name = xstrdup(queue_name);
+}
+
 void claim_begin(struct claims *all, const char *queue, const char *queue_name,
                  const char *task, const struct need *need, claim_popped_f popped,
                  void *arg)
 {
-    struct claim *c = claim_create(all, queue, queue_name, task);
-    admit_hold(all->master->admit, &c->promise, queue, need);
+    struct claim *c = find(all, task);
+    bool again = c != NULL;
+    if (again)
+        take_up(c, queue, queue_name);
+    else
+        c = claim_create(all, queue, queue_name, task);
+    admit_release(all->master->admit, &c->promise);
+    c->need = *need;
+    claim_hold(c);
     c->popped = popped;
     c->popped_arg = arg;
     warm_groups(all);
-    intent_write(c, on_intent);
+    intent_write(c, again ? on_intent_again : on_intent);
 }
 
 void claim_popped(struct claims *all, const char *queue, const char *queue_name,
                   const char *task)
 {
+    forget_waiting(all, task);
     struct claim *c = claim_create(all, queue, queue_name, task);
     c->sure_ms = clock_boot_ms();
     intent_write(c, on_other_intent);
@@ -573,15 +625,16 @@ void claims_destroy(struct claims *all)
 
 unsigned claims_count(const struct claims *all)
 {
-    return all->count;
+    unsigned count = 0;
+    for (const struct claim *c = all->first; c; c = c->next)
+        count += !c->waiting;
+    return count;
 }
 
-int claims_has(const struct claims *all, const char *task)
+bool claims_busy(const struct claims *all, const char *task)
 {
-    for (const struct claim *c = all->first; c; c = c->next)
-        if (strcmp(c->task, task) == 0)
-            return 1;
-    return 0;
+    const struct claim *c = find(all, task);
+    return c && !c->waiting;
 }
 
 void claims_remember_project(struct claims *all, const char *id, const char *name)

@@ -20,9 +20,8 @@ typedef void (*claim_popped_f)(void *arg, bool sound);
 
 struct claims *claims_create(struct master *m);
 void claims_destroy(struct claims *c);
-/* Begins one; need is promised to it. done runs when the pop has its answer, so that
- * the next look can begin.
- */
+/* Begins one, or goes on with one that waits in a queue; need is promised to it. popped
+ * runs when the pop has its answer, so that the next look can begin. */
 void claim_begin(struct claims *c, const char *queue, const char *queue_name,
                  const char *task, const struct need *need, claim_popped_f popped,
                  void *arg);
@@ -35,9 +34,9 @@ void claim_popped(struct claims *c, const char *queue, const char *queue_name,
 void claim_direct(struct claims *c, const char *task, bool require_queue);
 /* Intents that an earlier master left. -1 if they cannot be listed. */
 int claims_recover(struct claims *c, struct reeve_error *err);
-/* Claims under way: each will need a slot. */
+/* Claims under way, those that wait in a queue apart: each will need a slot. */
 unsigned claims_count(const struct claims *c);
-/* True while the task is being claimed. */
-int claims_has(const struct claims *c, const char *task);
+/* True while the task is being claimed, and does not wait in a queue. */
+bool claims_busy(const struct claims *c, const char *task);
 
 #endif

@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BUSY_HERE "the earlier run of its first task is not over"
 #define WAIT_MS 9000 /* clients and proxies cut at 10 s */
 
 /* Whether this host takes any task; what keeps it from that is said when it begins and
@@ -196,7 +197,7 @@ static void on_popped(void *arg, bool sound)
  * gone, so for now there is nothing to take. */
 static bool busy_here(const struct pull *p, const char *task)
 {
-    return runs_find(p->master->runs, task) || claims_has(p->claims, task);
+    return runs_find(p->master->runs, task) || claims_busy(p->claims, task);
 }
 
 static void on_plain_pop(void *arg, const struct api_reply *r)
@@ -251,7 +252,10 @@ static void judge_head(struct pull *p, const cJSON *task)
     struct queue *q = &p->queues[p->at];
     char why[ADMIT_TEXT_SIZE];
     struct need need = {0};
-    if (task && admit_task(p->master->admit, task, q->name, &need, why) == ADMIT_LATER)
+    if (busy_here(p, p->head))
+        block(p, BUSY_HERE);
+    else if (task &&
+             admit_task(p->master->admit, task, q->name, &need, why) == ADMIT_LATER)
         hold_head(p, why);
     else
         take(p, &need);
@@ -285,7 +289,7 @@ static void head_found(struct pull *p, const char *task, const cJSON *needs)
     struct need none = {0};
     snprintf(p->head, sizeof p->head, "%s", task);
     if (busy_here(p, task))
-        block(p, "the earlier run of its first task is not over");
+        block(p, BUSY_HERE);
     else if (needs)
         judge_head(p, needs);
     else if (admit_asks(p->master->admit))
@@ -363,6 +367,8 @@ static void pull_timer_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct pull *p = w->data;
     bool busy = p->call || p->claiming;
+    if (!p->ready && busy)
+        return; /* its answer goes on */
     if (p->ready && (busy || pull_queues_found(p) == p->count)) {
         pull_look(p);
         return;
@@ -422,7 +428,7 @@ int pull_start(struct pull *p, struct reeve_error *err)
         return -1;
     if (!o->task)
         pull_resolve(p);
-    else if (!runs_find(p->master->runs, o->task) && !claims_has(p->claims, o->task))
+    else if (!runs_find(p->master->runs, o->task) && !claims_busy(p->claims, o->task))
         claim_direct(p->claims, o->task, o->require_queue);
     return 0;
 }
@@ -460,6 +466,11 @@ void pull_run_gone(struct pull *p)
 {
     if (any_blocked(p))
         pull_look(p);
+}
+
+bool pull_has_room(struct pull *p)
+{
+    return !p->stopped && has_room(p);
 }
 
 unsigned pull_claims(const struct pull *p)

@@ -27,6 +27,8 @@ void pull_server_back(struct pull *p);
 void pull_run_gone(struct pull *p);
 /* Reads the names of the queues again: one may have another by now. */
 void pull_refresh(struct pull *p);
+/* Whether a task may be taken now, of whichever queue. */
+bool pull_has_room(struct pull *p);
 /* Claims under way. */
 unsigned pull_claims(const struct pull *p);
 /* The name of a queue that is served, by its id; NULL for any other. Borrowed. */

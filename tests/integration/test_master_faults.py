@@ -346,6 +346,56 @@ def test_unsure_task_behind_others_in_any_of_many_queues(rig):
     rig.wait(task)
 
 
+def test_an_unsure_claim_holds_no_slot_while_its_task_is_queued(rig):
+    """One slot, a pop without an answer, and another task came before the one that was meant."""
+    marks, go = rig.folder / "ran", rig.folder / "go"
+    first, others = [], []
+
+    def before(name, body):
+        if name != "queues.get_next_task" or others:
+            return None
+        others.append(rig.enqueue(f"echo other >> {marks}; {until(go)}; echo over >> {marks}"))
+        rig.server.call("queues.move_task_to_front", {"queue": rig.queue, "task": others[0]})
+        first.append(json.loads(body)["task"])
+        return "drop"
+    rig.proxy.before = before
+    rig.master.start("--queue", "services", "--services-mode", "1")
+    task = rig.enqueue(f"echo meant >> {marks}")
+    wait_until(lambda: marks.exists(), what="the other's start")
+    assert first == [task]
+    # What it waits for is the slot that the other has: neither is it taken now.
+    looks = rig.proxy.seen["queues.get_all"]
+    wait_until(lambda: rig.proxy.seen["queues.get_all"] >= looks + 2, what="looks for it")
+    assert rig.status(task) == "queued" and list((rig.master.state / "intents").iterdir())
+    go.touch()
+    for each in others[0], task:
+        rig.wait(each)
+    assert marks.read_text().split() == ["other", "over", "meant"]
+    assert not list((rig.master.state / "intents").iterdir())
+
+
+def test_one_look_for_queues_at_a_time(make_rig):
+    """A look into a queue that fails while another queue is looked for by its name."""
+    rig = make_rig(env={"CLEARML_AGENT__AGENT__REEVE__WAITS__POLL": "100ms"})
+    under_way, most = [], [0]
+
+    def before(name, body):
+        if name == "queues.peek_task" and b'"wait"' in body:
+            threading.Event().wait(0.2)
+            return refusal(500)
+        if name == "queues.get_all" and b'"name":' in body:
+            under_way.append(name)
+            most[0] = max(most[0], len(under_way))
+            threading.Event().wait(0.4)
+            under_way.pop()
+        return None
+    rig.proxy.before = before
+    rig.master.start("--queue", "services", "--queue", "not there yet")
+    wait_until(lambda: rig.proxy.seen["queues.get_all"] >= 6, what="looks for the queue")
+    assert most[0] == 1
+    rig.wait(rig.enqueue("true"))
+
+
 @pytest.mark.parametrize("live", [True, False], ids=["alive", "ended"])
 def test_claimed_by_another_since(rig, live):
     """The master was away for so long that the task is at work elsewhere: its status is theirs."""
