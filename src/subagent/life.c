@@ -10,7 +10,6 @@
 #include "subagent/waiting.h"
 
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/wait.h>
 
 /* A process closes its streams some moments before it is gone. */
@@ -132,8 +131,7 @@ void life_look(struct agent *a, int64_t now)
 {
     struct payload *p = &a->payload;
     life_read_status(a);
-    if (!payload_look(p, now) && p->pidfd >= 0)
-        waiting_payload(a, EPOLL_CTL_MOD, 0);
+    payload_look(p, now);
     if (p->unseen)
         a->link.news |= NEWS_UNSEEN;
     a->changed = true;
@@ -147,7 +145,7 @@ static void take_over(struct agent *a)
     a->attempt = a->output.attempt = p->attempt;
     a->phase = p->executed ? AGENT_RUNNING : AGENT_PREPARING;
     if (payload_take_over(p))
-        waiting_payload(a, EPOLL_CTL_ADD, EPOLLIN);
+        waiting_payload(a);
     if (p->status_fd >= 0)
         life_read_status(a);
     waiting_status(a);

@@ -300,19 +300,18 @@ bool payload_take_over(struct payload *p)
     return false;
 }
 
-bool payload_look(struct payload *p, int64_t now)
+void payload_look(struct payload *p, int64_t now)
 {
     int code, signal;
     int seen = proc_pidfd_exit(p->pidfd, &code, &signal);
     if (seen == 1) {
         payload_ended(p, code, signal, now);
-        return true;
+        return;
     }
     if (!p->look_until)
         p->look_until = now + LOOK_MAX_MS;
     p->unseen = seen < 0 || now >= p->look_until;
-    p->look_at = p->unseen ? 0 : now + LOOK_MS;
-    return false;
+    p->look_at = seen < 0 ? 0 : now + (p->unseen ? LOOK_MAX_MS : LOOK_MS);
 }
 
 /* What comes from the payload's side is shown by others: sound UTF-8 or plain. */

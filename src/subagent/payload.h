@@ -82,9 +82,9 @@ void payload_go(struct payload *p);
 /* Goes on with what a predecessor has launched, as attempt_read says. False: there is
  * nothing to be watched, since it has ended. */
 bool payload_take_over(struct payload *p);
-/* The process of a payload that was taken over has ended: looks how. False: not to be
- * seen, yet (look_at) or at all (unseen). */
-bool payload_look(struct payload *p, int64_t now);
+/* The process of a payload that was taken over has ended: looks how. That may not be to
+ * be seen yet (look_at), or at all (unseen). */
+void payload_look(struct payload *p, int64_t now);
 /* Reads what the status FIFO has; returns what is new, as link_news flags. */
 unsigned payload_read_status(struct payload *p);
 /* The first process was reaped. */

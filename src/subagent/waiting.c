@@ -36,11 +36,11 @@ void waiting_status(struct agent *a)
         log_error("epoll on the status FIFO: %s", strerror(errno));
 }
 
-/* A process that has ended stays "readable"; its being reaped is a hang-up, which is
- * told unasked. */
-void waiting_payload(struct agent *a, int op, uint32_t events)
+/* A process that has ended stays "readable", and is "hung up" once it was reaped. */
+void waiting_payload(struct agent *a)
 {
-    if (watch(a, op, a->payload.pidfd, SOURCE_PAYLOAD, events) < 0)
+    if (watch(a, EPOLL_CTL_ADD, a->payload.pidfd, SOURCE_PAYLOAD,
+              EPOLLIN | EPOLLONESHOT) < 0)
         log_error("epoll on the payload: %s", strerror(errno));
 }
 

@@ -27,7 +27,7 @@ void waiting_link(struct agent *a);
 void waiting_timer(struct agent *a);
 /* Adds the status FIFO, if there is one; it leaves by being closed. */
 void waiting_status(struct agent *a);
-/* The pidfd of a payload that was taken over; op of epoll_ctl(2). */
-void waiting_payload(struct agent *a, int op, uint32_t events);
+/* The end of a payload that was taken over, once: what comes after it has its times. */
+void waiting_payload(struct agent *a);
 
 #endif
