@@ -93,7 +93,8 @@ enum message_tag {
     TAG_KILL_AT,
     TAG_LINGER_AT,
     TAG_STATES,
-    TAG_BEGUN_AT
+    TAG_BEGUN_AT,
+    TAG_RECORD /* its number, from 1 */
 };
 
 enum agent_phase {

@@ -11,6 +11,7 @@
 
 #include "run/message.h"
 #include "subagent/agent.h"
+#include "subagent/attempt.h"
 #include "subagent/link.h"
 #include "subagent/output.h"
 #include "subagent/payload.h"
@@ -34,8 +35,9 @@ struct agent {
     bool note_waits;   /* the message in hand is a NOTE that found the disk full */
     bool quitting;
     int64_t rest_at;
-    int record;   /* the file `attempt` */
-    bool changed; /* what is to be in it */
+    struct attempt_file record;
+    bool changed;    /* what is to be in it */
+    int64_t save_at; /* when that is tried again after a failure, or 0 */
     bool certain; /* it was sound when we came: no attempt has begun but what it says */
     bool taken_over; /* the payload is that of a predecessor */
 };

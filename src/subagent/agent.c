@@ -14,7 +14,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "subagent/agent-state.h"
-#include "subagent/attempt.h"
 #include "subagent/hear.h"
 #include "subagent/life.h"
 #include "subagent/tell.h"
@@ -46,8 +45,7 @@ static void agent_step(struct agent *a, int64_t now)
         hear_note(a, now);
     if (agent_has_payload(a))
         life_step(a, now);
-    if (a->changed)
-        life_save(a);
+    life_save(a, now);
     tell_find_master(a, now);
     tell_news(a, now);
     waiting_fifo(a);
@@ -135,7 +133,7 @@ struct agent *agent_open(const struct agent_options *options, struct reeve_error
     a->payload.steps_path = path_join_dup(options->run_dir, "steps");
     ignore_signals();
     if (waiting_open(a, err) < 0 ||
-        (a->record = attempt_open(options->run_dir, err)) < 0 ||
+        attempt_open(&a->record, options->run_dir, err) < 0 ||
         output_open(&a->output, options->state_dir, options->run_dir, err) < 0 ||
         (options->mask >= 0 && output_mask(&a->output, options->mask, err) < 0) ||
         life_recall(a, err) < 0 ||

@@ -15,6 +15,9 @@
 #include <string.h>
 #include <sys/uio.h>
 
+/* Of a slot: a record always fits, whatever its groups are called, and takes one page
+ * of it as a rule. */
+#define SLOT 8192
 #define PAGE 4096
 #define ATTEMPT_VERSION 1
 #define ATTEMPT_TYPE 1
@@ -29,11 +32,18 @@
     X(timed_out, 5)                                                                    \
     X(setup_timed_out, 6)
 
-int attempt_open(const char *run_dir, struct reeve_error *err)
+int attempt_open(struct attempt_file *f, const char *run_dir, struct reeve_error *err)
 {
     auto_free char *path = path_join_dup(run_dir, "attempt");
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return fd < 0 ? reeve_error_set(err, errno, "open %s", path) : fd;
+    f->written = 0;
+    f->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (f->fd < 0)
+        return reeve_error_set(err, errno, "open %s", path);
+    /* Where that cannot be, a write that finds no room says so. */
+    for (off_t slot = 0; slot < 2; slot++)
+        if (fallocate(f->fd, FALLOC_FL_KEEP_SIZE, slot * SLOT, PAGE) < 0)
+            break;
+    return 0;
 }
 
 static void add_times(struct message *m, const struct payload *p)
@@ -62,11 +72,12 @@ static void add_exit(struct message *m, const struct payload *p)
     message_add_text(m, TAG_LEFT_BEHIND, p->exit.left);
 }
 
-static void make(struct message *m, const struct payload *p)
+static void make(struct message *m, const struct payload *p, uint64_t number)
 {
     char boot[BOOT_IDENTITY_SIZE];
     uint64_t states = 0;
     message_begin(m, MESSAGE_STARTED, 0);
+    message_add_u64(m, TAG_RECORD, number);
     message_add_text(m, TAG_BOOT, proc_boot_identity(boot));
     message_add_u64(m, TAG_ATTEMPT, p->attempt);
     message_add_u64(m, TAG_PAYLOAD_PID, (uint64_t)p->first_pid);
@@ -81,24 +92,23 @@ static void make(struct message *m, const struct payload *p)
     message_add_u64(m, TAG_STATES, states);
 }
 
-int attempt_write(int fd, const struct payload *p, struct message *scratch,
-                  struct reeve_error *err)
+/* One that fails or is cut short leaves the other slot, and is written over. */
+int attempt_write(struct attempt_file *f, const struct payload *p,
+                  struct message *scratch, struct reeve_error *err)
 {
     unsigned char header[RECORD_HEADER_SIZE];
-    make(scratch, p);
-    if (scratch->len > PAGE - sizeof header) {
-        reeve_error_set(err, E2BIG, "write the file attempt");
-    } else {
-        struct iovec v[] = {{header, sizeof header}, {scratch->data, scratch->len}};
-        record_header(header, ATTEMPT_VERSION, ATTEMPT_TYPE, v + 1, 1);
-        if (pwritev(fd, v, 2, 0) == (ssize_t)(sizeof header + scratch->len))
-            return 0;
-        reeve_error_set(err, errno, "write the file attempt");
-    }
-    /* What is there is of an earlier attempt, and must not be taken for this one. */
-    int ignored = ftruncate(fd, 0);
-    (void)ignored;
-    return -1;
+    uint64_t next = f->written + 1;
+    make(scratch, p, next);
+    struct iovec v[] = {{header, sizeof header}, {scratch->data, scratch->len}};
+    size_t n = sizeof header + scratch->len;
+    if (n > SLOT)
+        return reeve_error_set(err, E2BIG, "write the file attempt");
+    record_header(header, ATTEMPT_VERSION, ATTEMPT_TYPE, v + 1, 1);
+    ssize_t got = pwritev(f->fd, v, 2, (off_t)(next % 2 * SLOT));
+    if (got != (ssize_t)n)
+        return reeve_error_set(err, got < 0 ? errno : ENOSPC, "write the file attempt");
+    f->written = next;
+    return 0;
 }
 
 static void read_groups(struct payload *p, const struct message *m)
@@ -151,11 +161,12 @@ static void parse(struct payload *p, const struct message *m)
     payload_set_deadlines(p);
 }
 
-bool attempt_read(int fd, struct payload *p, struct message *scratch)
+/* Of this boot, and sound. */
+static bool read_slot(int fd, int slot, struct message *scratch)
 {
     char boot[BOOT_IDENTITY_SIZE], was[BOOT_IDENTITY_SIZE];
     struct record r;
-    ssize_t n = fd_pread_full(fd, scratch->data, PAGE, 0);
+    ssize_t n = fd_pread_full(fd, scratch->data, SLOT, (off_t)slot * SLOT);
     if (n <= 0 || record_parse(scratch->data, (size_t)n, &r) != RECORD_OK ||
         r.type != ATTEMPT_TYPE)
         return false;
@@ -164,6 +175,24 @@ bool attempt_read(int fd, struct payload *p, struct message *scratch)
     if (message_check(scratch, NULL) < 0 ||
         !message_get_text(scratch, TAG_BOOT, was, sizeof was) ||
         strcmp(was, proc_boot_identity(boot)) != 0)
+        return false;
+    return true;
+}
+
+bool attempt_read(struct attempt_file *f, struct payload *p, struct message *scratch)
+{
+    int newest = -1;
+    for (int slot = 0; slot < 2; slot++) {
+        if (!read_slot(f->fd, slot, scratch))
+            continue;
+        uint64_t said = 0;
+        message_get_u64(scratch, TAG_RECORD, &said);
+        if (newest < 0 || said > f->written) {
+            newest = slot;
+            f->written = said;
+        }
+    }
+    if (newest < 0 || !read_slot(f->fd, newest, scratch))
         return false;
     parse(p, scratch);
     return true;

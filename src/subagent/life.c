@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "subagent/attempt.h"
 #include "subagent/sweep.h"
 #include "subagent/waiting.h"
 
@@ -14,15 +13,23 @@
 
 /* A process closes its streams some moments before it is gone. */
 #define SETTLE_MS 200
+#define SAVE_RETRY_MS 1000
 
-int life_save(struct agent *a)
+static int save(struct agent *a, int64_t now, struct reeve_error *err)
+{
+    bool told = a->save_at != 0;
+    a->changed = attempt_write(&a->record, &a->payload, a->out, err) < 0;
+    a->save_at = a->changed ? now + SAVE_RETRY_MS : 0;
+    if (a->changed && !told)
+        log_warn("what a replacement must know is not saved: %s", err->text);
+    return a->changed ? -1 : 0;
+}
+
+void life_save(struct agent *a, int64_t now)
 {
     struct reeve_error err;
-    a->changed = false;
-    if (attempt_write(a->record, &a->payload, a->out, &err) == 0)
-        return 0;
-    log_warn("after a loss of this sub-agent its task could not go on: %s", err.text);
-    return -1;
+    if (a->changed && now >= a->save_at)
+        save(a, now, &err);
 }
 
 static void begin_attempt(struct agent *a, int64_t now)
@@ -47,6 +54,7 @@ static void fail_start(struct agent *a, const struct reeve_error *err, int64_t n
     payload_ended(p, -1, 0, now);
     p->linger_at = now;
     p->swept = true;
+    a->changed = true;
 }
 
 static void launch(struct agent *a, int spec, int64_t now)
@@ -61,11 +69,13 @@ static void launch(struct agent *a, int spec, int64_t now)
     } else if ((fifo = output_open_for_payload(&a->output, &err)) >= 0 &&
                payload_launch(p, spec, fifo, a->options.oom_score, &err) == 0) {
         /* On disk first: nothing of the task runs that a replacement does not find. */
-        life_save(a);
-        payload_go(p);
-        a->link.news |= NEWS_STARTED;
-        waiting_status(a);
-        return;
+        if (save(a, now, &err) == 0) {
+            payload_go(p);
+            a->link.news |= NEWS_STARTED;
+            waiting_status(a);
+            return;
+        }
+        payload_drop(p);
     }
     fail_start(a, &err, now);
 }
@@ -105,11 +115,12 @@ void life_read_status(struct agent *a)
 /* On disk before the kernel forgets it. */
 static void first_process_ended(struct agent *a, const siginfo_t *info, int64_t now)
 {
+    struct reeve_error err;
     life_read_status(a);
     bool exited = info->si_code == CLD_EXITED;
     payload_ended(&a->payload, exited ? info->si_status : -1,
                   exited ? 0 : info->si_status, now);
-    life_save(a);
+    save(a, now, &err);
 }
 
 /* Every orphan is ours to reap, too; the first process's end is the verdict. */
@@ -161,7 +172,7 @@ int life_recall(struct agent *a, struct reeve_error *err)
     struct payload *p = &a->payload;
     a->attempt = a->output.attempt;
     int found = a->attempt ? spool_find_exit(a->options.state_dir, &e, err) : 0;
-    a->certain = attempt_read(a->record, p, a->out);
+    a->certain = attempt_read(&a->record, p, a->out);
     if (found == 1 && e.attempt == a->attempt && e.attempt >= p->attempt) {
         payload_forget(p);
         a->phase = AGENT_EXITED;

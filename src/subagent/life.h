@@ -18,8 +18,8 @@ void life_look(struct agent *a, int64_t now);
 void life_reap(struct agent *a, int64_t now);
 /* What is due by time. */
 void life_step(struct agent *a, int64_t now);
-/* Writes the file `attempt`. -1: it could not be, which was logged. */
-int life_save(struct agent *a);
+/* Writes the file `attempt`, if that is due; what fails is tried again. */
+void life_save(struct agent *a, int64_t now);
 /* Finds what a predecessor left, at the start. -1 with err. */
 int life_recall(struct agent *a, struct reeve_error *err);
 

@@ -274,6 +274,12 @@ void payload_go(struct payload *p)
     close(fd_take(&p->go_fd));
 }
 
+void payload_drop(struct payload *p)
+{
+    close(fd_take(&p->go_fd));
+    close(fd_take(&p->status_fd));
+}
+
 /* The pidfd comes first, so that what is compared cannot become another process. One
  * that only waits to be reaped is in no group any more. */
 static bool is_payload(const struct payload *p)

@@ -79,6 +79,8 @@ void payload_limit_files(const struct payload *p);
 int payload_launch(struct payload *p, int spec, int fifo, const char *oom_score,
                    struct reeve_error *err);
 void payload_go(struct payload *p);
+/* Lets it execute nothing: it ends. */
+void payload_drop(struct payload *p);
 /* Goes on with what a predecessor has launched, as attempt_read says. False: there is
  * nothing to be watched, since it has ended. */
 bool payload_take_over(struct payload *p);

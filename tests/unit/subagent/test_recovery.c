@@ -5,9 +5,11 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "driver.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -236,6 +238,36 @@ static void test_full_run_disk(void **state)
     driver_assert_log(d, "through\n");
 }
 
+/* What cannot be recorded is not begun: a replacement would know nothing of it. */
+static void test_start_that_cannot_be_recorded(void **state)
+{
+    struct driver *d = *state;
+    auto_free char *path = path_join_dup(d->run_dir, "attempt");
+    auto_close fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (mount("/dev/full", path, NULL, MS_BIND, NULL) < 0) {
+        print_message("no mount: %s\n", strerror(errno));
+        skip();
+    }
+    driver_begin(d);
+    int result = umount2(path, MNT_DETACH); /* it has it open */
+    assert_int_equal(result, 0);
+    driver_start(d, &(struct start){.script = "echo begun"});
+    driver_expect(d, MESSAGE_EXITED);
+    assert_string_equal(driver_text(d, TAG_STEP), "start");
+    assert_non_null(strstr(driver_text(d, TAG_TEXT), "No space left"));
+    assert_int_equal(driver_u64(d, TAG_EXIT_CODE, 99), 99);
+    driver_assert_log(d, "");
+    driver_kill(d);
+    driver_begin(d);
+    assert_int_equal(driver_u64(d, TAG_PHASE, 99), AGENT_EXITED);
+    driver_expect(d, MESSAGE_EXITED);
+    driver_ack(d, 1);
+    driver_start(d, &(struct start){.attempt = 2, .script = "echo through"});
+    driver_expect(d, MESSAGE_EXITED);
+    assert_int_equal(driver_u64(d, TAG_EXIT_CODE, 99), 0);
+    driver_assert_log(d, "through\n");
+}
+
 int main(void)
 {
 #define DRIVEN(f) cmocka_unit_test_setup_teardown(f, driver_setup, driver_teardown)
@@ -247,6 +279,7 @@ int main(void)
         DRIVEN(test_killed_again_and_again),
         DRIVEN(test_full_state_disk),
         DRIVEN(test_full_run_disk),
+        DRIVEN(test_start_that_cannot_be_recorded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
