@@ -124,8 +124,9 @@ const struct command cmd_drain = {
     .usage = "[--deadline TIME [--put-back]] [--wait] [--json]",
     .about =
         "Holds over restarts of the master until `reeve undrain`. Given again, the "
-        "later deadline\ncounts, and none takes it away. Restarts of a run go on "
-        "until then.",
+        "new order takes\nthe old one's place. Restarts of a run go on until the "
+        "deadline, which ends services for\ngood unless --put-back is given. A reboot "
+        "needs no drain.",
     .specs = drain_specs,
     .run = run_drain,
 };
