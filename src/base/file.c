@@ -86,7 +86,10 @@ int file_renew(const char *path, const void *data, size_t n, mode_t mode,
     if (overwrite(fd, data, n, mode) == 0 && exchange(tmp, path) == 0)
         return 0;
     reeve_error_set(err, errno, "write %s", path);
-    unlink(tmp);
+    /* One that has been written has its place on the disk, which may be full now. */
+    struct stat st;
+    if (fstat(fd, &st) < 0 || st.st_size == 0)
+        unlink(tmp);
     return -1;
 }
 

@@ -15,8 +15,10 @@
 int file_replace(const char *path, const void *data, size_t n, mode_t mode, bool sync,
                  struct reeve_error *err);
 /* The same without a sync, for what is written again and again: the old file becomes
- * the next one's temporary (path.new), so that none is made and none is freed. As with
- * a rename over a file, its data begins its way to the disk before its name changes. */
+ * the next one's temporary (path.new), so that none is made and none is freed, and the
+ * third time and later a full disk is in no way, unless its file system always writes
+ * elsewhere. As with a rename over a file, its data begins its way to the disk before
+ * its name changes. */
 int file_renew(const char *path, const void *data, size_t n, mode_t mode,
                struct reeve_error *err);
 /* Appends the whole file to out; more than max bytes is EFBIG. 0 or -1. */

@@ -521,7 +521,7 @@ static void launch(struct run *run)
         run_post(run, RUN_EVENT_ENDED);
         return;
     }
-    if (run_state_save(run) < 0) {
+    if (run_state_save(run) < 0 || ship_reserve(run) < 0) {
         run_arm(run, run->master->waits.again_ms, launch);
         return;
     }

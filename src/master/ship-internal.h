@@ -18,6 +18,7 @@ struct part {
     char task[TASK_ID_SIZE]; /* "" once the run is gone */
     uint64_t begin, end;
     int64_t ms;
+    uint32_t sum; /* of the run and its text: ship_sum() */
     cJSON *event; /* NULL once the server has it */
 };
 
@@ -41,8 +42,10 @@ struct ship {
     bool ack_failing, journal_failing; /* told; until it works again */
     struct api_call *call;
     int64_t backoff_ms;
-    char epoch[33]; /* so that batch names are this host's own; kept over restarts */
+    char epoch[33]; /* of batch names: this master's own, or the recovered batch's */
+    bool recovered; /* the batch under way is an earlier master's */
     uint64_t number;
+    int journal; /* ship-journal.c */
     char header[128];
     size_t verify_at; /* ship-verify.c */
 };
@@ -61,8 +64,14 @@ void ship_verified(struct ship *s);
 /* What the server answered is no answer to this: later again. */
 void ship_retry_later(struct ship *s);
 
+/* Which run's text it is: two runs of one task may print the same. */
+uint32_t ship_sum(const struct run *run, const char *text);
+
 /* ---- ship-journal.c: $STATE/batch, what the batch under way consists of ---- */
 
+/* Room for it is taken here, so that it can be written when the disk is full. What
+ * cannot be opened is told, and tried again with the first batch. */
+void ship_journal_open(struct ship *s);
 /* Before the first try; a master's death needs no sync. */
 void ship_journal_write(struct ship *s);
 /* Makes the batch of an earlier master again from the spools of the adopted runs. True

@@ -32,6 +32,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BATCH_BYTES (1 << 20)
 #define BATCH_BYTES_MIN (64 << 10) /* one event */
@@ -40,6 +41,8 @@
 #define EVENT_SPAN_MS 1000
 #define RUN_BYTES                                                                      \
     (4 * EVENT_BYTES) /* of one run in one batch, so that none starves others */
+/* The same of its spool, where short lines take more than they say. */
+#define RUN_SPOOL_BYTES (SPOOL_HEAD_MIN - 2 * SPOOL_TEXT_MAX)
 
 #define REFUSED_STEP (256 << 10) /* of lines that nobody takes */
 
@@ -108,6 +111,7 @@ static void pending_flush(struct batch *b, struct run *run, struct pending *p)
     struct part *part = batch_add(b, run, p->begin);
     part->end = p->end;
     part->ms = event_time(run, p->wall_ms);
+    part->sum = ship_sum(run, buf_str(&p->text));
     part->event = ship_event_make(run, buf_str(&p->text), part->ms);
     b->bytes += p->text.len;
     buf_clear(&p->text);
@@ -166,6 +170,7 @@ static void batch_end_run(struct batch *b, struct run *run)
 static enum taken batch_take_run(struct batch *b, struct run *run)
 {
     size_t stop_at = b->bytes + RUN_BYTES;
+    uint64_t begin = run->ship.read;
     struct pending p = {.text = BUF_INIT};
     struct spool_entry e;
     struct reeve_error err;
@@ -175,7 +180,8 @@ static enum taken batch_take_run(struct batch *b, struct run *run)
         return take_failed(run, &err);
     for (;;) {
         if (b->bytes + p.text.len >= stop_at || b->count >= BATCH_EVENTS ||
-            b->bytes + p.text.len >= b->limit) {
+            b->bytes + p.text.len >= b->limit ||
+            run->ship.read - begin >= RUN_SPOOL_BYTES) {
             more = true;
             break;
         }
@@ -308,9 +314,19 @@ void ship_tell_write(bool *failing, int result, const struct reeve_error *err)
     *failing = result < 0;
 }
 
+/* The names of an earlier master's batches are known to the server; what a record that
+ * got lost does not say of them must not be said to be there already. */
+static void end_recovery(struct ship *s)
+{
+    s->recovered = false;
+    id_new(s->epoch);
+}
+
 /* Writes `acked` of each run in the batch, then looks who is done. */
 static void batch_settle(struct ship *s)
 {
+    if (s->recovered)
+        end_recovery(s);
     for (size_t i = 0; i < s->batch.count; i++) {
         struct part *p = &s->batch.parts[i];
         struct run *run = runs_find(s->master->runs, p->task);
@@ -566,6 +582,7 @@ struct ship *ship_create(struct master *m)
     s->dirty_end = &s->dirty;
     s->batch.limit = batch_limit(m->config);
     id_new(s->epoch);
+    ship_journal_open(s);
     ev_init(&s->timer, ship_timer_cb);
     ev_init(&s->retry, ship_retry_cb);
     s->timer.data = s->retry.data = s;
@@ -581,6 +598,8 @@ void ship_destroy(struct ship *s)
     if (s->call)
         api_cancel(s->call);
     batch_free(&s->batch);
+    if (s->journal >= 0)
+        close(s->journal);
     free(s);
 }
 
@@ -592,7 +611,7 @@ void ship_recover(struct ship *s)
     }
     s->first = s->window = 0;
     s->sent = s->batch.count;
-    s->unsure = true;
+    s->unsure = s->recovered = true;
     ship_verify(s);
 }
 
@@ -644,6 +663,16 @@ void ship_spooled(struct run *run, uint64_t end, bool gaps)
     run->ship.end = end;
     run->ship.gaps = gaps;
     ship_wake(run);
+}
+
+int ship_reserve(struct run *run)
+{
+    auto_free char *dir = run_dir_of(run);
+    struct reeve_error err;
+    int result = spool_ack_reserve(dir, &err);
+    if (result < 0)
+        log_error("task=%s %s", run->id, err.text);
+    return result;
 }
 
 /* The disk is asked only where the stream has gaps, and when something has changed. */

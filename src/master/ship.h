@@ -21,6 +21,9 @@ void ship_wake(struct run *run);
 void ship_forget(struct run *run);
 /* The sub-agent says where its spool ends, and whether there are gaps in it. */
 void ship_spooled(struct run *run, uint64_t end, bool gaps);
+/* Before its first line: takes the room that is needed to record what was sent. 0, or
+ * -1, which is logged. */
+int ship_reserve(struct run *run);
 /* Bytes of disk of what the server has not acknowledged: of one run, of all. */
 int64_t ship_held(struct run *run);
 int64_t ship_pending_bytes(const struct ship *s);

@@ -5,8 +5,7 @@
  *   the end says how things are. A gap file takes the name of the first of them by a
  *   rename, so that a reader finds the one or the other, and then swallows those that
  *   follow it.
- * - What follows `acked` closely may be on its way to the server at this moment, or was
- *   when the master died, and has to be found again: HEAD_MIN of it is never touched.
+ * - What follows `acked` closely may be on its way to the server: SPOOL_HEAD_MIN.
  */
 #include "config.h"
 
@@ -24,8 +23,6 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-/* More than a batch has of one run, ship.c. */
-#define HEAD_MIN (512u << 10)
 #define SEGMENT_MIN (64u << 10)
 #define SEGMENTS 16
 #define GAP_NEW "gap.new"
@@ -183,12 +180,16 @@ static bool is_gap(const struct spool_writer *w, const struct held *h, size_t i)
 static bool find_victim(const struct spool_writer *w, const struct held *h,
                         size_t *victim, bool *after_gap)
 {
-    uint64_t head = w->budget / 4 > HEAD_MIN ? w->budget / 4 : HEAD_MIN, before = 0;
+    uint64_t done = h->count && w->acked > h->starts[0] ? w->acked - h->starts[0] : 0;
+    uint64_t head = w->budget / 4 > SPOOL_HEAD_MIN ? w->budget / 4 : SPOOL_HEAD_MIN;
+    uint64_t before = 0;
+    head += done;
     for (size_t i = 0; i + 1 < h->count; before += h->sizes[i++]) {
         if (before < head || is_gap(w, h, i))
             continue;
         *victim = i;
-        *after_gap = before - h->sizes[i - 1] >= HEAD_MIN && is_gap(w, h, i - 1);
+        *after_gap =
+            before - h->sizes[i - 1] >= SPOOL_HEAD_MIN + done && is_gap(w, h, i - 1);
         return true;
     }
     return false;

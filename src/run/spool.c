@@ -238,14 +238,31 @@ int spool_ack(const char *dir, uint64_t offset, struct reeve_error *err)
     return spool_ack_ms(dir, offset, offset, 0, err);
 }
 
-int spool_ack_ms(const char *dir, uint64_t offset, uint64_t keep, int64_t last_ms,
-                 struct reeve_error *err)
+static int write_acked(const char *dir, uint64_t offset, int64_t last_ms,
+                       struct reeve_error *err)
 {
     char text[64];
     int n = snprintf(text, sizeof text, "%llu\n%lld\n", (unsigned long long)offset,
                      (long long)last_ms);
     auto_free char *path = path_join_dup(dir, "acked");
-    if (file_renew(path, text, (size_t)n, 0600, err) < 0)
+    return file_renew(path, text, (size_t)n, 0600, err);
+}
+
+int spool_ack_reserve(const char *dir, struct reeve_error *err)
+{
+    auto_free char *other = path_join_dup(dir, "acked.new");
+    int64_t last_ms;
+    uint64_t offset = read_acked(dir, &last_ms);
+    for (int i = 0; i < 2 && access(other, F_OK) < 0; i++)
+        if (write_acked(dir, offset, last_ms, err) < 0)
+            return -1;
+    return 0;
+}
+
+int spool_ack_ms(const char *dir, uint64_t offset, uint64_t keep, int64_t last_ms,
+                 struct reeve_error *err)
+{
+    if (write_acked(dir, offset, last_ms, err) < 0)
         return -1;
     auto_close dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     auto_free uint64_t *starts = NULL;

@@ -15,6 +15,9 @@
 #define SPOOL_SEGMENT_BYTES (1 << 20)
 #define SPOOL_BUDGET_MIN (2 << 20)
 #define SPOOL_PATIENCE_MS 5000
+/* So much of the stream behind `acked` is never given up: it may be under way, and has
+ * to be found again by a master that comes after one that died. */
+#define SPOOL_HEAD_MIN (512u << 10)
 #define SPOOL_TEXT_MAX                                                                 \
     65536 /* bytes of text in one record; a longer line is cut there */
 
@@ -115,6 +118,9 @@ int spool_ack(const char *dir, uint64_t offset, struct reeve_error *err);
 int spool_ack_ms(const char *dir, uint64_t offset, uint64_t keep, int64_t last_ms,
                  struct reeve_error *err);
 int64_t spool_acked_ms(const char *dir);
+/* Makes the files that spool_ack() writes, so that a disk that is full later is in
+ * nobody's way: a line that was sent and not recorded would be sent twice. 0 or -1. */
+int spool_ack_reserve(const char *dir, struct reeve_error *err);
 /* Finds the last exit record of the stream; 1 found, 0 none, -1 error. */
 int spool_find_exit(const char *dir, struct spool_entry *out, struct reeve_error *err);
 

@@ -24,7 +24,6 @@ def test_full_disk_of_the_master(make_world, name, killed):
     disk.fill()
     world.job(lines=5)
     if killed:
-        world.jobs[0].doubled = name == "state"  # what was sent could not be written down
         world.master.kill()
         disk.fill()
         world.master.start()
@@ -34,6 +33,41 @@ def test_full_disk_of_the_master(make_world, name, killed):
     disk.free()
     # What finds no room for its own set-up says so.
     world.check(["setup:*"])
+
+
+def test_master_dies_with_a_batch_while_the_disk_is_full(make_world):
+    """What is under way, and what was sent, is recorded in room that was taken before: each line comes once."""
+    world = make_world(disks=[("state", "3m")], env={"CLEARML_AGENT__API__HTTP__MAX_REQ_SIZE": "65536"})
+    kills = 3
+
+    def lose(name, body):
+        return "drop" if name == "events.add_batch" else None
+
+    def kill(name, body, answer):
+        nonlocal kills
+        if name != "events.add_batch" or b"line" not in body or not kills:
+            return None
+        kills -= 1
+        world.master.kill()
+        return "drop"
+
+    world.proxy.before = lose
+    world.master.start()
+    job = world.job(lines=80, each="head -c 4000 /dev/zero | tr \"\\\\0\" x; echo")
+    job.wait_begun()
+    spool = world.master.state / "runs" / job.task
+    wait_until(lambda: any(b"line 79\n" in path.read_bytes() for path in spool.glob("log.*")), what="its lines")
+    world.disks["state"].fill()
+    world.proxy.after = kill
+    world.proxy.resume()
+    for left in (2, 1, 0):
+        wait_until(lambda: kills == left and world.master.process.poll() is not None, what="a batch under way")
+        world.disks["state"].fill()
+        world.master.start()
+    wait_until(lambda: len(world.numbers(job.task)) == 80, what="all lines of a full disk")
+    assert "No space left" not in world.log()
+    world.disks["state"].free()
+    world.check()
 
 
 def test_full_disk_of_the_server(make_world):

@@ -288,8 +288,13 @@ static void test_segments(void **state)
     assert_int_equal(count_lines(*state, 0, 0), 5000);
     assert_int_equal(count_lines(*state, middle, 4000), 1000);
 
+    /* Reserved: from then on no file is made. */
+    auto_free char *other = path_join_dup(*state, "acked.new");
+    assert_int_equal(spool_ack_reserve(*state, NULL), 0);
+    assert_int_equal(access(other, F_OK), 0);
     assert_int_equal(spool_acked(*state), 0);
     assert_int_equal(spool_ack(*state, middle, NULL), 0);
+    assert_int_equal(spool_ack_reserve(*state, NULL), 0);
     assert_int_equal(spool_acked_ms(*state), 0);
     assert_int_equal(spool_acked(*state), middle);
     assert_int_equal(count_segments(*state), 2);

@@ -129,6 +129,30 @@ static void test_keeps_what_may_be_under_way(void **state)
     spool_writer_close(w);
 }
 
+/* It is counted from what was acknowledged, wherever in a segment that is. */
+static void test_keeps_what_follows_the_acknowledged(void **state)
+{
+    struct spool_writer *w = writer(*state);
+    unsigned number = 0;
+    assert_int_equal(fill(w, &number, 4 * FILL), 0);
+    uint64_t acked = spool_writer_end(w);
+    unsigned first = number;
+    assert_true(acked < SPOOL_SEGMENT_BYTES);
+    assert_int_equal(spool_ack(*state, acked, NULL), 0);
+    assert_int_equal(fill(w, &number, 40 * FILL), 0);
+    spool_writer_limit(w, BUDGET, false);
+    spool_writer_shrink(w);
+    assert_true(spool_writer_has_gaps(w));
+    struct spool_reader *r = spool_reader_open(*state, acked, NULL);
+    struct spool_entry e = {0};
+    while (e.next < acked + SPOOL_HEAD_MIN) {
+        assert_int_equal(spool_reader_next(r, &e, NULL), 1);
+        assert_int_equal(strtoul(e.text, NULL, 10), first++);
+    }
+    spool_reader_close(r);
+    spool_writer_close(w);
+}
+
 static void test_waits(void **state)
 {
     struct seen seen;
@@ -207,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(test_drops_the_middle),
         IN_FOLDER(test_keeps_what_may_be_under_way),
+        IN_FOLDER(test_keeps_what_follows_the_acknowledged),
         IN_FOLDER(test_waits),
         IN_FOLDER(test_waits_while_lines_go),
         IN_FOLDER(test_never_waits_for_nothing),
