@@ -109,15 +109,20 @@ int64_t cgroup_read_bfq_weight(const char *dir, const char *file, int64_t none)
     return 1 + (weight - 10) * 9999 / 990;
 }
 
+int cgroup_check_root(const char *root_name, struct reeve_error *err)
+{
+    if (check_path(root_name, err) < 0)
+        return -1;
+    return strlen(root_name) < CGROUP_NAME_MAX
+               ? 0
+               : reeve_error_set(err, ENAMETOOLONG, "cgroup root \"%.80s\"", root_name);
+}
+
 struct cgroup_host *cgroup_host_open_mode(const char *root_name, bool use_unified,
                                           struct reeve_error *err)
 {
-    if (check_path(root_name, err) < 0)
+    if (cgroup_check_root(root_name, err) < 0)
         return NULL;
-    if (strlen(root_name) >= CGROUP_NAME_MAX) {
-        reeve_error_set(err, ENAMETOOLONG, "cgroup root \"%.80s\"", root_name);
-        return NULL;
-    }
     struct cgroup_host *host = xcalloc(1, sizeof *host);
     strcpy(host->name, root_name);
     char unified[CGROUP_PATH_MAX] = "";

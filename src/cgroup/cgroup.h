@@ -37,6 +37,8 @@ struct cgroup_host;
  * Fails, with what to do about it in err, when cpu, memory or pids cannot be enforced.
  * NULL on failure. */
 struct cgroup_host *cgroup_host_open(const char *root_name, struct reeve_error *err);
+/* Whether the name can be a root's: 0, or -1 with err. */
+int cgroup_check_root(const char *root_name, struct reeve_error *err);
 /* Removes the root group if it is empty and remove is true. NULL is fine. */
 void cgroup_host_close(struct cgroup_host *host, bool remove);
 enum cgroup_mode cgroup_host_mode(const struct cgroup_host *host);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LOOK_NS 100000000
 #define CHECK_MS 90000 /* upgrade.c takes a minute at most */
@@ -35,18 +36,42 @@ static int ask(const struct session *s, const char *binary, cJSON **data,
     return control_call_for(s->target.run_dir, request, CHECK_MS, data, err);
 }
 
-/* The one that answers may be the old one yet: it has served for longer. */
-static int wait_for_new(const struct session *s, int64_t since_ms,
+/* Another one may have been started by systemd, since the new program has ended; and
+ * the old one goes on if the new one did not start. */
+static int judge(const cJSON *asked, const cJSON *status, struct reeve_error *err)
+{
+    const char *failed = json_str(status, "upgrade_failed", NULL);
+    const char *version = json_str(status, "version", "?");
+    const char *meant = strrchr(json_str(asked, "version", ""), ' ');
+    int64_t pid = json_int(status, "pid", 0);
+    if (failed)
+        reeve_error_set(err, 0, "%s; the old one goes on", failed);
+    else if (pid != json_int(asked, "pid", 0) || !meant ||
+             strcmp(meant + 1, version) != 0)
+        reeve_error_set(
+            err, 0,
+            "reeved %s, pid %lld, was started in its place: the new one has "
+            "ended, see its log",
+            version, (long long)pid);
+    else
+        return CLI_DONE;
+    return CLI_FAILED;
+}
+
+/* The one that answers may be the old one yet: it has served for longer than since_ms,
+ * when it was asked. */
+static int wait_for_new(const struct session *s, const cJSON *asked, int64_t since_ms,
                         struct reeve_error *err)
 {
-    while (clock_boot_ms() < since_ms + BACK_MS) {
+    int64_t until_ms = clock_boot_ms() + BACK_MS;
+    while (clock_boot_ms() < until_ms) {
         auto_json *status = NULL;
         cJSON *request = cJSON_CreateObject();
         json_set_str(request, "cmd", "status");
         int code = control_call(s->target.run_dir, request, &status, err);
         double served_ms = json_num(status, "uptime_s", 0) * 1000;
         if (code == CLI_DONE && (double)(clock_boot_ms() - since_ms) >= served_ms)
-            return CLI_DONE;
+            return judge(asked, status, err);
         nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
     }
     reeve_error_set(err, 0,
@@ -55,21 +80,36 @@ static int wait_for_new(const struct session *s, int64_t since_ms,
     return CLI_TIMEOUT;
 }
 
+/* Its absolute path, the caller's; a symbolic link stays one, since it may lead to
+ * another version by the next time. NULL with errno if there is no such file. */
+static char *absolute_dup(const char *path)
+{
+    char *folder = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    if (access(path, F_OK) < 0 || (path[0] != '/' && !folder)) {
+        free(folder);
+        return NULL;
+    }
+    char *whole = folder ? xasprintf("%s/%s", folder, path) : xstrdup(path);
+    free(folder);
+    return whole;
+}
+
 static int run(const struct args *args)
 {
     struct reeve_error err = {0};
     auto_session s = {0};
     auto_json *data = NULL;
     const char *given = args_value(args, "binary", NULL);
-    auto_free char *binary = given ? realpath(given, NULL) : NULL;
+    auto_free char *binary = given ? absolute_dup(given) : NULL;
     if (given && !binary)
         return cli_fail(CLI_USAGE, "upgrade: --binary %.200s: %s", given,
                         strerror(errno));
     int code = session_open_any(args, &s, &err);
+    int64_t since_ms = clock_boot_ms();
     if (code == CLI_DONE)
         code = ask(&s, binary, &data, &err);
     if (code == CLI_DONE)
-        code = wait_for_new(&s, clock_boot_ms(), &err);
+        code = wait_for_new(&s, data, since_ms, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "upgrade: %s", err.text);
     if (args_has(args, "json"))

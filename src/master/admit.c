@@ -179,12 +179,18 @@ static int64_t max_runs(const struct admit *a, const char *id, const char *name)
     return max;
 }
 
+int admit_check(const struct config *config, struct reeve_error *err)
+{
+    struct admit a = {0};
+    return read_settings(&a, config, err) < 0 ? -1 : check_queues(config, err);
+}
+
 struct admit *admit_create(struct master *m, struct reeve_error *err)
 {
     struct admit *a = xcalloc(1, sizeof *a);
     a->master = m;
     a->min_disk = -1;
-    if (read_settings(a, m->config, err) == 0 && check_queues(m->config, err) == 0)
+    if (read_settings(a, m->config, err) == 0)
         return a;
     admit_destroy(a);
     return NULL;

@@ -38,8 +38,10 @@ enum admit_answer {
 
 #define ADMIT_TEXT_SIZE 256
 
-/* Reads agent.reeve.capacity, .min_free_disk, .max_pressure, .admission and .queues;
- * NULL with err for a value that cannot be read. */
+/* Looks at agent.reeve.capacity, .min_free_disk, .max_pressure, .admission and .queues:
+ * 0, or -1 with err for a value that cannot be read. */
+int admit_check(const struct config *config, struct reeve_error *err);
+/* Of a configuration that was checked. */
 struct admit *admit_create(struct master *m, struct reeve_error *err);
 void admit_destroy(struct admit *a);
 

@@ -267,6 +267,7 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
     cJSON *s = cJSON_CreateObject();
     json_set_int(s, "pid", getpid());
     json_set_str(s, "version", PACKAGE_VERSION);
+    json_set_str(s, "upgrade_failed", upgrade_failed());
     json_set_num(s, "uptime_s",
                  (double)(clock_boot_ms() - m->started_boot_ms) / 1000.0);
     json_set_int(s, "rss_bytes", proc_own_rss());

@@ -158,6 +158,12 @@ static int read_settings(struct log_budget *b, const struct config *c,
     return 0;
 }
 
+int log_budget_check(const struct config *config, struct reeve_error *err)
+{
+    struct log_budget b;
+    return read_settings(&b, config, err);
+}
+
 struct log_budget *log_budget_create(struct master *m, struct reeve_error *err)
 {
     struct log_budget *b = xcalloc(1, sizeof *b);

@@ -13,11 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct config;
 struct master;
 struct run;
 struct log_budget;
 
-/* -1 with err naming the setting that cannot be read: NULL. */
+/* 0, or -1 with err naming the setting that cannot be read. */
+int log_budget_check(const struct config *config, struct reeve_error *err);
+/* Of a configuration that was checked. */
 struct log_budget *log_budget_create(struct master *m, struct reeve_error *err);
 void log_budget_destroy(struct log_budget *b);
 

@@ -66,12 +66,16 @@ int main(int argc, char **argv)
     struct master *m = master_create(&options, &err);
     if (!m) {
         fprintf(stderr, "reeved: %s\n", err.text);
+        upgrade_give_up(err.text, options.umask);
         options_free(&options);
         return 1;
     }
+    upgrade_begun();
     log_info("reeved %s serves as worker %s", PACKAGE_VERSION, m->worker);
     tell_ready(options.ready_fd);
     int code = master_run(m);
+    if (upgrade_due(m->upgrade))
+        code = 1; /* if nothing can be executed: systemd is to start it again */
     master_destroy(m);
     upgrade_execute(options.umask);
     options_free(&options);

@@ -88,6 +88,19 @@ static void load_waits(struct master *m)
     };
 }
 
+/* One task has folders of its own, so that it runs beside a master that serves queues;
+ * what an earlier `reeve execute` of it left is found there. */
+static void name_folders(struct master *m)
+{
+    const struct options *o = m->options;
+    auto_free char *state = state_root_dup(o->state_dir);
+    auto_free char *run = run_root_dup(o->run_dir);
+    m->cache_root = path_join_dup(state, "cache");
+    m->state_root =
+        o->task ? xasprintf("%s/execute/%s", state, o->task) : xstrdup(state);
+    m->run_root = o->task ? xasprintf("%s/execute/%s", run, o->task) : xstrdup(run);
+}
+
 /* One master's groups stay apart from another's on the same host. */
 static char *cgroup_root_dup(const struct master *m)
 {
@@ -114,6 +127,22 @@ static void say_option(void *arg, enum option_level level, const char *text)
         reeve_error_set(first, 0, "%s", text);
 }
 
+/* All that can be wrong in it: a running master is asked to execute no program that
+ * would not start with it. */
+static int check_settings(const struct master *m, struct reeve_error *err)
+{
+    const struct config *c = m->config;
+    struct limits host;
+    auto_free char *root = cgroup_root_dup(m);
+    if (cgroup_check_root(root, err) < 0)
+        return reeve_error_wrap(err, "agent.reeve.cgroup_root");
+    return quota_check_config(c, err) < 0 || quota_host_limits(c, &host, err) < 0 ||
+                   admit_check(c, err) < 0 || log_budget_check(c, err) < 0 ||
+                   watch_check(c, err) < 0 || metrics_check(c, err) < 0
+               ? -1
+               : 0;
+}
+
 static int load_settings(struct master *m, struct reeve_error *err)
 {
     struct reeve_error refused = {0};
@@ -123,9 +152,7 @@ static int load_settings(struct master *m, struct reeve_error *err)
     option_check(m->config, say_option, &refused);
     if (refused.text[0])
         return reeve_error_set(err, 0, "%s", refused.text);
-    struct limits host;
-    if (quota_check_config(m->config, err) < 0 ||
-        quota_host_limits(m->config, &host, err) < 0)
+    if (check_settings(m, err) < 0)
         return -1;
     load_waits(m);
     m->api_url = xstrdup(config_str(m->config, "api.api_server", ""));
@@ -173,23 +200,9 @@ static int take_lock(struct master *m, struct reeve_error *err)
     return 0;
 }
 
-/* One task has folders of its own, so that it runs beside a master that serves queues;
- * what an earlier `reeve execute` of it left is found there. */
-static void name_folders(struct master *m)
-{
-    const struct options *o = m->options;
-    auto_free char *state = state_root_dup(o->state_dir);
-    auto_free char *run = run_root_dup(o->run_dir);
-    m->cache_root = path_join_dup(state, "cache");
-    m->state_root =
-        o->task ? xasprintf("%s/execute/%s", state, o->task) : xstrdup(state);
-    m->run_root = o->task ? xasprintf("%s/execute/%s", run, o->task) : xstrdup(run);
-}
-
 static int make_folders(struct master *m, struct reeve_error *err)
 {
     static const char *const folders[] = {"runs", "intents"};
-    name_folders(m);
     m->made_state = access(m->state_root, F_OK) < 0 && errno == ENOENT;
     m->made_run = access(m->run_root, F_OK) < 0 && errno == ENOENT;
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
@@ -302,17 +315,13 @@ static int make_parts(struct master *m, struct reeve_error *err)
     m->pull = pull_create(m);
     m->steps = steps_create(m);
     m->report = report_create(m);
-    m->watch = watch_create(m, err);
-    if (!m->watch)
-        return -1;
+    m->watch = watch_create(m);
+    m->metrics = metrics_create(m);
     m->link = link_create(m, err);
     if (!m->link)
         return -1;
     m->control = control_create(m, err);
-    if (!m->control)
-        return -1;
-    m->metrics = metrics_create(m, err);
-    return m->metrics ? 0 : -1;
+    return m->control ? 0 : -1;
 }
 
 static void end_by_signal(struct master *m, bool host_down)
@@ -361,6 +370,7 @@ static struct master *make_master(struct options *options, struct reeve_error *e
         free(m);
         return NULL;
     }
+    name_folders(m);
     ev_init(&m->post_watch, run_dispatch_cb);
     m->post_watch.data = m;
     if (load_settings(m, err) < 0) {
@@ -373,8 +383,9 @@ static struct master *make_master(struct options *options, struct reeve_error *e
 int master_check(struct options *options, struct reeve_error *err)
 {
     struct master *m = make_master(options, err);
+    int rc = m ? make_api(m, err) : -1;
     master_destroy(m);
-    return m ? 0 : -1;
+    return rc;
 }
 
 struct master *master_create(struct options *options, struct reeve_error *err)

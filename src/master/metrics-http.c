@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "loop/tcp.h"
 #include "master/metrics.h"
@@ -142,19 +143,37 @@ static void watch_daemon(struct metrics_http *http)
     ev_io_start(http->loop, &http->watch);
 }
 
+static int read_listen(const char *listen, char address[64], uint16_t *port,
+                       struct reeve_error *err)
+{
+    if (split(listen, address, port) == 0)
+        return 0;
+    return reeve_error_set(err, 0,
+                           "agent.reeve.metrics.listen is PORT, ADDRESS:PORT or "
+                           "[IPV6]:PORT, not \"%s\"",
+                           listen);
+}
+
+/* On any port: the one that is meant may be the running master's. */
+int metrics_http_check(const char *listen, struct reeve_error *err)
+{
+    char address[64];
+    uint16_t port;
+    if (read_listen(listen, address, &port, err) < 0)
+        return -1;
+    port = 0;
+    auto_close fd = tcp_listen(address, &port, err);
+    return fd < 0 ? -1 : 0;
+}
+
 struct metrics_http *metrics_http_create(struct ev_loop *loop, const char *listen,
                                          const struct metrics *metrics,
                                          struct reeve_error *err)
 {
     char address[64];
     uint16_t port;
-    if (split(listen, address, &port) < 0) {
-        reeve_error_set(err, 0,
-                        "agent.reeve.metrics.listen is PORT, ADDRESS:PORT or "
-                        "[IPV6]:PORT, not \"%s\"",
-                        listen);
+    if (read_listen(listen, address, &port, err) < 0)
         return NULL;
-    }
     int fd = tcp_listen(address, &port, err);
     if (fd < 0)
         return NULL;

@@ -3,6 +3,7 @@
 
 #include "master/metrics.h"
 
+#include "base/log.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -242,20 +243,29 @@ void metrics_format(const struct metrics *metrics, struct buf *out)
 
 /* ---- life ---- */
 
-struct metrics *metrics_create(struct master *m, struct reeve_error *err)
+static const char listen_path[] = "agent.reeve.metrics.listen";
+
+int metrics_check(const struct config *config, struct reeve_error *err)
 {
-    const char *listen = config_str(m->config, "agent.reeve.metrics.listen", NULL);
+    const char *listen = config_str(config, listen_path, NULL);
+    return listen ? metrics_http_check(listen, err) : 0;
+}
+
+struct metrics *metrics_create(struct master *m)
+{
+    const char *listen = config_str(m->config, listen_path, NULL);
+    struct reeve_error err;
     struct metrics *metrics = xcalloc(1, sizeof *metrics);
     metrics->master = m;
     metrics->runs = config_bool(m->config, "agent.reeve.metrics.runs", false);
     /* One task has its figures on the server; its port would be another master's. */
     if (!listen || m->options->task)
         return metrics;
-    metrics->http = metrics_http_create(m->loop, listen, metrics, err);
-    if (metrics->http)
-        return metrics;
-    free(metrics);
-    return NULL;
+    metrics->http = metrics_http_create(m->loop, listen, metrics, &err);
+    /* A port that another program has keeps no master from its runs. */
+    if (!metrics->http)
+        log_error("no metrics: %s", err.text);
+    return metrics;
 }
 
 void metrics_destroy(struct metrics *metrics)

@@ -13,12 +13,14 @@
 
 #include <cjson/cJSON.h>
 
+struct config;
 struct master;
 struct metrics;
 struct verdict;
 
-/* NULL with err if the address cannot be listened on. */
-struct metrics *metrics_create(struct master *m, struct reeve_error *err);
+/* 0, or -1 with err if the address cannot be listened on. */
+int metrics_check(const struct config *config, struct reeve_error *err);
+struct metrics *metrics_create(struct master *m);
 /* NULL is fine. */
 void metrics_destroy(struct metrics *metrics);
 /* An attempt has its verdict; again: another one follows. */

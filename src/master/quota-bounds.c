@@ -185,13 +185,26 @@ static int check_queue(struct resolver *r, const cJSON *queue)
     return 0;
 }
 
+/* A task that asks for nothing gets what is configured: if it can. */
+static int check_resolved(const struct config *config, const char *queue,
+                          struct reeve_error *err)
+{
+    struct quota q;
+    if (quota_resolve(NULL, config, queue, &q, err) < 0)
+        return -1;
+    quota_free(&q);
+    return 0;
+}
+
 int quota_check_config(const struct config *config, struct reeve_error *err)
 {
     const cJSON *queue, *queues = config_json(config, "agent.reeve.queues");
+    if (check_resolved(config, NULL, err) < 0)
+        return -1;
     cJSON_ArrayForEach(queue, queues)
     {
         struct resolver r = {.config = config, .queue = queue->string, .err = err};
-        if (check_queue(&r, queue) < 0)
+        if (check_queue(&r, queue) < 0 || check_resolved(config, queue->string, err) < 0)
             return -1;
     }
     return 0;

@@ -61,7 +61,8 @@ int quota_resolve(const cJSON *task, const struct config *config, const char *qu
 int quota_change(const struct quota *now, const cJSON *values,
                  const struct config *config, const char *queue, struct quota *out,
                  struct reeve_error *err);
-/* Looks at agent.reeve.queues, whose names option_check() does not know. */
+/* Whether a task of any queue can have what agent.reeve.defaults and .queues give it,
+ * below their ceilings: 0, or -1 with err. */
 int quota_check_config(const struct config *config, struct reeve_error *err);
 /* agent.reeve.host.NAME: what all runs together may use. No run gets more than that. 0,
  * or -1 with err and nothing limited. */

@@ -24,6 +24,8 @@
 #include <unistd.h>
 
 #define SOCKETS "REEVED_SOCKETS" /* "agent.sock=5,control.sock=6" */
+#define BEFORE "REEVED_BEFORE"   /* "5 /usr/sbin/reeved": the program before, open */
+#define FAILED "REEVED_FAILED"   /* why the one that was to follow did not */
 #define CHECK_MS 60000
 #define CLAIMS_MS                                                                      \
     10000 /* a pop whose answer is lost has to be settled, which takes long */
@@ -46,6 +48,9 @@ static struct {
     char **argv; /* without --ready-fd, whose descriptor is used up */
     char *self;  /* the path by which we were started */
     char *inherited;
+    char *before; /* its path; "": there was none */
+    int before_fd;
+    char *failed;
     char *binary;
     struct buf sockets;
     bool due;
@@ -65,18 +70,57 @@ static void note_words(int argc, char **argv)
     }
 }
 
-void upgrade_note(int argc, char **argv)
+/* Nobody else's business, least of all a payload's. */
+static char *take_variable(const char *name)
+{
+    const char *text = getenv(name);
+    char *taken = text ? xstrdup(text) : NULL;
+    unsetenv(name);
+    return taken;
+}
+
+/* As it was given: a symbolic link to the version of the day stays one. */
+static char *own_path_dup(const char *given)
 {
     char path[PATH_MAX];
+    if (given && given[0] == '/')
+        return xstrdup(given);
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    const char *sockets = getenv(SOCKETS);
     path[n > 0 ? n : 0] = '\0';
-    next.self = xstrdup(path);
+    return xstrdup(path);
+}
+
+static void note_before(void)
+{
+    auto_free char *text = take_variable(BEFORE);
+    char *path = NULL;
+    long fd = text ? strtol(text, &path, 10) : -1;
+    next.before_fd = -1;
+    if (fd <= STDERR_FILENO || fd > INT_MAX || *path != ' ')
+        return;
+    next.before_fd = (int)fd;
+    next.before = xstrdup(path + 1);
+    fd_set_cloexec(next.before_fd, 1);
+}
+
+void upgrade_note(int argc, char **argv)
+{
+    next.self = own_path_dup(argc ? argv[0] : NULL);
     note_words(argc, argv);
-    if (sockets)
-        next.inherited = xstrdup(sockets);
-    /* Nobody else's business, least of all a payload's. */
-    unsetenv(SOCKETS);
+    next.inherited = take_variable(SOCKETS);
+    next.failed = take_variable(FAILED);
+    note_before();
+}
+
+void upgrade_begun(void)
+{
+    if (next.before_fd >= 0)
+        close(fd_take(&next.before_fd));
+}
+
+const char *upgrade_failed(void)
+{
+    return next.failed;
 }
 
 static bool is_listener(int fd)
@@ -97,21 +141,54 @@ int upgrade_take_socket(const char *name)
     return fd;
 }
 
+/* The file may be another one by now, or none. */
+static void hand_on_before(void)
+{
+    int fd = open("/proc/self/exe", O_PATH);
+    auto_free char *text = xasprintf("%d %s", fd, next.self);
+    if (fd >= 0)
+        setenv(BEFORE, text, 1);
+}
+
+/* file: what is executed; path: as what. */
+static void execute(const char *file, char *path, int umask_was)
+{
+    umask((mode_t)umask_was);
+    fd_restore_limit();
+    next.argv[0] = path;
+    execv(file, next.argv);
+}
+
+static void go_back(const char *file, char *path, const char *why, int umask_was)
+{
+    log_error("no upgrade: %s; %s goes on", why, path);
+    unsetenv(BEFORE);
+    setenv(FAILED, why, 1);
+    execute(file, path, umask_was);
+    log_error("%s cannot be executed: %s", path, strerror(errno));
+}
+
 void upgrade_execute(int umask_was)
 {
     if (!next.due)
         return;
-    auto_free char *was = xstrdup(next.self);
     setenv(SOCKETS, buf_str(&next.sockets), 1);
-    umask((mode_t)umask_was);
-    next.argv[0] = next.binary;
-    fd_restore_limit();
-    execv(next.binary, next.argv);
-    log_error("%s cannot be executed: %s; going on as before", next.binary,
-              strerror(errno));
-    next.argv[0] = was;
-    execv("/proc/self/exe", next.argv);
-    log_error("%s: %s", was, strerror(errno));
+    hand_on_before();
+    execute(next.binary, next.binary, umask_was);
+    auto_free char *why =
+        xasprintf("%s cannot be executed: %s", next.binary, strerror(errno));
+    go_back("/proc/self/exe", next.self, why, umask_was);
+}
+
+void upgrade_give_up(const char *why, int umask_was)
+{
+    if (next.before_fd < 0)
+        return;
+    auto_free char *file = xasprintf("/proc/self/fd/%d", next.before_fd);
+    auto_free char *text = xasprintf("%s does not start: %s", next.self, why);
+    if (next.inherited)
+        setenv(SOCKETS, next.inherited, 1);
+    go_back(file, next.before, text, umask_was);
 }
 
 /* ---- the check ---- */
@@ -147,6 +224,10 @@ static void upgrade_step_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct upgrade *u = w->data;
     struct master *m = u->master;
+    if (m->exiting) { /* told to end meanwhile */
+        ev_timer_stop(loop, w);
+        return;
+    }
     if (pull_claims(m->pull) > 0 && clock_boot_ms() < u->until_ms)
         return;
     u->due = true;
@@ -158,8 +239,6 @@ static void go(struct upgrade *u)
     struct master *m = u->master;
     log_info("executing %s in the place of %s %s", u->binary, "reeved",
              PACKAGE_VERSION);
-    /* Decisions are the new program's. */
-    m->exiting = true;
     pull_stop(m->pull);
     u->until_ms = clock_boot_ms() + CLAIMS_MS;
     ev_timer_start(m->loop, &u->step);

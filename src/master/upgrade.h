@@ -2,7 +2,9 @@
  *
  * Same process, same sockets; what it knows is on disk, and the new one adopts it as
  * the next master would. The new program is asked first, as a child with `--check`,
- * whether it takes our command line and the configuration. */
+ * whether it takes our command line and the configuration. If it cannot be executed, or
+ * does not start, the old program is executed again, from its file that was kept open:
+ * it serves as before, and says why. */
 #ifndef REEVE_UPGRADE_H
 #define REEVE_UPGRADE_H
 
@@ -22,6 +24,14 @@ typedef void (*upgrade_done_f)(void *arg, cJSON *data, int code,
 /* Before options are parsed: notes what is to be executed again, and takes the sockets
  * that an older program has left us. */
 void upgrade_note(int argc, char **argv);
+/* This program serves: from now on it is the one that goes on. */
+void upgrade_begun(void);
+/* Why the program that was to follow does not run in our place, one line; NULL: none
+ * was to. */
+const char *upgrade_failed(void);
+/* This program cannot start (why): executes the one before it again, if there was one;
+ * else, or if that fails, it returns. */
+void upgrade_give_up(const char *why, int umask_was);
 /* "agent.sock" or "control.sock" of the program before us, -1: none. The caller's. */
 int upgrade_take_socket(const char *name);
 

@@ -247,7 +247,7 @@ static void round_begin_cb(struct ev_loop *loop, ev_timer *timer, int revents)
     round_page(w);
 }
 
-static int check_policy(const struct config *c, struct reeve_error *err)
+int watch_check(const struct config *c, struct reeve_error *err)
 {
     const char *word = config_str(c, "agent.reeve.forced_stop", "resume");
     if (strcmp(word, "resume") == 0 || strcmp(word, "stop") == 0)
@@ -256,10 +256,8 @@ static int check_policy(const struct config *c, struct reeve_error *err)
                            word);
 }
 
-struct watch *watch_create(struct master *m, struct reeve_error *err)
+struct watch *watch_create(struct master *m)
 {
-    if (check_policy(m->config, err) < 0)
-        return NULL;
     struct watch *w = xcalloc(1, sizeof *w);
     w->master = m;
     ev_init(&w->timer, round_begin_cb);
