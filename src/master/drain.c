@@ -28,7 +28,6 @@
 
 #define DRAIN_VERSION 1
 #define FILE_MAX 4096
-#define LOOK_MS 1000
 
 struct drain {
     struct master *master;
@@ -67,7 +66,7 @@ static void deadline_cb(struct ev_loop *loop, ev_timer *w, int revents)
         if (run->stop == STOP_NONE && run->phase < PHASE_DRAINING &&
             (!wait || run->controller || !run_is_live(run)))
             run_stop(run, cause, -1, "the deadline of reeve drain is over");
-    ev_timer_set(w, LOOK_MS / 1000.0, 0.0);
+    ev_timer_set(w, (double)d->master->waits.drain_ms / 1000.0, 0.0);
     ev_timer_start(loop, w);
 }
 

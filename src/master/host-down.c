@@ -11,7 +11,6 @@
 #include <string.h>
 
 /* Without an answer it counts as the master's own end, which ends nothing else. */
-#define ANSWER_MS 30000
 
 static void on_answer(void *arg, int code, const char *text)
 {
@@ -34,7 +33,8 @@ void host_down_ask(struct master *m, void (*done)(struct master *m, bool down))
         return;
     m->host_down_done = done;
     if (getenv("INVOCATION_ID"))
-        m->host_child = child_start(m->loop, argv, ANSWER_MS, on_answer, m, &err);
+        m->host_child =
+            child_start(m->loop, argv, m->waits.host_ms, on_answer, m, &err);
     if (!m->host_child)
         done(m, false);
 }

@@ -34,6 +34,7 @@
 #include "master/set.h"
 #include "master/ship.h"
 #include "master/steps.h"
+#include "master/tick.h"
 #include "master/upgrade.h"
 #include "master/watch.h"
 #include "master/worker-claim.h"
@@ -52,41 +53,6 @@
 #define TRIM_SECONDS 2.0 /* after the start: what that alone took in memory */
 
 /* ---- settings ---- */
-
-static int64_t wait_of(const struct config *c, const char *name, int64_t fallback)
-{
-    auto_free char *path = xasprintf("agent.reeve.waits.%s", name);
-    return config_duration_ms(c, path, fallback);
-}
-
-static void load_waits(struct master *m)
-{
-    const struct config *c = m->config;
-    int64_t poll = config_duration_ms(c, "agent.polling_interval", 5000);
-    if (m->options->polling_interval > 0)
-        poll = (int64_t)(m->options->polling_interval * 1000);
-    m->waits = (struct waits){
-        .poll_ms = wait_of(c, "poll", poll),
-        .watch_ms = wait_of(c, "watch", 2000),
-        .report_ms = wait_of(c, "report", 30000),
-        .agent_ms = wait_of(c, "agent", 10000),
-        .backoff_min_ms = wait_of(c, "backoff_min", 1000),
-        .backoff_max_ms = wait_of(c, "backoff_max", 300000),
-        .healthy_ms = wait_of(c, "healthy", 60000),
-        .linger_ms = wait_of(c, "linger", 5000),
-        .settle_ms = wait_of(c, "settle", 60000),
-        .stop_ms = wait_of(c, "stop", 60000),
-        .flush_ms = wait_of(c, "flush", 100),
-        .steps_ms = wait_of(c, "steps", 5000),
-        .worker_timeout_ms = wait_of(c, "worker_timeout", 90000),
-        .reassert_ms = wait_of(c, "reassert", 120000),
-        .disk_ms = wait_of(c, "disk", 10000),
-        .reconnect_ms = wait_of(c, "reconnect", 2000),
-        .recover_ms = wait_of(c, "recover", 125),
-        .recovered_ms = wait_of(c, "recovered", 10000),
-        .again_ms = wait_of(c, "again", 1000),
-    };
-}
 
 /* One task has folders of its own, so that it runs beside a master that serves queues;
  * what an earlier `reeve execute` of it left is found there. */
@@ -152,9 +118,9 @@ static int load_settings(struct master *m, struct reeve_error *err)
     option_check(m->config, say_option, &refused);
     if (refused.text[0])
         return reeve_error_set(err, 0, "%s", refused.text);
-    if (check_settings(m, err) < 0)
+    if (check_settings(m, err) < 0 ||
+        waits_read(m->config, m->options->polling_interval, &m->waits, err) < 0)
         return -1;
-    load_waits(m);
     m->api_url = xstrdup(config_str(m->config, "api.api_server", ""));
     m->web_url = xstrdup(config_str(m->config, "api.web_server", ""));
     m->files_url = xstrdup(config_str(m->config, "api.files_server", ""));
@@ -321,7 +287,10 @@ static int make_parts(struct master *m, struct reeve_error *err)
     if (!m->link)
         return -1;
     m->control = control_create(m, err);
-    return m->control ? 0 : -1;
+    if (!m->control)
+        return -1;
+    m->tick = tick_create(m);
+    return 0;
 }
 
 static void end_by_signal(struct master *m, bool host_down)
@@ -428,6 +397,7 @@ void master_destroy(struct master *m)
     ev_timer_stop(m->loop, &m->host_timer);
     host_down_forget(m);
     metrics_destroy(m->metrics);
+    tick_destroy(m->tick);
     orphans_destroy(m->orphans);
     control_destroy(m->control);
     link_destroy(m->link);

@@ -14,6 +14,7 @@
 #include "master/run.h"
 #include "master/shutdown.h"
 #include "master/syncer.h"
+#include "master/waits.h"
 
 #include <ev.h>
 #include <stdbool.h>
@@ -34,31 +35,9 @@ struct metrics;
 struct admit;
 struct steps;
 struct orphans;
+struct tick;
 struct upgrade;
 struct child;
-
-/* Every wait of the master, so that a test can make it short: agent.reeve.waits.<name>.
- */
-struct waits {
-    int64_t poll_ms;   /* between looks at an empty queue */
-    int64_t watch_ms;  /* between looks at the status of live tasks */
-    int64_t report_ms; /* between status reports */
-    int64_t agent_ms;  /* for a sub-agent to connect */
-    int64_t backoff_min_ms, backoff_max_ms;
-    int64_t healthy_ms; /* an attempt that lasted this long resets the back-off */
-    int64_t linger_ms;  /* streams that outlive the first process */
-    int64_t settle_ms;  /* an unsure claim waits this long, twice */
-    int64_t stop_ms;    /* --on-exit stop: all payloads have ended by then */
-    int64_t flush_ms;   /* between two batches of log lines */
-    int64_t steps_ms;   /* between looks for controllers whose steps have no slot */
-    int64_t worker_timeout_ms; /* the server forgets a silent sub-agent after this */
-    int64_t reassert_ms;       /* between two looks at a run's limits */
-    int64_t disk_ms;           /* ... at the room that its folder takes */
-    int64_t reconnect_ms;      /* sub-agents come to a new master within this */
-    int64_t recover_ms;   /* before a second sub-agent replaces a lost one; doubles */
-    int64_t recovered_ms; /* one that was at work so long is not one of a row */
-    int64_t again_ms;     /* what failed or was not possible is tried again */
-};
 
 struct master {
     struct ev_loop *loop;
@@ -100,6 +79,7 @@ struct master {
     struct drain *drain;     /* no more tasks are taken */
     struct watch *watch;     /* aborts */
     struct report *report;   /* workers */
+    struct tick *tick;       /* what is looked at from time to time */
     struct control *control; /* control.sock */
     struct metrics *metrics; /* figures for Prometheus */
     struct orphans *orphans; /* of sub-agents that were killed */

@@ -2,7 +2,7 @@
 #include "config.h"
 
 /* - Every worker reports at most once per 30 s, each at its own time within that
- * (jitter), from one tick a second.
+ * (jitter).
  * - A sub-agent registers with a short time-out, so that it vanishes soon if this host
  * dies; the server would keep a status report's implicit registration for 600 s.
  * - `task` is reported only while the run lives: it keeps the server's watchdog quiet
@@ -15,10 +15,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "master/drain.h"
-#include "master/disk.h"
 #include "master/master.h"
 #include "master/pull.h"
-#include "master/reassert.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -28,7 +26,6 @@
 
 struct report {
     struct master *master;
-    ev_timer tick;
     int64_t next_ms, register_ms;
     bool registered, registering;
     void (*left)(struct master *m);
@@ -206,7 +203,6 @@ static void report_run(struct run *run, cJSON *list)
     char worker[256];
     struct cgroup_stat before = run->report.last;
     int64_t before_ms = run->report.last_ms;
-    run_check_agent(run);
     report_sample(run);
     cJSON *body = report_body(run_worker(run, worker));
     json_set_str(body, "task", run->id);
@@ -290,14 +286,10 @@ static void report_runs(struct master *m, int64_t now)
         cJSON_Delete(body);
 }
 
-static void report_tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
+void report_tick(struct report *r)
 {
-    struct report *r = w->data;
     struct master *m = r->master;
     int64_t now = clock_boot_ms();
-    hoststat_sample(m->hoststat);
-    reassert_tick(m->reassert);
-    disk_tick(m->disk);
     if (!api_reachable(m->api))
         return;
     if (r->register_ms && now >= r->register_ms && !r->registering) {
@@ -316,16 +308,10 @@ struct report *report_create(struct master *m)
 {
     struct report *r = xcalloc(1, sizeof *r);
     r->master = m;
-    ev_timer_init(&r->tick, report_tick_cb, 1.0, 1.0);
-    r->tick.data = r;
-    ev_timer_start(m->loop, &r->tick);
     return r;
 }
 
 void report_destroy(struct report *r)
 {
-    if (!r)
-        return;
-    ev_timer_stop(r->master->loop, &r->tick);
     free(r);
 }

@@ -23,6 +23,8 @@ void report_run_gone(struct run *run);
 /* Takes a new sample of the run's group if the last is old; sets
  * run->report.cpu_percent. */
 void report_sample(struct run *run);
+/* Called at each tick: sends the reports that are due. */
+void report_tick(struct report *r);
 /* The master's own end: unregisters it; done runs when that is answered or given up. */
 void report_leave(struct report *r, void (*done)(struct master *m));
 

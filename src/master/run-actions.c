@@ -39,7 +39,6 @@
  * waits.recovered begins anew. */
 #define RECOVERIES_MAX 8
 #define KILL_STEP_MS 20
-#define STUCK_STEP_MS 1000
 #define NAMED_MAX 5
 /* Of the wait for a connection: a host under load takes its time to fork. */
 #define START_FACTOR 6
@@ -145,14 +144,15 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
     struct cgroup_dirs dirs;
     cgroup_dirs_to_join(m->cgroups, run_group(run, "agent", group), &dirs);
 
-    char reconnect[24];
+    char reconnect[24], unseen[24];
     snprintf(reconnect, sizeof reconnect, "%lld", (long long)m->waits.reconnect_ms);
+    snprintf(unseen, sizeof unseen, "%lld", (long long)m->waits.unseen_ms);
     /* A predecessor may have left output, which is recorded before HELLO. */
     bool output = run->attempt > 1 || run->start_sent;
     auto_close mask = output ? spec_mask_open(run, err) : -1;
     if (output && mask < 0)
         return -1;
-    char *argv[16 + 2 * CGROUP_DIRS_MAX];
+    char *argv[18 + 2 * CGROUP_DIRS_MAX];
     int n = 0;
     argv[n++] = m->subagent_path;
     argv[n++] = "--task";
@@ -165,6 +165,8 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
     argv[n++] = socket;
     argv[n++] = "--reconnect-ms";
     argv[n++] = reconnect;
+    argv[n++] = "--unseen-ms";
+    argv[n++] = unseen;
     if (output) {
         argv[n++] = "--mask";
         argv[n++] = "3";
@@ -255,7 +257,7 @@ bool run_groups_empty(struct run *run, unsigned groups)
 
 void run_kill_again(struct run *run, void (*fn)(struct run *))
 {
-    run_arm(run, run->ending.text[0] ? STUCK_STEP_MS : KILL_STEP_MS, fn);
+    run_arm(run, run->ending.text[0] ? run->master->waits.stuck_ms : KILL_STEP_MS, fn);
 }
 
 static int make_groups(struct run *run, struct reeve_error *err)

@@ -105,6 +105,7 @@ struct run {
     unsigned report_tries, remove_tries;
     bool unsaved;       /* the last state did not get to the disk */
     bool agent_stopped; /* it was, at the last look */
+    int64_t alive_due_ms; /* tick.c: boot clock: the next look whether it is; 0: none yet */
     bool replace_due;   /* to be told when a new sub-agent goes on */
     int fifo; /* read end held open, so that what is in it outlives the sub-agent */
     int steps_fifo; /* the same of the status lines, in set-up */
@@ -260,7 +261,7 @@ void run_agent_unseen(struct run *run);
 /* The same for a claim of an earlier master: asks first whether the task was stopped
  * meanwhile, however long the server takes to answer. */
 void run_adopted_launch(struct run *run);
-/* Called at each report: ends a sub-agent that is stopped (SIGSTOP) for the second time
+/* Called each waits.alive: ends a sub-agent that is stopped (SIGSTOP) for the second time
  * in a row, so that another one goes on; its payload would wait for its output to be
  * read. */
 void run_check_agent(struct run *run);

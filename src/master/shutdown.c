@@ -9,9 +9,7 @@
 #include "master/pull.h"
 #include "master/report.h"
 
-#define KEEP_MS 3000 /* for the last lines, when runs are left alive */
 #define HOST_LOOK_S 0.1
-#define TELL_MS 15000 /* for the server to hear of ends, when they are stopped */
 
 static void leave_loop(struct master *m)
 {
@@ -181,7 +179,7 @@ void master_shutdown(struct master *m, bool stop_runs)
         stop_task(m, false);
     else if (stop_runs)
         stop_in_order(m);
-    int64_t wait = stop_runs ? m->waits.stop_ms + TELL_MS : KEEP_MS;
+    int64_t wait = stop_runs ? m->waits.stop_ms + m->waits.tell_ms : m->waits.keep_ms;
     ev_timer_init(&m->exit_timer, leave_cb, (double)wait / 1000.0, 0.0);
     m->exit_timer.data = m;
     ev_timer_start(m->loop, &m->exit_timer);

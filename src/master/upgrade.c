@@ -26,9 +26,6 @@
 #define SOCKETS "REEVED_SOCKETS" /* "agent.sock=5,control.sock=6" */
 #define BEFORE "REEVED_BEFORE"   /* "5 /usr/sbin/reeved": the program before, open */
 #define FAILED "REEVED_FAILED"   /* why the one that was to follow did not */
-#define CHECK_MS 60000
-#define CLAIMS_MS                                                                      \
-    10000 /* a pop whose answer is lost has to be settled, which takes long */
 #define STEP_S 0.05
 #define KEPT_MAX 4
 
@@ -240,7 +237,7 @@ static void go(struct upgrade *u)
     log_info("executing %s in the place of %s %s", u->binary, "reeved",
              PACKAGE_VERSION);
     pull_stop(m->pull);
-    u->until_ms = clock_boot_ms() + CLAIMS_MS;
+    u->until_ms = clock_boot_ms() + m->waits.claims_ms;
     ev_timer_start(m->loop, &u->step);
 }
 
@@ -280,7 +277,8 @@ static int start_check(struct upgrade *u, struct reeve_error *err)
     memcpy(argv, next.argv, (size_t)n * sizeof *argv);
     argv[0] = u->binary;
     argv[n] = "--check";
-    u->child = child_start(u->master->loop, argv, CHECK_MS, on_checked, u, err);
+    u->child = child_start(u->master->loop, argv, u->master->waits.check_ms, on_checked,
+                           u, err);
     return u->child ? 0 : -1;
 }
 

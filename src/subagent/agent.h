@@ -15,6 +15,7 @@ struct agent_options {
     const char *run_dir;
     const char *socket;
     int64_t reconnect_ms;  /* within this of its appearance it connects to a master */
+    int64_t unseen_ms;     /* see payload_look() */
     int mask;              /* file of what is to be masked (masker_load()), or -1 */
     const char *oom_score; /* what a payload gets back; "" if it is unknown */
 };

@@ -142,7 +142,7 @@ void life_look(struct agent *a, int64_t now)
 {
     struct payload *p = &a->payload;
     life_read_status(a);
-    payload_look(p, now);
+    payload_look(p, now, a->options.unseen_ms);
     if (p->unseen)
         a->link.news |= NEWS_UNSEEN;
     a->changed = true;

@@ -22,7 +22,8 @@
 
 static const char usage[] =
     "usage: reeve-subagent --task ID --state-dir DIR --run-dir DIR --socket PATH\n"
-    "                      [--mask FD] [--reconnect-ms N] [--join CGROUP_DIR]...\n"
+    "                      [--mask FD] [--reconnect-ms N] [--unseen-ms N]\n"
+    "                      [--join CGROUP_DIR]...\n"
     "Started by reeved, one for each run. SIGTERM does not end it, as it outlives its\n"
     "master; it goes when its master says so. After SIGKILL the run is lost.\n";
 
@@ -58,13 +59,16 @@ static int read_arguments(int argc, char **argv, struct agent_options *o,
             o->socket = value;
         else if (strcmp(name, "--reconnect-ms") == 0)
             o->reconnect_ms = strtoll(value, NULL, 10);
+        else if (strcmp(name, "--unseen-ms") == 0)
+            o->unseen_ms = strtoll(value, NULL, 10);
         else if (strcmp(name, "--mask") == 0)
             o->mask = read_fd(value);
         else if (strcmp(name, "--join") != 0 || add_group(groups, value) < 0)
             return -1;
     }
     return o->task && id_valid(o->task) && o->state_dir && o->run_dir && o->socket &&
-                   o->reconnect_ms > 0 && o->reconnect_ms < INT32_MAX
+                   o->reconnect_ms > 0 && o->reconnect_ms < INT32_MAX &&
+                   o->unseen_ms > 0 && o->unseen_ms < INT32_MAX
                ? 0
                : -1;
 }
@@ -101,7 +105,8 @@ int main(int argc, char **argv)
 {
     static struct cgroup_dirs groups;
     static char oom_score[16];
-    struct agent_options o = {.mask = -1, .reconnect_ms = 2000, .oom_score = oom_score};
+    struct agent_options o = {
+        .mask = -1, .reconnect_ms = 2000, .unseen_ms = 10000, .oom_score = oom_score};
     struct reeve_error err;
     fill_standard_descriptors();
     log_init("subagent", STDERR_FILENO);

@@ -20,8 +20,6 @@
 #include <unistd.h>
 
 #define LOOK_MS 20
-/* Who has a payload's process as an orphan should reap it at once. */
-#define LOOK_MAX_MS 10000
 #define GRACE_MS 10000
 #define LINGER_MS 5000
 #define NAMED_MAX 5
@@ -306,7 +304,7 @@ bool payload_take_over(struct payload *p)
     return false;
 }
 
-void payload_look(struct payload *p, int64_t now)
+void payload_look(struct payload *p, int64_t now, int64_t unseen_ms)
 {
     int code, signal;
     int seen = proc_pidfd_exit(p->pidfd, &code, &signal);
@@ -315,9 +313,9 @@ void payload_look(struct payload *p, int64_t now)
         return;
     }
     if (!p->look_until)
-        p->look_until = now + LOOK_MAX_MS;
+        p->look_until = now + unseen_ms;
     p->unseen = seen < 0 || now >= p->look_until;
-    p->look_at = seen < 0 ? 0 : now + (p->unseen ? LOOK_MAX_MS : LOOK_MS);
+    p->look_at = seen < 0 ? 0 : now + (p->unseen ? unseen_ms : LOOK_MS);
 }
 
 /* What comes from the payload's side is shown by others: sound UTF-8 or plain. */

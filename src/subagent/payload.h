@@ -85,8 +85,9 @@ void payload_drop(struct payload *p);
  * nothing to be watched, since it has ended. */
 bool payload_take_over(struct payload *p);
 /* The process of a payload that was taken over has ended: looks how. That may not be to
- * be seen yet (look_at), or at all (unseen). */
-void payload_look(struct payload *p, int64_t now);
+ * be seen yet (look_at), or at all (unseen): who has it as an orphan should reap it at
+ * once, and is given unseen_ms. */
+void payload_look(struct payload *p, int64_t now, int64_t unseen_ms);
 /* Reads what the status FIFO has; returns what is new, as link_news flags. */
 unsigned payload_read_status(struct payload *p);
 /* The first process was reaped. */

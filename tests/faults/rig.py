@@ -21,7 +21,7 @@ from reeve_up import SLOW, TOP, wait_until
 # Where `make check` builds them.
 TOOLS = pathlib.Path(os.environ.get("REEVE_TOOLS", TOP / "build/check/tests/faults"))
 WAITS = {f"CLEARML_AGENT__AGENT__REEVE__WAITS__{name}": value for name, value in {
-    "POLL": "50ms", "WATCH": "1s", "REPORT": "10s", "AGENT": "5s", "BACKOFF_MIN": "5ms", "BACKOFF_MAX": "20ms",
+    "POLL": "50ms", "WATCH": "1s", "REPORT": "10s", "ALIVE": "10s", "AGENT": "5s", "BACKOFF_MIN": "5ms", "BACKOFF_MAX": "20ms",
     "LINGER": "20ms", "SETTLE": "100ms", "FLUSH": "5ms", "RECONNECT": "4ms", "AGAIN": "20ms"}.items()}
 WAITS.update({"CLEARML_AGENT__API__HTTP__RETRIES__BACKOFF_FACTOR": "0.01",
               "CLEARML_AGENT__API__HTTP__RETRIES__BACKOFF_MAX": "0.05"})

@@ -567,6 +567,26 @@ def test_stopped_sub_agent_holds_up_nothing(rig):
     assert not alive(row["pid"])
 
 
+def test_hung_sub_agent_is_replaced_while_the_server_is_away(rig):
+    """And as soon as the two looks that it takes are over, however seldom the server is told of anything."""
+    rig.master.env["CLEARML_AGENT__AGENT__REEVE__WAITS__REPORT"] = "60s"
+    rig.master.env["CLEARML_AGENT__AGENT__REEVE__WAITS__ALIVE"] = "50ms"
+    go = rig.folder / "go"
+    rig.master.start()
+    task = rig.enqueue(f"echo line 1; {until(go)}; echo line 2")
+    wait_until(lambda: rig.numbers(task) == [1], what="its first line")
+    rig.proxy.pause()
+    wait_until(lambda: not rig.master.control(cmd="status")["data"]["server"]["reachable"], what="the outage")
+    old = rig.master.sub_agents()
+    for pid in old:
+        os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: (new := rig.master.sub_agents()) and not set(new) & set(old), what="another one")
+    rig.proxy.resume()
+    go.touch()
+    rig.wait(task)
+    assert rig.numbers(task) == [1, 2]
+
+
 @pytest.mark.parametrize("phase", ["running", "backoff"])
 def test_stop_at_shutdown_in_each_phase(rig, phase):
     rig.master.env["CLEARML_AGENT__AGENT__REEVE__WAITS__BACKOFF_MIN"] = "60s"

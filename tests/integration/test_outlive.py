@@ -93,7 +93,7 @@ def test_ended_while_its_sub_agent_was_hung(reeve, tmp_path):
 
 
 def test_hung_sub_agent_is_replaced(reeve, tmp_path):
-    """Stopped by a signal it reads nothing: the next reports find that, and its task goes on."""
+    """Stopped by a signal it reads nothing: the next looks find that, and its task goes on."""
     go = tmp_path / "go"
     task = reeve.shell(f"echo line 1; {until(go)}; echo line 2")
     reeve.wait_line(task, "line 1")

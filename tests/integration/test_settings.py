@@ -187,6 +187,9 @@ SERVER = "api.api_server: \"http://127.0.0.1:9\"\n"
     (SERVER + "agent.reeve.admission.too_large: maybe", {}, "refuse or leave"),
     (SERVER + "agent.reeve.forced_stop: never", {}, "resume or stop"),
     (SERVER + "agent.reeve.queues.services.max_runs: some", {}, "agent.reeve.queues.services.max_runs: a number"),
+    ("agent.reeve.waits.wacht: 1s", {}, "the nearest known one is agent.reeve.waits.watch"),
+    (SERVER + "agent.reeve.waits.watch: soon", {}, "agent.reeve.waits.watch"),
+    (SERVER + "agent.reeve.waits.report: 0", {}, "agent.reeve.waits.report: a time from 1ms to 24d"),
     ("agent.x: ${REEVE_NOWHERE}", {}, "clearml.conf:1: ${REEVE_NOWHERE} is set nowhere"),
 ])
 def test_a_master_does_not_start(tmp_path, conf, env, words):
