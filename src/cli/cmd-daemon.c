@@ -58,9 +58,7 @@ static int check_meant(const struct args *args, const char *run_dir,
     const struct words *names = args_values(args, "stop");
     const struct words *queues = args_values(args, "queue");
     auto_json *data = NULL;
-    cJSON *ask = cJSON_CreateObject();
-    json_set_str(ask, "cmd", "status");
-    int code = control_call(run_dir, ask, &data, err);
+    int code = control_call(run_dir, control_request("status", NULL), &data, err);
     if (code != CLI_DONE)
         return code;
     const char *worker = json_str(data, "worker", "");
@@ -89,8 +87,7 @@ static int stop_master(const struct args *args)
         return cli_fail(meant, "daemon --stop: %s", err.text);
     const char *on_exit = args_value(args, "on-exit", NULL);
     int64_t until = clock_boot_ms() + STOP_MS;
-    cJSON *request = cJSON_CreateObject();
-    json_set_str(request, "cmd", "shutdown");
+    cJSON *request = control_request("shutdown", NULL);
     /* Not said: as it was started. */
     if (on_exit)
         json_set_str(request, "on_exit", on_exit);
@@ -99,9 +96,8 @@ static int stop_master(const struct args *args)
         return cli_fail(code, "daemon --stop: %s", err.text);
     while (clock_boot_ms() < until) {
         struct timespec nap = {0, STOP_POLL_MS * 1000000};
-        cJSON *ask = cJSON_CreateObject();
-        json_set_str(ask, "cmd", "status");
-        if (control_call(run_dir, ask, NULL, NULL) == CLI_UNREACHABLE)
+        if (control_call(run_dir, control_request("status", NULL), NULL, NULL) ==
+            CLI_UNREACHABLE)
             return CLI_DONE;
         nanosleep(&nap, NULL);
     }

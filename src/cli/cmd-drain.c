@@ -5,13 +5,14 @@
 #include "cli/session.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "config/size.h"
 
 #include <time.h>
 
 #define LOOK_NS 200000000
-#define MISSED_MAX 50 /* looks at a master that is not there: ten seconds */
+#define MISSED_MS 60000 /* without a master: one that starts again is back by then */
 
 static const struct arg_spec drain_specs[] = {
     {ARG_VALUE, "deadline", 0, "TIME",
@@ -25,19 +26,10 @@ static const struct arg_spec drain_specs[] = {
 
 static const struct arg_spec undrain_specs[] = {ARGS_JSON, ARGS_SERVER, ARGS_LAST};
 
-static int ask(const struct session *s, const char *command, cJSON **data,
-               struct reeve_error *err)
-{
-    cJSON *request = cJSON_CreateObject();
-    json_set_str(request, "cmd", command);
-    return control_call(s->target.run_dir, request, data, err);
-}
-
 static int order(const struct session *s, int64_t deadline_ms, bool put_back,
                  cJSON **data, struct reeve_error *err)
 {
-    cJSON *request = cJSON_CreateObject();
-    json_set_str(request, "cmd", "drain");
+    cJSON *request = control_request("drain", NULL);
     json_set_bool(request, "put_back", put_back);
     if (deadline_ms >= 0)
         json_set_int(request, "deadline_ms", deadline_ms);
@@ -48,11 +40,13 @@ static int order(const struct session *s, int64_t deadline_ms, bool put_back,
  * again goes on with it, and is waited for. */
 static int wait_for_end(const struct session *s, struct reeve_error *err)
 {
-    for (unsigned missed = 0;; missed++) {
+    for (int64_t seen_ms = clock_boot_ms();;) {
         auto_json *status = NULL;
-        int code = ask(s, "status", &status, err);
+        int code = control_call(s->target.run_dir, control_request("status", NULL),
+                                &status, err);
         const cJSON *draining = json_get(status, "draining");
-        if (code != CLI_DONE && (code != CLI_UNREACHABLE || missed >= MISSED_MAX))
+        bool missed = code == CLI_UNREACHABLE && clock_boot_ms() - seen_ms < MISSED_MS;
+        if (code != CLI_DONE && !missed)
             return code;
         if (code == CLI_DONE && !cJSON_IsObject(draining)) {
             reeve_error_set(err, 0, "somebody has ended the draining: tasks are taken");
@@ -61,7 +55,7 @@ static int wait_for_end(const struct session *s, struct reeve_error *err)
         if (code == CLI_DONE && json_int(draining, "left", 0) == 0)
             return CLI_DONE;
         if (code == CLI_DONE)
-            missed = 0;
+            seen_ms = clock_boot_ms();
         nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
     }
 }
@@ -85,9 +79,8 @@ static int run_drain(const struct args *args)
         return cli_fail(CLI_USAGE, "drain: --deadline: %s", err.text);
     if (args_has(args, "put-back") && !deadline)
         return cli_fail(CLI_USAGE, "drain: --put-back needs --deadline");
-    int code = session_open_any(args, &s, &err);
-    if (code == CLI_DONE)
-        code = order(&s, deadline_ms, args_has(args, "put-back"), &data, &err);
+    session_open_any(args, &s);
+    int code = order(&s, deadline_ms, args_has(args, "put-back"), &data, &err);
     if (code == CLI_DONE && args_has(args, "wait"))
         code = wait_for_end(&s, &err);
     if (code != CLI_DONE)
@@ -106,9 +99,9 @@ static int run_undrain(const struct args *args)
     struct reeve_error err = {0};
     auto_session s = {0};
     auto_json *data = NULL;
-    int code = session_open_any(args, &s, &err);
-    if (code == CLI_DONE)
-        code = ask(&s, "undrain", &data, &err);
+    session_open_any(args, &s);
+    int code =
+        control_call(s.target.run_dir, control_request("undrain", NULL), &data, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "undrain: %s", err.text);
     if (args_has(args, "json"))

@@ -46,15 +46,12 @@ static int collect(struct session *s, const char *word, cJSON **row,
                    struct reeve_error *err)
 {
     auto_free char *id = NULL;
-    cJSON *request, *task = NULL;
+    cJSON *task = NULL;
     struct reeve_error server = {0};
     int code = find_task(s, word, &id, err);
     if (code != CLI_DONE)
         return code;
-    request = cJSON_CreateObject();
-    json_set_str(request, "cmd", "inspect");
-    json_set_str(request, "task", id);
-    code = control_call(s->target.run_dir, request, row, err);
+    code = control_call(s->target.run_dir, control_request("inspect", id), row, err);
     int known = get_task(s, id, &task, &server);
     if (code != CLI_DONE && known != CLI_DONE) {
         *err = server;
@@ -76,9 +73,8 @@ static int run(const struct args *args)
     struct reeve_error err = {0};
     auto_session s = {0};
     auto_json *row = NULL;
-    int code = session_open_any(args, &s, &err);
-    if (code == CLI_DONE)
-        code = collect(&s, args_words(args)->v[0], &row, &err);
+    session_open_any(args, &s);
+    int code = collect(&s, args_words(args)->v[0], &row, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "inspect: %s", err.text);
     if (args_has(args, "json"))

@@ -47,7 +47,6 @@ struct reading {
     cJSON *tail; /* the last events, while only so many lines are wanted; or NULL */
     int tail_lines;
     bool terminal, json, away;
-    int64_t patience_ms;
     struct reeve_error *err;
 };
 
@@ -157,8 +156,7 @@ static int read_batch(struct reading *r, bool *more)
     json_set_bool(body, "navigate_earlier", last);
     if (from > 0)
         json_set_int(body, "from_timestamp", from);
-    int code = session_call_until(r->s, "events.get_task_log", body, r->patience_ms,
-                                  &data, r->err);
+    int code = session_call(r->s, "events.get_task_log", body, &data, r->err);
     if (code != CLI_DONE)
         return code;
     int printed = 0;
@@ -196,9 +194,7 @@ static void find_local(struct reading *r)
     if (r->local.dir)
         return;
     auto_json *row = NULL;
-    cJSON *request = cJSON_CreateObject();
-    json_set_str(request, "cmd", "inspect");
-    json_set_str(request, "task", r->id);
+    cJSON *request = control_request("inspect", r->id);
     const char *path = NULL;
     char *dir;
     if (control_call(r->s->target.run_dir, request, &row, NULL) == CLI_DONE)
@@ -266,8 +262,7 @@ static int is_over(struct reading *r, bool *over)
     json_set(body, "id", cJSON_CreateStringArray(&r->id, 1));
     json_set(body, "only_fields", cJSON_CreateStringArray(fields, 1));
     json_set_bool(body, "search_hidden", true);
-    int code =
-        session_call_until(r->s, "tasks.get_all", body, r->patience_ms, &data, r->err);
+    int code = session_call(r->s, "tasks.get_all", body, &data, r->err);
     const cJSON *task = cJSON_GetArrayItem(json_get(data, "tasks"), 0);
     *over =
         code == CLI_DONE && (!task || status_is_final(json_str(task, "status", "")));
@@ -278,21 +273,19 @@ static int is_over(struct reading *r, bool *over)
  * line, so nothing is missing then. */
 static int follow(struct reading *r)
 {
-    /* With the spool at hand an outage is no wait. */
-    find_local(r);
-    r->patience_ms = log_local_open(&r->local, false) ? 0 : OUTAGE_MS;
-    if (!r->away)
-        log_local_close(&r->local);
-    for (;;) {
+    for (int64_t heard_ms = clock_boot_ms();;) {
         bool over = false;
         int code = is_over(r, &over);
         if (code == CLI_DONE) {
             leave_local(r);
             code = read_all(r);
         }
-        if (code == CLI_UNREACHABLE && read_local(r, false))
-            code = CLI_DONE;
-        if (code != CLI_DONE || over)
+        if (code != CLI_UNREACHABLE && (code != CLI_DONE || over))
+            return code;
+        /* With the spool at hand an outage is no wait. */
+        if (code == CLI_DONE || read_local(r, false))
+            heard_ms = clock_boot_ms();
+        else if (clock_boot_ms() - heard_ms > OUTAGE_MS)
             return code;
         struct timespec nap = {0, FOLLOW_MS * 1000000};
         nanosleep(&nap, NULL);
@@ -350,9 +343,8 @@ static int run(const struct args *args)
     if (parse_since(args_value(args, "since", NULL), &r.since, &err) < 0 ||
         parse_tail(args_value(args, "tail", NULL), &r.tail_lines, &err) < 0)
         return cli_fail(CLI_USAGE, "logs: %s", err.text);
-    int code = session_open(args, &s, &err);
-    if (code == CLI_DONE)
-        code = find_task(&s, args_words(args)->v[0], &id, &err);
+    session_open_any(args, &s);
+    int code = find_task(&s, args_words(args)->v[0], &id, &err);
     r.id = id;
     if (code == CLI_DONE)
         code = read_task(&r, args);

@@ -96,17 +96,15 @@ static void print_drain(const struct session *s)
 {
     struct reeve_error err;
     auto_json *status = NULL;
-    cJSON *request = cJSON_CreateObject();
-    json_set_str(request, "cmd", "status");
-    if (control_call(s->target.run_dir, request, &status, &err) == CLI_DONE &&
+    if (control_call(s->target.run_dir, control_request("status", NULL), &status,
+                     &err) == CLI_DONE &&
         cJSON_IsObject(json_get(status, "draining")))
         printf("draining: no more tasks are taken\n");
 }
 
 static int collect(struct session *s, bool all, cJSON **rows, struct reeve_error *err)
 {
-    cJSON *request = cJSON_CreateObject();
-    json_set_str(request, "cmd", "ps");
+    cJSON *request = control_request("ps", NULL);
     if (all)
         json_set_bool(request, "all", true);
     int code = control_call(s->target.run_dir, request, rows, err);
@@ -128,9 +126,8 @@ static int run(const struct args *args)
     struct reeve_error err = {0};
     auto_session s = {0};
     auto_json *rows = NULL;
-    int code = session_open_any(args, &s, &err);
-    if (code == CLI_DONE)
-        code = collect(&s, args_has(args, "all"), &rows, &err);
+    session_open_any(args, &s);
+    int code = collect(&s, args_has(args, "all"), &rows, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "ps: %s", err.text);
     if (args_has(args, "json"))

@@ -7,7 +7,11 @@
 #include "base/alloc.h"
 #include "base/json.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+
+#define SET_MS 120000 /* the kernel may have to reclaim memory, page by page */
 
 static const struct arg_spec specs[] = {
     {ARG_VALUE, "cpus", 0, "X", "CPUs, 0.5 or 2"},
@@ -71,11 +75,15 @@ static int set(struct session *s, const char *word, cJSON **values, cJSON **data
     int code = find_task(s, word, &id, err);
     if (code != CLI_DONE)
         return code;
-    cJSON *request = cJSON_CreateObject();
-    json_set_str(request, "cmd", "set");
-    json_set_str(request, "task", id);
+    cJSON *request = control_request("set", id);
     json_set(request, "values", steal(values));
-    return control_call(s->target.run_dir, request, data, err);
+    code = control_call_for(s->target.run_dir, request, SET_MS, data, err);
+    if (code != CLI_UNREACHABLE || err->code != ETIMEDOUT)
+        return code;
+    reeve_error_set(err, 0,
+                    "no answer within %d s; it may apply yet: see reeve inspect",
+                    SET_MS / 1000);
+    return CLI_TIMEOUT;
 }
 
 static void print_data(const cJSON *data)
@@ -98,9 +106,8 @@ static int run(const struct args *args)
     auto_json *data = NULL;
     if (!values->child)
         return cli_fail(CLI_USAGE, "set: nothing to set; see `reeve set --help`");
-    int code = session_open_any(args, &s, &err);
-    if (code == CLI_DONE)
-        code = set(&s, args_words(args)->v[0], &values, &data, &err);
+    session_open_any(args, &s);
+    int code = set(&s, args_words(args)->v[0], &values, &data, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "set: %s", err.text);
     if (args_has(args, "json"))

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "cli/commands.h"
+#include "cli/each-task.h"
 #include "cli/find.h"
 #include "cli/runs.h"
 
@@ -14,6 +15,7 @@ static const struct arg_spec specs[] = {
     {ARG_VALUE, "signal", 0, "NAME", "instead of the task's stop signal (TERM)"},
     {ARG_VALUE, "grace", 0, "TIME", "between the stop signal and the end (10s)"},
     {ARG_FLAG, "now", 0, NULL, "end the whole cgroup at once: no signal, no grace"},
+    ARGS_JSON,
     ARGS_SERVER,
     ARGS_LAST,
 };
@@ -47,9 +49,7 @@ static int stop_by_server(struct session *s, const char *id, const struct how *h
 
 static cJSON *make_request(const char *id, const struct how *how)
 {
-    cJSON *request = cJSON_CreateObject();
-    json_set_str(request, "cmd", "stop");
-    json_set_str(request, "task", id);
+    cJSON *request = control_request("stop", id);
     json_set_str(request, "by", how->who);
     if (how->grace_ms >= 0)
         json_set_int(request, "grace_ms", how->grace_ms);
@@ -59,21 +59,26 @@ static cJSON *make_request(const char *id, const struct how *how)
 }
 
 /* The master stops its own run at once; any other task is stopped through the server,
- * whose agents see it when they next ask. */
-static int stop_one(struct session *s, const char *word, const struct how *how)
+ * whose agents see it when they next ask, and go by the task's own words. */
+static int stop(struct session *s, const char *id, void *arg, cJSON *data,
+                struct reeve_error *err)
 {
-    struct reeve_error err = {0};
-    auto_free char *id = NULL;
-    int code = find_task(s, word, &id, &err);
-    if (code != CLI_DONE)
-        return cli_fail(code, "stop: %s", err.text);
-    code = control_call(s->target.run_dir, make_request(id, how), NULL, &err);
-    if (code == CLI_UNREACHABLE || code == CLI_NOT_FOUND)
-        code = stop_by_server(s, id, how, &err);
-    if (code != CLI_DONE)
-        return cli_fail(code, "stop %s: %s", id, err.text);
-    printf("%s\n", id);
-    return CLI_DONE;
+    const struct how *how = arg;
+    struct reeve_error master = {0};
+    int code = control_call(s->target.run_dir, make_request(id, how), NULL, &master);
+    bool by_server = code == CLI_UNREACHABLE || code == CLI_NOT_FOUND;
+    json_set_str(data, "by", by_server ? "server" : "master");
+    if (!by_server) {
+        *err = master;
+        return code;
+    }
+    code = stop_by_server(s, id, how, err);
+    if (code == CLI_DONE && (how->grace_ms >= 0 || how->signal))
+        cli_fail(0,
+                 "stop %s: through the server, which hands on neither --now nor "
+                 "--signal or --grace: %s",
+                 id, master.text);
+    return code;
 }
 
 /* A wrong signal is found before anything is stopped. */
@@ -94,27 +99,17 @@ static int read_how(const struct args *args, struct how *how, struct reeve_error
 static int run(const struct args *args)
 {
     struct reeve_error err = {0};
-    auto_session s = {0};
     struct how how;
-    const struct words *tasks = args_words(args);
     if (read_how(args, &how, &err) < 0)
         return cli_fail(CLI_USAGE, "stop: %s", err.text);
-    int code = session_open_any(args, &s, &err);
-    if (code != CLI_DONE)
-        return cli_fail(code, "stop: %s", err.text);
     auto_free char *name = how.who = control_who_dup();
-    for (size_t i = 0; i < tasks->n; i++) {
-        int one = stop_one(&s, tasks->v[i], &how);
-        if (code == CLI_DONE)
-            code = one;
-    }
-    return code;
+    return each_task(args, "stop", stop, &how);
 }
 
 const struct command cmd_stop = {
     .name = "stop",
     .summary = "stop tasks: signal, grace, then the whole cgroup",
-    .usage = "[--signal NAME] [--grace TIME | --now] TASK...",
+    .usage = "[--signal NAME] [--grace TIME | --now] TASK... [--json]",
     .about =
         "Prints the id of each task whose stop was taken on. A run of another host is "
         "stopped\nthrough the server, with the signal and the grace of its own agent.",

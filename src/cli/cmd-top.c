@@ -27,13 +27,6 @@ static const struct arg_spec specs[] = {
     ARGS_LAST,
 };
 
-static int ask(const struct session *s, cJSON *request, const char *command,
-               cJSON **data, struct reeve_error *err)
-{
-    json_set_str(request, "cmd", command);
-    return control_call(s->target.run_dir, request, data, err);
-}
-
 static void print_head(FILE *out, const cJSON *status)
 {
     char up[DURATION_TEXT_SIZE], promised[SIZE_TEXT_SIZE];
@@ -81,12 +74,13 @@ static int look(const struct session *s, const char *sort, size_t rows, char **t
                 size_t *length, struct reeve_error *err)
 {
     auto_json *status = NULL, *runs = NULL;
-    cJSON *request = cJSON_CreateObject();
+    const char *run_dir = s->target.run_dir;
+    cJSON *request = control_request("top", NULL);
     json_set_str(request, "sort", sort);
     json_set_int(request, "rows", (int64_t)rows);
-    int code = ask(s, request, "top", &runs, err);
+    int code = control_call(run_dir, request, &runs, err);
     if (code == CLI_DONE)
-        code = ask(s, cJSON_CreateObject(), "status", &status, err);
+        code = control_call(run_dir, control_request("status", NULL), &status, err);
     if (code != CLI_DONE)
         return code;
     FILE *out = open_memstream(text, length);
@@ -146,12 +140,13 @@ static int run(const struct args *args)
         return cli_fail(CLI_USAGE, "top: --interval %.40s: from 100ms to a day",
                         interval);
     bool once = args_has(args, "once");
-    int code = session_open_any(args, &s, &err);
-    if (code == CLI_DONE && once)
+    int code;
+    session_open_any(args, &s);
+    if (once)
         code = print_once(&s, sort, &err);
-    else if (code == CLI_DONE && screen_open(&err) < 0)
+    else if (screen_open(&err) < 0)
         return cli_fail(CLI_USAGE, "top: %s; use --once, or reeve ps", err.text);
-    else if (code == CLI_DONE)
+    else
         code = watch(&s, sort, ms, &err);
     screen_close();
     return code == CLI_DONE ? code : cli_fail(code, "top: %s", err.text);

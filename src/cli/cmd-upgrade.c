@@ -29,8 +29,7 @@ static const struct arg_spec specs[] = {
 static int ask(const struct session *s, const char *binary, cJSON **data,
                struct reeve_error *err)
 {
-    cJSON *request = cJSON_CreateObject();
-    json_set_str(request, "cmd", "upgrade");
+    cJSON *request = control_request("upgrade", NULL);
     if (binary)
         json_set_str(request, "binary", binary);
     return control_call_for(s->target.run_dir, request, CHECK_MS, data, err);
@@ -66,9 +65,8 @@ static int wait_for_new(const struct session *s, const cJSON *asked, int64_t sin
     int64_t until_ms = clock_boot_ms() + BACK_MS;
     while (clock_boot_ms() < until_ms) {
         auto_json *status = NULL;
-        cJSON *request = cJSON_CreateObject();
-        json_set_str(request, "cmd", "status");
-        int code = control_call(s->target.run_dir, request, &status, err);
+        int code = control_call(s->target.run_dir, control_request("status", NULL),
+                                &status, err);
         double served_ms = json_num(status, "uptime_s", 0) * 1000;
         if (code == CLI_DONE && (double)(clock_boot_ms() - since_ms) >= served_ms)
             return judge(asked, status, err);
@@ -104,10 +102,9 @@ static int run(const struct args *args)
     if (given && !binary)
         return cli_fail(CLI_USAGE, "upgrade: --binary %.200s: %s", given,
                         strerror(errno));
-    int code = session_open_any(args, &s, &err);
     int64_t since_ms = clock_boot_ms();
-    if (code == CLI_DONE)
-        code = ask(&s, binary, &data, &err);
+    session_open_any(args, &s);
+    int code = ask(&s, binary, &data, &err);
     if (code == CLI_DONE)
         code = wait_for_new(&s, data, since_ms, &err);
     if (code != CLI_DONE)

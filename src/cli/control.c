@@ -67,6 +67,15 @@ static int decode(const struct buf *line, cJSON **data, struct reeve_error *err)
     return code >= CLI_FAILED && code <= CLI_TIMEOUT ? (int)code : CLI_FAILED;
 }
 
+cJSON *control_request(const char *command, const char *task)
+{
+    cJSON *request = cJSON_CreateObject();
+    json_set_str(request, "cmd", command);
+    if (task)
+        json_set_str(request, "task", task);
+    return request;
+}
+
 int control_call(const char *run_dir, cJSON *request, cJSON **data,
                  struct reeve_error *err)
 {
@@ -83,11 +92,13 @@ int control_call_for(const char *run_dir, cJSON *request, int64_t wait_ms, cJSON
         *data = NULL;
     auto_close fd = unix_connect(run_dir, "control.sock", SOCK_STREAM, err);
     if (fd < 0) {
-        if (err && (err->code == ENOENT || err->code == ECONNREFUSED))
+        if (err && (err->code == ENOENT || err->code == ECONNREFUSED)) {
             reeve_error_set(err, 0,
                             "no master runs on %s; start `reeve up` or `reeve "
                             "daemon`",
                             run_dir);
+            err->code = ENOENT;
+        }
         return CLI_UNREACHABLE;
     }
     auto_free char *out = xasprintf("%s\n", text);

@@ -13,12 +13,14 @@
 #include "config/option-table.h"
 #include "config/worker-id.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SKEW_WARN_S 5
 #define SKEW_FAIL_S 300
 #define SEEN_S 180
+#define MASTER_MS 5000 /* a healthy one answers in one */
 
 /* ---- configuration */
 
@@ -114,11 +116,17 @@ static char *add_master(cJSON *checks, const struct session *s)
 {
     struct reeve_error err = {0};
     auto_json *status = NULL;
-    cJSON *request = cJSON_CreateObject();
-    json_set_str(request, "cmd", "status");
-    int code = control_call(s->target.run_dir, request, &status, &err);
-    if (code == CLI_UNREACHABLE) {
+    int code = control_call_for(s->target.run_dir, control_request("status", NULL),
+                                MASTER_MS, &status, &err);
+    if (code == CLI_UNREACHABLE && err.code == ENOENT) {
         doctor_add(checks, DOCTOR_OK, "master", NULL, "%s", err.text);
+        return NULL;
+    }
+    if (code != CLI_DONE) {
+        doctor_add(checks, DOCTOR_FAIL, "master",
+                   "see its log; if it hangs, kill -9 it and start it again: its runs "
+                   "go on",
+                   "%s", err.text);
         return NULL;
     }
     const char *version = json_str(status, "version", "?");

@@ -110,9 +110,8 @@ static int match_prefix(struct session *s, const char *word, struct words *found
 static int match_runs(struct session *s, const char *word, struct words *found)
 {
     auto_json *rows = NULL;
-    cJSON *request = cJSON_CreateObject();
+    cJSON *request = control_request("ps", NULL);
     const cJSON *row;
-    json_set_str(request, "cmd", "ps");
     json_set_bool(request, "all", true);
     int code = control_call(s->target.run_dir, request, &rows, NULL);
     cJSON_ArrayForEach(row, rows) add_match(found, row, word);

@@ -169,13 +169,9 @@ int print_master_status(const struct args *args, const char *command)
     auto_json *data = NULL;
     auto_session s = {0};
     /* The target, for a master whose folder is known only from the server's. */
-    int code = session_open_any(args, &s, &err);
-    cJSON *request = cJSON_CreateObject();
-    json_set_str(request, "cmd", "status");
-    if (code == CLI_DONE)
-        code = control_call(s.target.run_dir, request, &data, &err);
-    else
-        cJSON_Delete(request);
+    session_open_any(args, &s);
+    int code =
+        control_call(s.target.run_dir, control_request("status", NULL), &data, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "%s: %s", command, err.text);
     if (args_has(args, "json"))

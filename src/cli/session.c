@@ -20,11 +20,11 @@ int session_open(const struct args *args, struct session *s, struct reeve_error 
     return target_find(args, &s->target, err);
 }
 
-int session_open_any(const struct args *args, struct session *s,
-                     struct reeve_error *err)
+void session_open_any(const struct args *args, struct session *s)
 {
-    int code = session_open(args, s, err);
-    return code == CLI_UNREACHABLE ? CLI_DONE : code;
+    int found = session_open(args, s, &s->why);
+    s->args = args;
+    s->found = found;
 }
 
 void session_close(struct session *s)
@@ -34,13 +34,29 @@ void session_close(struct session *s)
     *s = no_session;
 }
 
+/* `reeve up` may have come back, or the file been mended. */
+static int find_again(struct session *s, struct reeve_error *err)
+{
+    struct target found;
+    s->found = target_find(s->args, &found, &s->why);
+    if (s->found == CLI_DONE) {
+        target_free(&s->target);
+        s->target = found;
+        return 0;
+    }
+    target_free(&found);
+    if (err)
+        *err = s->why;
+    return -1;
+}
+
 static int session_start(struct session *s, struct reeve_error *err)
 {
     const struct target *t = &s->target;
     if (s->api)
         return 0;
-    if (!t->api)
-        return reeve_error_set(err, 0, "no server is known");
+    if (s->found != CLI_DONE && find_again(s, err) < 0)
+        return -1;
     struct api_config config = {
         .url = t->api,
         .access_key = t->access_key,

@@ -13,6 +13,9 @@ struct api_sync;
 
 struct session {
     struct target target;
+    const struct args *args;
+    int found;               /* an exit code: whether the server is known */
+    struct reeve_error why;  /* it is not */
     struct api_sync *api; /* made at the first call */
     int subcode;          /* of the last refusal */
 };
@@ -20,10 +23,10 @@ struct session {
 /* Finds the server; talks to nobody yet. An exit code; err is set unless it is
  * CLI_DONE. */
 int session_open(const struct args *args, struct session *s, struct reeve_error *err);
-/* The same, but a server that is not known is no error until it is called: for what the
- * master can answer alone. */
-int session_open_any(const struct args *args, struct session *s,
-                     struct reeve_error *err);
+/* The same, but a server that is not known, or a configuration that cannot be read, is
+ * no error until the server is called, when it is looked for again: for what the master
+ * can answer alone. The args must outlive the session. */
+void session_open_any(const struct args *args, struct session *s);
 void session_close(struct session *s);
 
 /* One call. body is taken, NULL for {}; *data is the caller's, data may be NULL.
@@ -35,8 +38,11 @@ int session_call(struct session *s, const char *endpoint, cJSON *body, cJSON **d
 int session_call_until(struct session *s, const char *endpoint, cJSON *body,
                        int64_t deadline_ms, cJSON **data, struct reeve_error *err);
 
+/* {"cmd": command, "task": task}; the task may be NULL. */
+cJSON *control_request(const char *command, const char *task);
 /* One request to the master's control.sock; request is taken. The exit code that the
- * master gives, CLI_UNREACHABLE if there is none. */
+ * master gives, CLI_UNREACHABLE if there is none (err's code: ENOENT) or it does not
+ * answer (ETIMEDOUT). */
 int control_call(const char *run_dir, cJSON *request, cJSON **data,
                  struct reeve_error *err);
 /* The same for what may take the master longer. */

@@ -199,8 +199,7 @@ static int ask_master(int pidfd, void *arg)
 {
     const struct up_dir *d = arg;
     auto_free char *run_dir = up_dir_file_dup(d, "run");
-    cJSON *request = cJSON_CreateObject();
-    json_set_str(request, "cmd", "shutdown");
+    cJSON *request = control_request("shutdown", NULL);
     json_set_str(request, "on_exit", "keep");
     return control_call(run_dir, request, NULL, NULL) == CLI_DONE ? 0 : -1;
 }
