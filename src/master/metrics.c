@@ -26,6 +26,7 @@ struct metrics {
     struct metrics_http *http; /* NULL: nothing listens */
     bool runs;                 /* figures of each run, too */
     uint64_t restarts;
+    uint64_t lines_dropped, events_refused;
     struct {
         char reason[48];
         uint64_t count;
@@ -53,6 +54,16 @@ void metrics_attempt_ended(struct metrics *metrics, const struct verdict *v)
 void metrics_restart(struct metrics *metrics)
 {
     metrics->restarts++;
+}
+
+void metrics_log_dropped(struct metrics *metrics, uint64_t lines)
+{
+    metrics->lines_dropped += lines;
+}
+
+void metrics_log_refused(struct metrics *metrics)
+{
+    metrics->events_refused++;
 }
 
 cJSON *metrics_ended(const struct metrics *metrics)
@@ -101,6 +112,13 @@ static void put_phases(struct buf *out, const struct master *m)
                    count[i]);
 }
 
+static void put_count(struct buf *out, const char *name, const char *help,
+                      uint64_t count)
+{
+    put_head(out, name, "counter", help);
+    buf_printf(out, "%s %" PRIu64 "\n", name, count);
+}
+
 static void put_ends(struct buf *out, const struct metrics *metrics)
 {
     put_head(out, "reeve_attempts_ended_total", "counter",
@@ -110,9 +128,20 @@ static void put_ends(struct buf *out, const struct metrics *metrics)
         put_label(out, metrics->ended[i].reason);
         buf_printf(out, "\"} %" PRIu64 "\n", metrics->ended[i].count);
     }
-    put_head(out, "reeve_restarts_total", "counter",
-             "Attempts that followed another since this master's start.");
-    buf_printf(out, "reeve_restarts_total %" PRIu64 "\n", metrics->restarts);
+    put_count(out, "reeve_restarts_total",
+              "Attempts that followed another since this master's start.",
+              metrics->restarts);
+}
+
+static void put_logs(struct buf *out, const struct metrics *metrics)
+{
+    put_count(out, "reeve_log_lines_dropped_total",
+              "Log lines that were given up for a log budget, as far as the server was "
+              "told of it.",
+              metrics->lines_dropped);
+    put_count(out, "reeve_log_events_refused_total",
+              "Log events that the server refused and that are set aside.",
+              metrics->events_refused);
 }
 
 static void put_server(struct buf *out, const struct master *m)
@@ -235,6 +264,7 @@ void metrics_format(const struct metrics *metrics, struct buf *out)
     put_phases(out, m);
     put_ends(out, metrics);
     put_server(out, m);
+    put_logs(out, metrics);
     put_pressure(out);
     put_limits(out, m);
     if (metrics->runs)

@@ -1,10 +1,10 @@
 /* metrics.h - figures of this master in Prometheus' text format, over HTTP
  *
  * agent.reeve.metrics.listen names the address ("9464", "127.0.0.1:9464", "[::1]:0");
- * without it nothing listens and only the counting is done. What is told was sampled
- * before: a scrape reads no file and asks no group. Nothing here has a task's
- * parameters or a secret in it; agent.reeve.metrics.runs adds figures of each run, by
- * its id. */
+ * without it nothing listens and only the counting is done. Figures of groups were
+ * sampled before; a scrape itself reads /proc/pressure, and the list of a spool that
+ * has gaps and has changed. Nothing here has a task's parameters or a secret in it;
+ * agent.reeve.metrics.runs adds figures of each run, by its id. */
 #ifndef REEVE_METRICS_H
 #define REEVE_METRICS_H
 
@@ -12,6 +12,7 @@
 #include "base/error.h"
 
 #include <cjson/cJSON.h>
+#include <stdint.h>
 
 struct config;
 struct master;
@@ -26,6 +27,10 @@ void metrics_destroy(struct metrics *metrics);
 /* An attempt has its verdict; again: another one follows. */
 void metrics_attempt_ended(struct metrics *metrics, const struct verdict *v);
 void metrics_restart(struct metrics *metrics);
+/* Lines of a gap that a log budget made are on their way to the server as a note. */
+void metrics_log_dropped(struct metrics *metrics, uint64_t lines);
+/* The server does not take an event. */
+void metrics_log_refused(struct metrics *metrics);
 /* How many attempts ended for each reason since the start: {"exit:0": 3}. The
  * caller's. */
 cJSON *metrics_ended(const struct metrics *metrics);

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/id.h"
+#include "clearml/api.h"
 
 #include <cjson/cJSON.h>
 #include <ev.h>
@@ -38,6 +39,8 @@ struct ship {
     size_t window;      /* its size; 0: all that is left */
     size_t live;        /* events of it that were sent */
     bool unsure;        /* the server may have them: to be looked up first */
+    bool partial;       /* it has some of them, for sure, and has refused others */
+    unsigned tries;     /* of this window, that the server could not store */
     bool more;          /* something was left for the next batch */
     bool ack_failing, journal_failing; /* told; until it works again */
     struct api_call *call;
@@ -57,6 +60,26 @@ void ship_text_add(struct buf *text, const struct spool_entry *e);
 void ship_tell_write(bool *failing, int result, const struct reeve_error *err);
 /* The server has this event. */
 void ship_ack(struct ship *s, struct part *part);
+/* Sends the window. */
+void ship_send(struct ship *s);
+/* Its fate is certain: goes on with the next one. */
+void ship_window_done(struct ship *s);
+/* The first half of it alone. */
+void ship_window_halve(struct ship *s);
+/* The server takes no more lines of this run. */
+void ship_refuse_run(struct ship *s, const char *task, const char *why);
+/* The server has taken a part: after a while, ship_verify(). */
+void ship_look_later(struct ship *s, int64_t wait_ms);
+
+/* ---- ship-refused.c ---- */
+
+/* A certain no (400, 413) to all of the window. */
+void ship_refused(struct ship *s, const struct api_reply *r);
+/* A yes to fewer events than were sent. */
+void ship_took_part(struct ship *s, const struct api_reply *r);
+
+/* ---- ship-verify.c ---- */
+
 /* Looks up which events of the unanswered window the server has, acknowledges those,
  * then calls ship_verified(). */
 void ship_verify(struct ship *s);

@@ -7,9 +7,7 @@
  * most; its time stamp is the arrival of the first, and strictly later than the run's
  * last event, since the server sorts by milliseconds alone.
  * - `acked` moves when the server has said that it has the events, never before.
- * - A refused batch is taken apart, run by run, then event by event, until the bad one
- * is alone; it is set aside in a file and told. An event of a task that the server no
- * longer takes events for (deleted, published) ends the shipping of that run.
+ * - What the server refuses is taken apart (ship-refused.c).
  * - A master that dies leaves a journal of the batch (ship-journal.c), so that the next
  * one can tell what was under way.
  * - A server with the "batch" extension drops a batch it has already, so an unanswered
@@ -27,6 +25,7 @@
 #include "master/echo.h"
 #include "master/log-budget.h"
 #include "master/master.h"
+#include "master/metrics.h"
 #include "run/run-dir.h"
 
 #include <errno.h>
@@ -51,7 +50,6 @@
 enum taken { TAKEN, TAKEN_IN_PART, TAKE_FAILED };
 
 static void ship_schedule(struct ship *s, double after);
-static void batch_send(struct ship *s);
 
 static char *run_dir_of(const struct run *run)
 {
@@ -189,6 +187,7 @@ static enum taken batch_take_run(struct batch *b, struct run *run)
         if (rc <= 0)
             break;
         run->ship.read = e.next;
+        metrics_log_dropped(run->master->metrics, e.gap.lines);
         if (e.type == SPOOL_OUTPUT || e.type == SPOOL_NOTE)
             pending_take(b, run, &p, &e);
     }
@@ -340,7 +339,7 @@ static void batch_settle(struct ship *s)
     ship_schedule(s, s->more ? 0.0 : (double)s->master->waits.flush_ms / 1000.0);
 }
 
-static void run_refused(struct ship *s, const char *task, const char *why)
+void ship_refuse_run(struct ship *s, const char *task, const char *why)
 {
     struct run *run = runs_find(s->master->runs, task);
     if (!run || run->ship.refused)
@@ -351,48 +350,9 @@ static void run_refused(struct ship *s, const char *task, const char *why)
     check_drained(run);
 }
 
-/* A refused event is kept for a person, beside the runs. */
-static void set_aside(struct ship *s, const struct part *p, const char *why)
-{
-    log_error("task=%s an event was refused by the server and is kept in "
-              "$STATE/refused/%s: %s",
-              p->task, p->task, why);
-    auto_free char *dir = path_join_dup(s->master->state_root, "refused");
-    auto_free char *path = path_join_dup(dir, p->task);
-    auto_free char *text = json_format(p->event);
-    struct reeve_error err;
-    if (dir_make(dir, 0700, &err) < 0)
-        log_error("%s", err.text);
-    FILE *f = fopen(path, "ae");
-    if (!f || fprintf(f, "%s\n", text) < 0)
-        log_error("task=%s cannot keep the refused event in %s", p->task, path);
-    if (f)
-        fclose(f);
-}
-
-/* True if the answer names this task as one that takes no events (event_bll.py). */
-static bool answer_names(const cJSON *data, const char *message, const char *task)
-{
-    auto_free char *text = data ? json_format(data) : NULL;
-    auto_free char *words = xasprintf("Invalid task id %s", task);
-    return task[0] &&
-           ((text && strstr(text, words)) || (message && strstr(message, words)));
-}
-
-static void note_refused_tasks(struct ship *s, const struct api_reply *r)
-{
-    auto_free char *why = json_format(json_get(r->data, "errors_info"));
-    log_warn("the server took not all of %zu log events: %s", s->live, why);
-    for (size_t i = s->first; i < s->first + s->sent; i++) {
-        char task[TASK_ID_SIZE];
-        memcpy(task, s->batch.parts[i].task, sizeof task);
-        if (answer_names(r->data, r->message, task))
-            run_refused(s, task, why);
-    }
-}
-
 static void window_next(struct ship *s)
 {
+    s->tries = 0;
     s->first += s->sent;
     s->window *= 2; /* one bad event is no reason to send all the others alone */
     if (s->first >= s->batch.count) {
@@ -401,7 +361,7 @@ static void window_next(struct ship *s)
         batch_settle(s);
         return;
     }
-    batch_send(s);
+    ship_send(s);
 }
 
 static void window_ack(struct ship *s)
@@ -410,21 +370,17 @@ static void window_ack(struct ship *s)
         ship_ack(s, &s->batch.parts[i]);
 }
 
-static void on_refused(struct ship *s, const struct api_reply *r)
+void ship_window_done(struct ship *s)
 {
-    if (s->sent > 1) {
-        s->window = s->sent / 2;
-        batch_send(s);
-        return;
-    }
-    struct part *p = &s->batch.parts[s->first];
-    if (r->subcode == 101 || r->subcode == 113 ||
-        answer_names(r->data, r->message, p->task))
-        run_refused(s, p->task, r->message);
-    else if (p->event)
-        set_aside(s, p, r->message);
     window_ack(s);
     window_next(s);
+}
+
+void ship_window_halve(struct ship *s)
+{
+    s->tries = 0;
+    s->window = s->sent / 2;
+    ship_send(s);
 }
 
 static void ship_retry_cb(struct ev_loop *loop, ev_timer *w, int revents)
@@ -433,17 +389,28 @@ static void ship_retry_cb(struct ev_loop *loop, ev_timer *w, int revents)
     if (s->unsure)
         ship_verify(s);
     else
-        batch_send(s);
+        ship_send(s);
+}
+
+static void arm_retry(struct ship *s, int64_t wait_ms)
+{
+    ev_now_update(s->master->loop);
+    ev_timer_stop(s->master->loop, &s->retry);
+    ev_timer_set(&s->retry, (double)wait_ms / 1000.0, 0.0);
+    ev_timer_start(s->master->loop, &s->retry);
 }
 
 void ship_retry_later(struct ship *s)
 {
     int64_t wait = s->backoff_ms ? s->backoff_ms : 200;
     s->backoff_ms = wait * 2 > 30000 ? 30000 : wait * 2;
-    ev_now_update(s->master->loop);
-    ev_timer_stop(s->master->loop, &s->retry);
-    ev_timer_set(&s->retry, (double)wait / 1000.0, 0.0);
-    ev_timer_start(s->master->loop, &s->retry);
+    arm_retry(s, wait);
+}
+
+void ship_look_later(struct ship *s, int64_t wait_ms)
+{
+    s->unsure = s->partial = true;
+    arm_retry(s, wait_ms);
 }
 
 static void on_reply(void *arg, const struct api_reply *r)
@@ -452,17 +419,18 @@ static void on_reply(void *arg, const struct api_reply *r)
     s->call = NULL;
     switch (r->result) {
     case API_OK:
+        if (json_int(r->data, "added", (int64_t)s->live) < (int64_t)s->live) {
+            ship_took_part(s, r);
+            return;
+        }
         s->backoff_ms = 0;
-        if (json_int(r->data, "added", (int64_t)s->live) < (int64_t)s->live)
-            note_refused_tasks(s, r);
-        window_ack(s);
-        window_next(s);
+        ship_window_done(s);
         return;
     case API_REFUSED:
         /* Anything else (a rejected login, a limit on calls) says not a thing of the
          * lines. */
         if (r->code == 400 || r->code == 413)
-            on_refused(s, r);
+            ship_refused(s, r);
         else
             ship_retry_later(s);
         return;
@@ -482,18 +450,21 @@ static void on_reply(void *arg, const struct api_reply *r)
 
 void ship_verified(struct ship *s)
 {
-    bool all = true;
-    s->unsure = false;
+    bool all = true, partial = s->partial;
+    s->unsure = s->partial = false;
     for (size_t i = s->first; i < s->first + s->sent; i++)
         all = all && !s->batch.parts[i].event;
     if (all)
         window_next(s);
+    else if (partial && s->sent > 1)
+        ship_window_halve(s); /* one of those that are left is a bad one */
     else
         ship_retry_later(s);
 }
 
-/* The name is the same for the same window of the same batch. */
-static void batch_send(struct ship *s)
+/* The name is the same for the same events: those of the same window of the same batch
+ * that the server has not. */
+void ship_send(struct ship *s)
 {
     size_t left = s->batch.count - s->first;
     s->sent = s->window && s->window < left ? s->window : left;
@@ -507,8 +478,8 @@ static void batch_send(struct ship *s)
         window_next(s);
         return;
     }
-    snprintf(s->header, sizeof s->header, "x-reeve-batch: %s/%" PRIu64 ".%zu.%zu",
-             s->epoch, s->number, s->first, s->sent);
+    snprintf(s->header, sizeof s->header, "x-reeve-batch: %s/%" PRIu64 ".%zu.%zu.%zu",
+             s->epoch, s->number, s->first, s->sent, s->live);
     struct api_options options = {.json_lines = true, .timeout_ms = 60000};
     if (api_has_extension(s->master->api, "batch"))
         options.headers[0] = s->header;
@@ -548,7 +519,7 @@ static void ship_flush(struct ship *s)
     s->number++;
     s->first = s->window = 0;
     ship_journal_write(s);
-    batch_send(s);
+    ship_send(s);
 }
 
 static void ship_timer_cb(struct ev_loop *loop, ev_timer *w, int revents)
@@ -617,7 +588,7 @@ void ship_recover(struct ship *s)
 
 void ship_hurry(struct ship *s)
 {
-    if (!ev_is_active(&s->retry))
+    if (!ev_is_active(&s->retry) || s->partial)
         return;
     s->backoff_ms = 0;
     ship_retry_later(s);

@@ -165,6 +165,7 @@ enum record_result spool_parse(const void *p, size_t n, uint64_t offset,
     out->raw_end = get_le64(r.body + 20);
     out->text = (const char *)r.body + SPOOL_FIXED_SIZE;
     out->text_len = r.len - SPOOL_FIXED_SIZE;
+    out->gap = (struct spool_gap){0};
     if (r.type == SPOOL_GAP && !gap_decode(&out->gap, r.body, r.len, out->next))
         return RECORD_BAD;
     if (r.type == SPOOL_EXIT &&

@@ -52,7 +52,7 @@ struct spool_entry {
         uint64_t next;         /* where the stream goes on */
         uint64_t lines, bytes; /* of text */
         uint64_t budget;       /* that was in force */
-    } gap;                     /* GAP */
+    } gap;                     /* GAP, and the NOTE about it; else 0 */
 };
 
 /* Writing. Opens for appending, cuts a torn tail (what follows the last sound record);

@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -120,7 +121,7 @@ def shown(rig, task):
 
 def test_budget_drops_the_middle(make_rig):
     """The payload ends while the server is away; what its log has not says how much is missing, and where."""
-    rig = make_rig(env=FULL)
+    rig = make_rig(env={**FULL, "CLEARML_AGENT__AGENT__REEVE__METRICS__LISTEN": '"127.0.0.1:0"'})
     rig.master.start()
     without_batches(rig)
     task = rig.enqueue(PRINT.format(LINES))
@@ -136,6 +137,8 @@ def test_budget_drops_the_middle(make_rig):
     [(last, missing)] = gaps
     assert numbers == [*range(1, last + 1), *range(last + missing + 1, LINES + 1)]
     assert numbers.index(last) > 1000 and LINES - last - missing > 1000
+    with urllib.request.urlopen(rig.master.control(cmd="status")["data"]["metrics"]) as page:
+        assert f"\nreeve_log_lines_dropped_total {missing}\n" in page.read().decode()
 
 
 def test_budget_may_make_the_task_wait(make_rig):

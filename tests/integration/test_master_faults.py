@@ -119,6 +119,70 @@ def test_one_bad_event_is_set_aside(rig):
     assert "POISON" in kept
 
 
+class Picky:
+    """Takes a part of each batch and says so, as ClearML's server does where its index fails for single events.
+    takes(line): whether it takes that one."""
+
+    def __init__(self, rig, takes, why):
+        self.parts, self.none = 0, 0
+        forward = rig.proxy.forward
+
+        def add(path, headers, body):
+            if not path.endswith("events.add_batch"):
+                return forward(path, headers, body)
+            lines = body.splitlines()
+            taken = [line for line in lines if takes(line)]
+            left = len(lines) - len(taken)
+            if not taken:
+                self.none += 1
+                return refusal(400, 131, f"Events not added: {why}={left}")
+            answer = forward(path, headers, b"\n".join(taken))
+            if left and answer[0] == 200:
+                self.parts += 1
+                answer[1]["data"].update(errors=left, errors_info={why: left})
+            return answer
+        rig.proxy.forward = add
+
+
+def print_together(rig, words):
+    """Tasks whose lines come in one batch: all that they print is held up by one that is under way."""
+    rig.proxy.before = lambda name, body: "drop" if name == "events.add_batch" else None
+    rig.master.start()
+    first = rig.enqueue("echo line 100")
+    wait_until(lambda: rig.proxy.seen["events.add_batch"], what="a batch")
+    tasks = [rig.enqueue(f"echo line 0; echo {word}; sleep 1.2; echo line 1") for word in words]
+    for task in tasks:
+        rig.master.wait_phase(task, "draining")
+    rig.proxy.resume()
+    return [first, *tasks]
+
+
+@pytest.mark.parametrize("why", ["Error when indexing events batch", "Made up by the test"])
+def test_events_that_a_server_leaves_out(make_rig, why):
+    """Of a batch that is taken in part nothing is lost or comes twice; what is refused is there to be read."""
+    rig = make_rig(env={"CLEARML_AGENT__AGENT__REEVE__WAITS__AGAIN": "100ms"})
+    failures = [1 if why.startswith("Made") else 3]
+
+    def takes(line):
+        if b"POISON" in line and why.startswith("Made"):
+            return False
+        if b"LATER" not in line or not failures[0]:
+            return True
+        failures[0] -= 1
+        return False
+    picky = Picky(rig, takes, why)
+    tasks = print_together(rig, ["good", "LATER", "good", "POI$()SON", "good"])
+    for task in tasks:
+        rig.wait(task)
+    bad = tasks[4] if why.startswith("Made") else None
+    for task in tasks[1:]:
+        assert rig.numbers(task) == ([1] if task == bad else [0, 1]), rig.text(task)
+    kept = rig.master.state / "refused"
+    assert picky.parts >= 1 and not failures[0]
+    assert [path.name for path in kept.glob("*")] == ([bad] if bad else [])
+    assert not bad or "POISON" in (kept / bad).read_text()
+
+
 def test_refused_task_ends_all_the_same(rig):
     """The server takes no events for it any more; the status is told nevertheless."""
     def before(name, body):

@@ -42,6 +42,7 @@ def test_figures_follow_the_runs(make_reeve, tmp_path):
     assert found['reeve_runs{phase="running"}'] == 1
     assert found['reeve_attempts_ended_total{reason="exit:3"}'] == 2
     assert found["reeve_restarts_total"] == 1
+    assert found["reeve_log_lines_dropped_total"] == found["reeve_log_events_refused_total"] == 0
     assert found["reeve_server_reachable"] == 1
     assert found["reeve_resident_memory_bytes"] > 1 << 20
     (tmp_path / "go").touch()
