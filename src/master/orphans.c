@@ -15,32 +15,61 @@
 
 #define PAUSE_S 0.2
 #define PER_TURN 256
+#define KEPT 1024
+
+struct end {
+    pid_t pid;
+    uint64_t start;
+    int code, signal;
+};
 
 struct orphans {
     struct master *master;
+    /* Of payloads, perhaps, whose run does not know them yet: their sub-agent was
+     * killed before it could say STARTED, and the replacement has not come so far. The
+     * oldest is written over. */
+    struct end kept[KEPT];
+    unsigned count;
     ev_signal sigchld;
     ev_timer timer;
 };
 
-static void note_exit(struct run *run, const siginfo_t *info)
+static struct end read_end(const siginfo_t *info)
 {
     bool exited = info->si_code == CLD_EXITED;
-    run->seen.pid = info->si_pid;
-    run->seen.code = exited ? info->si_status : -1;
-    run->seen.signal = exited ? 0 : info->si_status;
+    return (struct end){info->si_pid, proc_start_time(info->si_pid),
+                        exited ? info->si_status : -1, exited ? 0 : info->si_status};
 }
 
-static void reap(struct master *m, siginfo_t *info)
+static void note_end(struct run *run, const struct end *end)
 {
-    uint64_t start = proc_start_time(info->si_pid);
-    log_debug("orphan pid=%d reaped", (int)info->si_pid);
+    run->seen.pid = end->pid;
+    run->seen.code = end->code;
+    run->seen.signal = end->signal;
+}
+
+/* False: no run has this payload. */
+static bool tell_run(struct master *m, const struct end *end)
+{
+    bool found = false;
     for (struct run *run = runs_first(m->runs); run; run = run->list_next) {
-        if (run->payload_pid != info->si_pid || run->payload_start != start)
+        if (run->payload_pid != end->pid || run->payload_start != end->start)
             continue;
-        note_exit(run, info);
+        note_end(run, end);
         link_seen(run);
+        found = true;
     }
-    waitid(P_PID, (id_t)info->si_pid, info, WEXITED | WNOHANG);
+    return found;
+}
+
+static void reap(struct orphans *o, siginfo_t *info)
+{
+    struct end end = read_end(info);
+    log_debug("orphan pid=%d reaped", (int)end.pid);
+    /* A payload leads a session; what else it has left rarely does. */
+    if (!tell_run(o->master, &end) && getsid(end.pid) == end.pid)
+        o->kept[o->count++ % KEPT] = end;
+    waitid(P_PID, (id_t)end.pid, info, WEXITED | WNOHANG);
 }
 
 /* Each payload has a session of its own. What is in ours was started by the master, and
@@ -55,7 +84,7 @@ static void orphans_cb(struct ev_loop *loop, ev_timer *w, int revents)
             return;
         if (getsid(info.si_pid) == getsid(0))
             break;
-        reap(o->master, &info);
+        reap(o, &info);
     }
     ev_timer_set(w, PAUSE_S, 0.0);
     ev_timer_start(loop, w);
@@ -91,13 +120,31 @@ void orphans_destroy(struct orphans *o)
     free(o);
 }
 
+static const struct end *find_kept(const struct orphans *o, const struct run *run)
+{
+    for (unsigned i = 0; i < KEPT && i < o->count; i++)
+        if (o->kept[i].pid == run->payload_pid &&
+            o->kept[i].start == run->payload_start)
+            return &o->kept[i];
+    return NULL;
+}
+
 void orphans_look(struct run *run)
 {
     siginfo_t info = {0};
-    if (run->payload_pid <= 0 || run->seen.pid == run->payload_pid ||
-        waitid(P_PID, (id_t)run->payload_pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
-        info.si_pid == 0 || proc_start_time(info.si_pid) != run->payload_start)
+    if (run->payload_pid <= 0 || run->seen.pid == run->payload_pid)
         return;
-    note_exit(run, &info);
-    waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
+    const struct end *kept = find_kept(run->master->orphans, run);
+    if (kept) {
+        note_end(run, kept);
+        return;
+    }
+    if (waitid(P_PID, (id_t)run->payload_pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+        info.si_pid == 0)
+        return;
+    struct end end = read_end(&info);
+    if (end.start != run->payload_start)
+        return;
+    note_end(run, &end);
+    waitid(P_PID, (id_t)end.pid, &info, WEXITED | WNOHANG);
 }

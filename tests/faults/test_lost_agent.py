@@ -1,0 +1,93 @@
+"""A sub-agent that is killed, on kernels that tell how a process ended to its parent alone (before Linux 6.15): the
+master, to which the payload comes then, says it, or nobody knows."""
+
+import json
+import os
+import pathlib
+import signal
+import time
+
+from broken import Injected, make_world  # noqa: F401
+from faulty_api import alive
+from reeve_up import wait_until
+
+
+def old_kernel(world):
+    """PIDFD_GET_INFO fails in all sub-agents that the master at hand starts."""
+    return Injected(world.master.process.pid, "--program", "reeve-subagent", "--calls", "ioctl", "--path", "pidfd",
+                    "--errno", "ENOTTY", "--times", "0", report=world.folder / "ioctl.report")
+
+
+def agent(world, job):
+    """The sub-agent by its run's record."""
+    return json.loads((world.master.state / "runs" / job.task / "state").read_text().splitlines()[0])["agent_pid"]
+
+
+def kill_agent(world, job):
+    pid = agent(world, job)
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def replacement(world, job, old):
+    """Once it has taken the payload over."""
+    wait_until(lambda: f"task={job.task} pid={world.master.row(job.task)['pid']} taken over" in world.log(),
+               what="its taking over")
+    return wait_until(lambda: (pid := agent(world, job)) != old and pid, what="a new sub-agent")
+
+
+def switches(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("voluntary_ctxt_switches:"):
+            return int(line.split()[1])
+
+
+def test_master_says_how_it_ended(make_world):
+    world = make_world()
+    world.master.start()
+    with old_kernel(world) as injected:
+        job = world.job(lines=5, code=3)
+        job.wait_begun()
+        world.master.wait_phase(job.task, "running")
+        replacement(world, job, kill_agent(world, job))
+        job.let_go().check()
+        assert injected.hits(), "PIDFD_GET_INFO was not asked for"
+    world.check_nothing_left()
+
+
+def test_nobody_knows_how_it_ended(make_world):
+    """Its reaper is another process: the run ends as agent-lost, and the sub-agent sleeps until it is told so."""
+    world = make_world()
+    world.master.start()
+    job = world.job(lines=5)
+    job.wait_begun()
+    pid = world.master.wait_phase(job.task, "running")["pid"]
+    os.kill(world.master.process.pid, signal.SIGSTOP)
+    old = kill_agent(world, job)
+    world.master.kill()
+    world.master.start()
+    # It may have started one before the injector was there.
+    with old_kernel(world) as injected:
+        new = replacement(world, job, old)
+        own = Injected(new, "--calls", "ioctl", "--path", "pidfd", "--errno", "ENOTTY", "--times", "0",
+                       report=world.folder / "own.report") if not traced(new) else None
+        os.kill(world.master.process.pid, signal.SIGSTOP)
+        try:
+            job.let_go()
+            wait_until(lambda: not alive(pid), what="the payload's end")
+            time.sleep(0.3)
+            before = switches(new)
+            time.sleep(1)
+            assert switches(new) - before < 100, "it is busy with waiting"
+        finally:
+            os.kill(world.master.process.pid, signal.SIGCONT)
+        assert job.ended(60) == ("failed", "agent-lost")
+        job.check(["agent-lost"])
+        assert injected.hits() + (own.hits() if own else [])
+        if own:
+            own.close()
+    world.check_nothing_left()
+
+
+def traced(pid):
+    return "TracerPid:\t0" not in pathlib.Path(f"/proc/{pid}/status").read_text()
