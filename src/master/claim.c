@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "master/spec.h"
+#include "master/stop-order.h"
 #include "run/run-dir.h"
 
 #include <errno.h>
@@ -229,7 +230,7 @@ static void on_spec_written(void *arg, const struct reeve_error *err)
     if (c->spec_size > SPEC_LARGE)
         malloc_trim(0); /* a script of megabytes went through several copies */
     if (m->exiting && m->stop_runs && !c->quota_error.text[0])
-        shutdown_stop_late(run);
+        stop_order_look(m->stop_order);
     else
         run_first_launch(run, &c->quota_error);
     claim_destroy(c);

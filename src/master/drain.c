@@ -5,8 +5,8 @@
  * not; after a restart of the host the wall clock's takes its place.
  * - A run that waits for its next attempt is not finished: its restarts go on until the
  * deadline.
- * - A claim that was under way becomes a run after the deadline, too: the runs are
- * looked at again until nothing drains.
+ * - A claim that was under way becomes a run after the deadline, too: stop-order.c
+ * tells it as well.
  * - The file is renamed into place and not synced, as `state` is: an order that the
  * power took with it is given again. */
 
@@ -20,6 +20,7 @@
 #include "master/master.h"
 #include "master/pull.h"
 #include "master/report.h"
+#include "master/stop-order.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -44,10 +45,30 @@ static char *path_dup(const struct drain *d)
     return path_join_dup(d->master->state_root, "drain");
 }
 
+/* With its own grace: the bound of all is the longest one, after controllers' time. */
+static bool tell(struct run *run, bool first)
+{
+    bool put_back = run->master->drain->put_back;
+    if (run->stop == STOP_NONE || run->stop == STOP_RESTART)
+        run_stop(run, put_back ? STOP_PUT_BACK : STOP_DRAIN, -1,
+                 "the deadline of reeve drain is over");
+    return true;
+}
+
+/* Not over the order that the end of the master has given. */
+static void stop_all(struct master *m, bool begin)
+{
+    if (m->exiting)
+        return;
+    stop_order_end(m->stop_order);
+    m->stop_order = begin ? stop_order_begin(m, m->waits.stop_ms / 2, tell) : NULL;
+}
+
 static void arm(struct drain *d)
 {
     struct ev_loop *loop = d->master->loop;
     ev_timer_stop(loop, &d->timer);
+    stop_all(d->master, false);
     if (!d->active || !d->deadline_ms)
         return;
     int64_t wait = d->deadline_boot_ms - clock_boot_ms();
@@ -56,18 +77,10 @@ static void arm(struct drain *d)
     ev_timer_start(loop, &d->timer);
 }
 
-/* They end before their steps, as shutdown.h has it. */
 static void deadline_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct drain *d = w->data;
-    enum stop_cause cause = d->put_back ? STOP_PUT_BACK : STOP_DRAIN;
-    bool wait = runs_controllers_live(d->master->runs);
-    for (struct run *run = runs_first(d->master->runs); run; run = run->list_next)
-        if (run->stop == STOP_NONE && run->phase < PHASE_DRAINING &&
-            (!wait || run->controller || !run_is_live(run)))
-            run_stop(run, cause, -1, "the deadline of reeve drain is over");
-    ev_timer_set(w, (double)d->master->waits.drain_ms / 1000.0, 0.0);
-    ev_timer_start(loop, w);
+    stop_all(d->master, true);
 }
 
 static int save(const struct drain *d, struct reeve_error *err)

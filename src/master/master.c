@@ -34,6 +34,7 @@
 #include "master/set.h"
 #include "master/ship.h"
 #include "master/steps.h"
+#include "master/stop-order.h"
 #include "master/tick.h"
 #include "master/upgrade.h"
 #include "master/watch.h"
@@ -393,7 +394,7 @@ void master_destroy(struct master *m)
     ev_signal_stop(m->loop, &m->sighup);
     ev_timer_stop(m->loop, &m->exit_timer);
     ev_timer_stop(m->loop, &m->trim_timer);
-    ev_timer_stop(m->loop, &m->rest_timer);
+    stop_order_end(m->stop_order);
     ev_timer_stop(m->loop, &m->host_timer);
     host_down_forget(m);
     metrics_destroy(m->metrics);

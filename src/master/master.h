@@ -38,6 +38,7 @@ struct orphans;
 struct tick;
 struct upgrade;
 struct child;
+struct stop_order;
 
 struct master {
     struct ev_loop *loop;
@@ -90,7 +91,8 @@ struct master {
     ev_prepare post_watch;
     ev_signal sigterm, sigint, sighup;
     ev_timer exit_timer, trim_timer;
-    ev_timer rest_timer;      /* shutdown.c: controllers have had their time */
+    struct stop_order *stop_order; /* of shutdown.c or drain.c: ends all runs */
+    unsigned stop_orders;          /* so many there were */
     struct child *host_child; /* host-down.c: asks whether the host is going down */
     void (*host_down_done)(struct master *m, bool down);
     bool host_down;        /* ... and it is: the next boot's master decides on runs */

@@ -481,7 +481,9 @@ unsigned pull_claims(const struct pull *p)
 const char *pull_waits_for(const struct pull *p, const char *queue)
 {
     struct master *m = p->master;
-    const char *closed = admit_host_full(m->admit);
+    const char *closed = drain_active(m->drain)
+                             ? "this host takes no more tasks (reeve drain)"
+                             : admit_host_full(m->admit);
     if (closed && (!queue || pull_queue_name(p, queue)))
         return closed;
     for (size_t i = 0; i < p->count; i++)

@@ -19,6 +19,7 @@
 #include "master/pull.h"
 #include "master/report.h"
 #include "master/ship.h"
+#include "master/stop-order.h"
 #include "run/run-dir.h"
 
 #include <errno.h>
@@ -174,7 +175,7 @@ void run_act_judge(struct run *run)
     log_info("task=%s attempt=%u reason=%s %s", run->id, run->attempt,
              run->verdict.reason, run->verdict.text);
     judge_next(run);
-    shutdown_attempt_ended(m);
+    stop_order_attempt_ended(m->stop_order);
 }
 
 /* ---- ACTION_WAIT ---- */

@@ -121,6 +121,8 @@ struct run {
         ending; /* what can't be ended yet: its sub-agent's word, or our own */
 
     enum stop_cause stop;
+    unsigned told_order; /* stop-order.c: who has told this attempt to end */
+    uint32_t told_attempt;
     char stop_text[256];
     int64_t stop_grace_ms;
     int stop_signal;       /* of this stop; 0: the policy's */

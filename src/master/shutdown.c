@@ -8,6 +8,7 @@
 #include "master/master.h"
 #include "master/pull.h"
 #include "master/report.h"
+#include "master/stop-order.h"
 
 #define HOST_LOOK_S 0.1
 
@@ -102,51 +103,20 @@ static void stop_one(struct run *run, int64_t until_ms)
                                 : "reeved is shutting down");
 }
 
-static bool waits_for_controllers(const struct run *run)
+static bool tell(struct run *run, bool first)
 {
-    return run_is_live(run) && !run->controller;
-}
-
-static void stop_rest(struct master *m)
-{
-    ev_timer_stop(m->loop, &m->rest_timer);
-    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
-        if (is_stopped_with(run))
-            stop_one(run, m->stop_until_ms);
-}
-
-static void rest_cb(struct ev_loop *loop, ev_timer *w, int revents)
-{
-    stop_rest(w->data);
+    struct master *m = run->master;
+    if (!is_stopped_with(run))
+        return false;
+    stop_one(run, m->stop_until_ms - (first ? m->waits.stop_ms / 2 : 0));
+    return true;
 }
 
 static void stop_in_order(struct master *m)
 {
-    int64_t now = clock_boot_ms(), half = m->waits.stop_ms / 2;
-    bool controllers = runs_controllers_live(m->runs);
-    m->stop_until_ms = now + m->waits.stop_ms;
-    if (!controllers) {
-        stop_rest(m);
-        return;
-    }
-    ev_timer_init(&m->rest_timer, rest_cb, (double)half / 1000.0, 0.0);
-    m->rest_timer.data = m;
-    ev_timer_start(m->loop, &m->rest_timer);
-    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
-        if (!waits_for_controllers(run) && is_stopped_with(run))
-            stop_one(run, now + half);
-}
-
-void shutdown_attempt_ended(struct master *m)
-{
-    if (ev_is_active(&m->rest_timer) && !runs_controllers_live(m->runs))
-        stop_rest(m);
-}
-
-void shutdown_stop_late(struct run *run)
-{
-    if (is_stopped_with(run))
-        stop_one(run, run->master->stop_until_ms);
+    m->stop_until_ms = clock_boot_ms() + m->waits.stop_ms;
+    stop_order_end(m->stop_order);
+    m->stop_order = stop_order_begin(m, m->waits.stop_ms / 2, tell);
 }
 
 /* The one task of `reeve execute`: whoever interrupts it waits for it, and can ask

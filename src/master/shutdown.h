@@ -1,9 +1,6 @@
 /* shutdown.h - the end of the master: its runs are left alive, or ended in order
  *
- * In order: controllers (tasks of type controller or optimizer, and pipelines) first,
- * with whatever runs nothing yet; all others once these are gone. A controller that
- * sees its steps end begins them again, or calls itself failed for it; and its own
- * signal handler may stop them itself.
+ * In order: stop-order.h.
  *
  * All of it is over in agent.reeve.waits.stop: no grace is longer than what is left of
  * that time, and controllers have half of it. */
@@ -13,7 +10,6 @@
 #include <stdbool.h>
 
 struct master;
-struct run;
 
 /* Begins the end: no more pulls; runs are stopped or left; last lines sent; loop left.
  * Asked again: now, but for the one task of `reeve execute`, which then has no grace.
@@ -22,9 +18,5 @@ void master_shutdown(struct master *m, bool stop_runs);
 /* After a run or a claim went: perhaps the last one that the end waits for, or the one
  * task. */
 void master_run_gone(struct master *m);
-/* An attempt ended: perhaps the last controller. */
-void shutdown_attempt_ended(struct master *m);
-/* For a run whose claim became certain only now. */
-void shutdown_stop_late(struct run *run);
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "master/admit.h"
+#include "master/drain.h"
 #include "master/master.h"
 #include "master/pull.h"
 
@@ -67,8 +68,9 @@ static void judge_run(struct steps *s, struct run *run)
     struct admit *admit = s->master->admit;
     const char *name = pull_queue_name(pull, run->steps_queue);
     const char *why = pull_waits_for(pull, run->steps_queue);
-    bool lend = why && admit_slots_full(admit, run->steps_queue, name) &&
-                !run->promise.lent && admit_lend(admit, run);
+    bool lend = why && !drain_active(s->master->drain) &&
+                admit_slots_full(admit, run->steps_queue, name) && !run->promise.lent &&
+                admit_lend(admit, run);
     if (why && (lend || !run->steps_told))
         say_stuck(run, name, why);
     run->steps_told = true;

@@ -27,7 +27,7 @@ struct config;
     X(tell, 15000, 0)    /* ... and then the server has heard of it */                 \
     X(keep, 3000, 0)     /* --on-exit keep: for the last lines */                      \
     X(host, 30000, 1)    /* for systemd to say whether the host goes down */           \
-    X(drain, 1000, 1)    /* between looks for runs to stop after a drain's deadline */ \
+    X(order, 1000, 1)    /* between looks for runs to stop: a drain's or our end */    \
     X(check, 60000, 1)   /* of an upgrade: for the new program to say yes */           \
     X(claims, 10000, 0)  /* ... and for claims: a lost pop takes long to settle */     \
     X(flush, 100, 1)     /* between two batches of log lines */                        \

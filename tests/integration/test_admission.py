@@ -133,6 +133,20 @@ def test_a_controller_holds_no_slot_that_its_steps_need(make_reeve, lend):
         assert reeve.wait(task) == 0
 
 
+def test_a_controller_on_a_host_that_drains(make_reeve):
+    """Its steps are not taken here any more: said where it would wait for ever."""
+    reeve = make_reeve(env=setting("waits.steps", "200ms"))
+    controller = until_gone(reeve)
+    reeve.run("drain")
+    step = reeve.call("tasks.clone", task=controller, new_task_name="step", new_task_parent=controller)["id"]
+    reeve.call("tasks.enqueue", task=step, queue=reeve.task(controller)["execution"]["queue"])
+    wait_until(lambda: "takes no more tasks (reeve drain): unless another agent" in reeve.logs(controller), what="the line")
+    reeve.call("tasks.dequeue", task=step)
+    release(reeve)
+    assert reeve.wait(controller) == 0
+    reeve.run("undrain")
+
+
 def test_a_queue_may_be_renamed(make_reeve):
     reeve = make_reeve(env=setting("waits.report", "200ms"))
     reeve.run("queue", "rename", "services", "duties")

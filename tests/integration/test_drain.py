@@ -60,6 +60,25 @@ def test_at_the_deadline_what_runs_is_stopped(reeve):
     assert reeve.wait(later) == 0
 
 
+def test_a_controller_that_lives_on_holds_nothing_up(make_reeve, tmp_path):
+    """Its steps are told once it has had its time, here half of two seconds; its own grace is longer."""
+    reeve = make_reeve(env={"CLEARML_AGENT__AGENT__REEVE__WAITS__STOP": "2s"})
+    script = "trap 'echo told; {}' TERM; echo up; while :; do sleep 0.05; done"
+    controller = reeve.shell(script.format("true"), "--type", "controller", "--stop-timeout", "1h")
+    step = reeve.shell(script.format("exit 0"), "--type", "training")
+    for task in controller, step:
+        reeve.wait_line(task, "up")
+    reeve.run("drain", "--deadline", "0s")
+    reeve.wait_line(controller, "told")
+    assert "told" not in reeve.logs(step).splitlines()
+    assert reeve.wait(step) == 1
+    assert "told" in reeve.logs(step).splitlines()
+    reeve.run("stop", "--now", controller)
+    assert reeve.wait(controller) == 1
+    assert reeve.logs(controller).splitlines().count("told") == 1
+    reeve.run("undrain")
+
+
 def test_who_waits_is_told_of_undrain(reeve):
     task = reeve.shell("while [ ! -e $GO ]; do sleep 0.05; done", "--env", f"GO={reeve.data}/go")
     reeve.wait_phase(task, "running")
