@@ -6,27 +6,27 @@
 #include "cli/master-status.h"
 #include "config/programs.h"
 #include "cli/session.h"
+#include "cli/up-dir.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/proc.h"
 #include "run/run-dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define READY_MS 60000
 #define STOP_MS 120000
-#define STOP_POLL_MS 100
 
 /* ---- --stop ---- */
 
@@ -52,23 +52,19 @@ static bool serves(const cJSON *queues, const char *word)
 
 /* clearml-agent ends the one of this name; here one master has a folder, so the names
  * say which one is meant, and another is left alone. */
-static int check_meant(const struct args *args, const char *run_dir,
+static int check_meant(const struct args *args, const cJSON *status,
                        struct reeve_error *err)
 {
     const struct words *names = args_values(args, "stop");
     const struct words *queues = args_values(args, "queue");
-    auto_json *data = NULL;
-    int code = control_call(run_dir, control_request("status", NULL), &data, err);
-    if (code != CLI_DONE)
-        return code;
-    const char *worker = json_str(data, "worker", "");
+    const char *worker = json_str(status, "worker", "");
     if (names->n && !has_word(names, worker)) {
         reeve_error_set(err, 0, "no master named %.80s runs here, but %.80s does",
                         names->v[0], worker);
         return CLI_NOT_FOUND;
     }
     for (size_t i = 0; queues && i < queues->n; i++) {
-        if (serves(json_get(data, "queues"), queues->v[i]))
+        if (serves(json_get(status, "queues"), queues->v[i]))
             continue;
         reeve_error_set(err, 0, "the master %.80s does not serve the queue %.80s",
                         worker, queues->v[i]);
@@ -77,32 +73,82 @@ static int check_meant(const struct args *args, const char *run_dir,
     return CLI_DONE;
 }
 
-/* The master answers at once and then ends: it is gone when nobody answers any more. */
-static int stop_master(const struct args *args)
+/* A service's main process would be started again at once. */
+static int stop_unit(const cJSON *unit, const char *on_exit, struct reeve_error *err)
 {
-    struct reeve_error err = {0};
-    auto_free char *run_dir = target_run_dir_dup(args);
-    int meant = check_meant(args, run_dir, &err);
-    if (meant != CLI_DONE)
-        return cli_fail(meant, "daemon --stop: %s", err.text);
-    const char *on_exit = args_value(args, "on-exit", NULL);
-    int64_t until = clock_boot_ms() + STOP_MS;
+    const char *name = json_str(unit, "name", "?");
+    const char *argv[] = {"systemctl", "stop", name, NULL, NULL};
+    pid_t pid;
+    int status = 0;
+    if (on_exit) {
+        reeve_error_set(err, 0,
+                        "it is the main process of %s, whose own --on-exit counts; "
+                        "without this one it is `systemctl stop`",
+                        name);
+        return CLI_FAILED;
+    }
+    if (json_bool(unit, "user", false))
+        argv[3] = "--user";
+    int rc = posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)argv, environ);
+    if (rc == 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+        WEXITSTATUS(status) == 0)
+        return CLI_DONE;
+    reeve_error_set(err, rc, "systemctl stop %s failed", name);
+    return CLI_FAILED;
+}
+
+static int ask_to_end(const char *run_dir, const char *on_exit, struct reeve_error *err)
+{
+    pid_t up = up_dir_holder(run_dir);
+    if (up) {
+        reeve_error_set(err, 0,
+                        "`reeve up`, process %d, would start it again; end that one",
+                        (int)up);
+        return CLI_FAILED;
+    }
     cJSON *request = control_request("shutdown", NULL);
     /* Not said: as it was started. */
     if (on_exit)
         json_set_str(request, "on_exit", on_exit);
-    int code = control_call(run_dir, request, NULL, &err);
+    return control_call(run_dir, request, NULL, err);
+}
+
+/* It answers at once, and then ends. */
+static int wait_gone(int pidfd, struct reeve_error *err)
+{
+    struct pollfd gone = {.fd = pidfd, .events = POLLIN};
+    int n;
+    do {
+        n = pidfd < 0 ? 1 : poll(&gone, 1, STOP_MS);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0)
+        return CLI_DONE;
+    reeve_error_set(err, 0, "the master still runs after %d s", STOP_MS / 1000);
+    return CLI_TIMEOUT;
+}
+
+static int end_master(const struct args *args, struct reeve_error *err)
+{
+    auto_free char *run_dir = target_run_dir_dup(args);
+    auto_json *status = NULL;
+    const char *on_exit = args_value(args, "on-exit", NULL);
+    int code = control_call(run_dir, control_request("status", NULL), &status, err);
+    if (code == CLI_DONE)
+        code = check_meant(args, status, err);
     if (code != CLI_DONE)
-        return cli_fail(code, "daemon --stop: %s", err.text);
-    while (clock_boot_ms() < until) {
-        struct timespec nap = {0, STOP_POLL_MS * 1000000};
-        if (control_call(run_dir, control_request("status", NULL), NULL, NULL) ==
-            CLI_UNREACHABLE)
-            return CLI_DONE;
-        nanosleep(&nap, NULL);
-    }
-    return cli_fail(CLI_TIMEOUT, "daemon --stop: the master still runs after %d s",
-                    STOP_MS / 1000);
+        return code;
+    if (cJSON_IsObject(json_get(status, "unit")))
+        return stop_unit(json_get(status, "unit"), on_exit, err);
+    auto_close pidfd = proc_pidfd_open((pid_t)json_int(status, "pid", 0));
+    code = ask_to_end(run_dir, on_exit, err);
+    return code == CLI_DONE ? wait_gone(pidfd, err) : code;
+}
+
+static int stop_master(const struct args *args)
+{
+    struct reeve_error err = {0};
+    int code = end_master(args, &err);
+    return code == CLI_DONE ? code : cli_fail(code, "daemon --stop: %s", err.text);
 }
 
 /* ---- --detached ---- */

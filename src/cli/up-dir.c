@@ -47,6 +47,24 @@ static int make_folders(const char *path, struct reeve_error *err)
     return 0;
 }
 
+/* The pid that the lock's holder has written. */
+static void read_holder(int lock, char *out, size_t size)
+{
+    ssize_t n = fd_pread_full(lock, out, size - 1, 0);
+    out[n > 0 ? strspn(out, "0123456789") : 0] = '\0';
+}
+
+pid_t up_dir_holder(const char *run_dir)
+{
+    char pid[32] = "";
+    auto_free char *path = path_join_dup(run_dir, "../lock");
+    auto_close lock = open(path, O_RDONLY | O_CLOEXEC);
+    if (lock < 0 || flock(lock, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return 0;
+    read_holder(lock, pid, sizeof pid);
+    return (pid_t)atoi(pid);
+}
+
 /* Its own pid goes into the lock, for the message of the one who comes second. */
 static int take_lock(struct up_dir *d, struct reeve_error *err)
 {
@@ -58,8 +76,7 @@ static int take_lock(struct up_dir *d, struct reeve_error *err)
     if (flock(d->lock, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK)
             return reeve_error_set(err, errno, "lock %s", path);
-        ssize_t n = fd_pread_full(d->lock, other, sizeof other - 1, 0);
-        other[n > 0 ? strspn(other, "0123456789") : 0] = '\0';
+        read_holder(d->lock, other, sizeof other);
         return reeve_error_set(err, 0, "`reeve up` runs on %s already, as process %s",
                                d->path, *other ? other : "unknown");
     }

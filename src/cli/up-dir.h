@@ -27,6 +27,8 @@ struct up_dir {
  * another `up` has it, or if it can't be written. */
 int up_dir_open(const char *path, struct up_dir *d, struct reeve_error *err);
 void up_dir_close(struct up_dir *d);
+/* The `reeve up` whose master has this run folder, DIR/run; 0: none. */
+pid_t up_dir_holder(const char *run_dir);
 /* After a start that failed: takes the folder away again if it was not there before. */
 void up_dir_undo(const struct up_dir *d);
 char *up_dir_file_dup(const struct up_dir *d, const char *name);

@@ -31,6 +31,7 @@
 #include "master/run-mask.h"
 #include "master/set.h"
 #include "master/ship.h"
+#include "master/unit.h"
 #include "master/upgrade.h"
 #include "master/steps.h"
 #include "master/stop.h"
@@ -272,6 +273,7 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
                  (double)(clock_boot_ms() - m->started_boot_ms) / 1000.0);
     json_set_int(s, "rss_bytes", proc_own_rss());
     json_set_str(s, "worker", m->worker);
+    json_set(s, "unit", unit_to_json());
     json_set(s, "queues", pull_queues(m->pull));
     set_positive(s, "capacity", m->capacity);
     json_set_int(s, "running", count_phase(m, true));

@@ -1,6 +1,8 @@
 """`reeve daemon` with the flags of `clearml-agent daemon`, beside an embedded server."""
 
 import json
+import os
+import pathlib
 import subprocess
 import uuid
 
@@ -20,6 +22,7 @@ def daemon(reeve, tmp_path):
         return subprocess.run([OUT / "bin" / "reeve", "daemon", *args, *common], capture_output=True, text=True,
                               env=reeve.env, timeout=180 * SLOW)
 
+    run.common = common
     yield run
     run("--stop", "--on-exit", "stop")
 
@@ -100,3 +103,44 @@ def test_second_master_has_an_id_of_its_own(reeve, daemon):
     assert found["worker"] == f"{first}-2"
     assert daemon("--stop").returncode == 0
     wait_until(lambda: not alive(found["pid"]), 60, what="the end of the master")
+
+
+def test_stop_of_what_is_started_again(reeve, daemon, tmp_path):
+    """The master of a unit is ended by systemctl, that of `up` with `up` alone: both would be back in a second."""
+    done = reeve.run("daemon", "--stop", check=False)
+    assert done.returncode == 1 and f"process {reeve.process.pid}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and reeve.json("status")["unit"] is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a group of systemd's hierarchy")
+def test_stop_of_a_units_main_process(reeve, daemon, tmp_path):
+    named = pathlib.Path("/sys/fs/cgroup/systemd")
+    group = (named if named.exists() else pathlib.Path("/sys/fs/cgroup")) / f"reeve-{uuid.uuid4().hex[:8]}.service"
+    # What systemd does for a unit's main process, and a systemctl that writes down what it is asked.
+    start = tmp_path / "start"
+    start.write_text(f"#!/bin/sh\necho $$ >{group}/cgroup.procs\nSYSTEMD_EXEC_PID=$$\nexport SYSTEMD_EXEC_PID\n"
+                     f'exec "$@"\n')
+    ctl = tmp_path / "bin/systemctl"
+    ctl.parent.mkdir()
+    ctl.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/asked\nexit $(cat {tmp_path}/code)\n')
+    for script in (start, ctl):
+        script.chmod(0o755)
+    (tmp_path / "code").write_text("0")
+    reeve.env["PATH"] = f"{ctl.parent}:{reeve.env['PATH']}"
+    group.mkdir()
+    master = subprocess.Popen([start, OUT / "bin/reeve", "daemon", "--queue", "services", *daemon.common],
+                              env=reeve.env, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: daemon("--status").returncode == 0, what="the master")
+        assert status(daemon)["unit"] == {"name": group.name, "user": False}
+        done = daemon("--stop", "--on-exit", "stop")
+        assert done.returncode == 1 and group.name in done.stderr and not (tmp_path / "asked").exists()
+        assert daemon("--stop").returncode == 0
+        assert (tmp_path / "asked").read_text() == f"stop {group.name}\n" and master.poll() is None
+        (tmp_path / "code").write_text("4")
+        done = daemon("--stop")
+        assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    finally:
+        master.terminate()
+        master.wait(60 * SLOW)
+        group.rmdir()
