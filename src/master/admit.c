@@ -19,6 +19,7 @@
 #include "master/quota.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -341,6 +342,14 @@ const char *admit_queue_full(struct admit *a, const char *id, const char *name)
     snprintf(a->why, sizeof a->why,
              "it has as many runs here as it may (max_runs %" PRId64 ")", max);
     return a->why;
+}
+
+unsigned admit_slots_free(const struct admit *a)
+{
+    unsigned capacity = a->master->capacity;
+    if (!capacity)
+        return UINT_MAX;
+    return a->slots < capacity ? capacity - a->slots : 0;
 }
 
 bool admit_slots_full(const struct admit *a, const char *id, const char *name)

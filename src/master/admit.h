@@ -49,6 +49,8 @@ void admit_destroy(struct admit *a);
 const char *admit_host_full(struct admit *a);
 /* The same of one queue's own bound (max_runs); names as the configuration has them. */
 const char *admit_queue_full(struct admit *a, const char *id, const char *name);
+/* How many of the host's are; UINT_MAX without a bound. */
+unsigned admit_slots_free(const struct admit *a);
 /* True if no slot is free: of the host, or of this queue (NULL: of the host). */
 bool admit_slots_full(const struct admit *a, const char *id, const char *name);
 /* False if nothing in a task's document could keep it out. */

@@ -517,6 +517,10 @@ void claim_pop(struct claim *c)
         auto_free char *message = claim_message_dup(c);
         json_set_str(body, "claim", message);
     }
+    /* The look has just seen it there, perhaps behind others that are claimed too. Who
+     * asks again takes a head alone: much may have been moved since. */
+    if (c->popped && !c->unsure && api_has_extension(c->master->api, "behind"))
+        json_set_bool(body, "behind", true);
     c->sure_ms = clock_boot_ms();
     c->call =
         api_send(c->master->api, NULL, "queues.get_next_task", body, NULL, on_pop, c);

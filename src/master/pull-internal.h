@@ -29,7 +29,8 @@ struct pull {
     size_t resolving; /* index of the queue that is being found */
     bool known;       /* the server was told which queues there are */
     bool ready, stopped, again;
-    bool claiming;                /* a pop is under way */
+    unsigned claiming;            /* pops under way, of one look */
+    bool unsound;                 /* one of them was */
     bool plain;                   /* the server has no peek: pop at once */
     char closed[ADMIT_TEXT_SIZE]; /* why this host takes nothing now; "": it does */
     size_t start, at, tried;      /* of the round under way */

@@ -11,7 +11,10 @@
  * - While this host takes nothing, nothing is asked for. What a task needs is read
  * before it is popped: one that does not fit stays in the queue, for others, and keeps
  * what is behind it waiting, since only a head can be taken for certain; other queues
- * are served meanwhile. */
+ * are served meanwhile.
+ * - A server with the extension "behind" also tells what stands behind the head, and
+ * pops what was seen there: what fits is claimed at once, in the queue's order, and the
+ * intents share a sync, the pops a commit. In turn each look takes one. */
 
 #include "master/pull-internal.h"
 
@@ -27,6 +30,7 @@
 
 #define BUSY_HERE "the earlier run of its first task is not over"
 #define WAIT_MS 9000 /* clients and proxies cut at 10 s */
+#define TOGETHER 32  /* claims of one look */
 
 /* Whether this host takes any task; what keeps it from that is said when it begins and
  * when it ends. Slots that are all taken are the rule, and shown by status alone. */
@@ -58,7 +62,7 @@ void pull_arm(struct pull *p, int64_t ms)
 
 /* ---- looking ---- */
 
-static void head_found(struct pull *p, const char *task, const cJSON *needs);
+static void head_found(struct pull *p, const char *task, const cJSON *reply);
 
 static void begin_round(struct pull *p, size_t at)
 {
@@ -94,7 +98,7 @@ static void on_waited(void *arg, const struct api_reply *r)
         is_next(p, q)) {
         begin_round(p, (size_t)(q - p->queues));
         q->blocked[0] = '\0';
-        head_found(p, task, json_get(r->data, "needs"));
+        head_found(p, task, r->data);
     } else if (r->result == API_OK) {
         pull_look(p);
     } else if (!ev_is_active(&p->timer)) {
@@ -110,11 +114,19 @@ static bool any_blocked(const struct pull *p)
     return false;
 }
 
-/* The extension "needs": the head's come with it. */
-static void ask_with_needs(const struct pull *p, cJSON *body)
+/* The extensions "needs" (the head's come with it) and "behind". What is behind is of
+ * no use before it is known whether it fits. */
+static void ask_for_more(const struct pull *p, cJSON *body)
 {
-    if (admit_asks(p->master->admit) && api_has_extension(p->master->api, "needs"))
+    struct master *m = p->master;
+    bool asks = admit_asks(m->admit), needs = api_has_extension(m->api, "needs");
+    unsigned room = admit_slots_free(m->admit);
+    if (asks && needs)
         json_set_bool(body, "needs", true);
+    if ((asks && !needs) || m->options->order_fairness || room < 2 ||
+        !api_has_extension(m->api, "behind"))
+        return;
+    json_set_int(body, "behind", (room < TOGETHER ? room : TOGETHER) - 1);
 }
 
 static void wait_for_tasks(struct pull *p)
@@ -133,7 +145,7 @@ static void wait_for_tasks(struct pull *p)
         cJSON *body = cJSON_CreateObject();
         json_set_str(body, "queue", q->id);
         json_set_int(body, "wait", WAIT_MS);
-        ask_with_needs(p, body);
+        ask_for_more(p, body);
         q->wait = api_send(p->master->api, NULL, "queues.peek_task", body, &options,
                            on_waited, q);
     }
@@ -186,11 +198,13 @@ static void look_later(struct pull *p)
 static void on_popped(void *arg, bool sound)
 {
     struct pull *p = arg;
-    p->claiming = false;
-    if (sound)
-        round_over(p, true);
-    else
+    p->unsound = p->unsound || !sound;
+    if (--p->claiming)
+        return;
+    if (p->unsound)
         look_later(p);
+    else
+        round_over(p, true);
 }
 
 /* The head of the queue is at work here already: its next run starts when this one is
@@ -241,7 +255,8 @@ static void take(struct pull *p, const struct need *need)
 {
     struct queue *q = &p->queues[p->at];
     p->start = (p->at + 1) % p->count;
-    p->claiming = true;
+    p->unsound = p->claiming && p->unsound;
+    p->claiming++;
     claim_begin(p->claims, q->id, q->name, p->head, need, on_popped, p);
 }
 
@@ -259,6 +274,28 @@ static void judge_head(struct pull *p, const cJSON *task)
         hold_head(p, why);
     else
         take(p, &need);
+}
+
+/* Those behind the head, once that is taken, until one cannot be: the next look says
+ * why. */
+static void take_behind(struct pull *p, const cJSON *list)
+{
+    const cJSON *entry;
+    char why[ADMIT_TEXT_SIZE];
+    struct queue *q = &p->queues[p->at];
+    cJSON_ArrayForEach(entry, list)
+    {
+        const char *task = json_str(entry, "task", "");
+        const cJSON *needs = json_get(entry, "needs");
+        struct need need = {0};
+        if (!id_valid(task) || strlen(task) >= TASK_ID_SIZE || busy_here(p, task) ||
+            !has_room(p) || admit_queue_full(p->master->admit, q->id, q->name) ||
+            (needs &&
+             admit_task(p->master->admit, needs, q->name, &need, why) == ADMIT_LATER))
+            return;
+        snprintf(p->head, sizeof p->head, "%s", task);
+        take(p, &need);
+    }
 }
 
 static void on_needs(void *arg, const struct api_reply *r)
@@ -284,9 +321,11 @@ static void ask_needs(struct pull *p)
     p->call = api_send(p->master->api, NULL, "tasks.get_all", body, NULL, on_needs, p);
 }
 
-static void head_found(struct pull *p, const char *task, const cJSON *needs)
+/* reply: of the look, with what it tells beside the task. */
+static void head_found(struct pull *p, const char *task, const cJSON *reply)
 {
     struct need none = {0};
+    const cJSON *needs = json_get(reply, "needs");
     snprintf(p->head, sizeof p->head, "%s", task);
     if (busy_here(p, task))
         block(p, BUSY_HERE);
@@ -296,6 +335,8 @@ static void head_found(struct pull *p, const char *task, const cJSON *needs)
         ask_needs(p);
     else
         take(p, &none);
+    if (p->claiming)
+        take_behind(p, json_get(reply, "behind"));
 }
 
 static void on_peek(void *arg, const struct api_reply *r)
@@ -315,7 +356,7 @@ static void on_peek(void *arg, const struct api_reply *r)
     } else if (p->stopped || drain_active(p->master->drain)) {
         return;
     } else if (id_valid(task) && strlen(task) < TASK_ID_SIZE) {
-        head_found(p, task, json_get(r->data, "needs"));
+        head_found(p, task, r->data);
     } else {
         next_queue(p);
     }
@@ -342,7 +383,7 @@ static void peek_at(struct pull *p)
                            on_plain_pop, p);
         return;
     }
-    ask_with_needs(p, body);
+    ask_for_more(p, body);
     p->call =
         api_send(p->master->api, NULL, "queues.peek_task", body, NULL, on_peek, p);
 }

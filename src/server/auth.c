@@ -260,6 +260,7 @@ static void announce_extensions(cJSON *claims)
     cJSON_AddItemToArray(extensions, cJSON_CreateString("claim"));
     cJSON_AddItemToArray(extensions, cJSON_CreateString("needs"));
     cJSON_AddItemToArray(extensions, cJSON_CreateString("reports"));
+    cJSON_AddItemToArray(extensions, cJSON_CreateString("behind"));
 }
 
 int64_t auth_token_max_s(const struct server *server)

@@ -109,6 +109,14 @@ static bool find_place(sqlite3 *db, const char *queue, const char *task, int64_t
     return found;
 }
 
+bool queue_find(sqlite3 *db, const char *queue, const char *task,
+                struct queue_entry *out)
+{
+    int64_t place;
+    snprintf(out->task, sizeof out->task, "%s", task);
+    return find_place(db, queue, task, &place, &out->added_ms);
+}
+
 bool queue_take(sqlite3 *db, const char *queue, const char *task, int64_t now_ms)
 {
     int64_t place, added_ms;

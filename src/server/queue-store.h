@@ -28,6 +28,9 @@ bool queue_state(sqlite3 *db, const char *queue, int64_t now_ms,
 /* Appends; false if it is in there. */
 bool queue_append(sqlite3 *db, const char *queue, const char *task, int64_t now_ms);
 bool queue_head(sqlite3 *db, const char *queue, struct queue_entry *out);
+/* One that stands anywhere in the queue; false if it is not in there. */
+bool queue_find(sqlite3 *db, const char *queue, const char *task,
+                struct queue_entry *out);
 /* False if it is not in there. */
 bool queue_take(sqlite3 *db, const char *queue, const char *task, int64_t now_ms);
 /* Empties the queue; the ids of the tasks in their order, the caller's. */

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define NAME_MIN 3
+#define BEHIND_MAX 100 /* entries that a look tells after the first */
 
 static const char *const columns[] = {"id=id", "name=name", NULL};
 static const char *const datetimes[] = {"created", "last_update", NULL};
@@ -340,16 +341,36 @@ static int get_num_entries(struct call *call)
     return 0;
 }
 
+/* The extension "behind": the entries after the first, as the first is told. */
+static void add_behind(struct call *call, const char *queue, bool needs)
+{
+    int64_t count = json_int(call->request, "behind", 0);
+    if (count <= 0)
+        return;
+    cJSON *entry, *list = queue_entries(call->db, queue,
+                                        (count < BEHIND_MAX ? count : BEHIND_MAX) + 1);
+    cJSON_DeleteItemFromArray(list, 0);
+    cJSON_ArrayForEach(entry, list)
+    {
+        json_remove(entry, "added");
+        if (needs)
+            json_set(entry, "needs", task_needs(call->db, json_str(entry, "task", "")));
+    }
+    json_set(call->data, "behind", list);
+}
+
 static int peek_task(struct call *call)
 {
     struct queue_entry head;
     const char *queue = queue_of(call);
-    bool needs = json_bool(call->request, "needs", false) &&
-                 !call->server->options.no_extensions;
+    bool extended = !call->server->options.no_extensions;
+    bool needs = extended && json_bool(call->request, "needs", false);
     if (queue_head(call->db, queue, &head)) {
         json_set_str(call->data, "task", head.task);
         if (needs)
             json_set(call->data, "needs", task_needs(call->db, head.task));
+        if (extended)
+            add_behind(call, queue, needs);
         return 0;
     }
     if (!queue_exists(call->db, queue))
@@ -603,6 +624,15 @@ static int claim_popped(struct call *call, const char *task, const char *message
     return 0;
 }
 
+/* The extension "behind": the task asked for is popped wherever it stands. */
+static bool find_behind(struct call *call, const char *queue, const char *task,
+                        struct queue_entry *out)
+{
+    return json_bool(call->request, "behind", false) &&
+           !call->server->options.no_extensions &&
+           queue_find(call->db, queue, task, out);
+}
+
 static int get_next_task(struct call *call)
 {
     const char *queue = queue_of(call), *only = json_str(call->request, "task", "");
@@ -613,7 +643,7 @@ static int get_next_task(struct call *call)
             return no_queue(call, queue);
         return call_wait(call, queue) ? CALL_WAIT : 0;
     }
-    if (*only && strcmp(only, head.task) != 0)
+    if (*only && strcmp(only, head.task) != 0 && !find_behind(call, queue, only, &head))
         return 0;
     queue_take(call->db, queue, head.task, call->now_ms);
     cJSON *entry = json_set(call->data, "entry", cJSON_CreateObject());
@@ -688,8 +718,11 @@ static const struct field get_fields[] = {
 static const struct field all_fields[] = {{"max_task_entries", FIELD_INTEGER, false},
                                           {"search_hidden", FIELD_BOOL, false},
                                           {0}};
-static const struct field peek_fields[] = {
-    QUEUE_FIELD, {"wait", FIELD_INTEGER, false}, {"needs", FIELD_BOOL, false}, {0}};
+static const struct field peek_fields[] = {QUEUE_FIELD,
+                                           {"wait", FIELD_INTEGER, false},
+                                           {"needs", FIELD_BOOL, false},
+                                           {"behind", FIELD_INTEGER, false},
+                                           {0}};
 static const struct field create_fields[] = {
     {"name", FIELD_STRING, true},      {"display_name", FIELD_STRING, false},
     {"tags", FIELD_STRINGS, false},    {"system_tags", FIELD_STRINGS, false},
@@ -710,6 +743,7 @@ static const struct field next_fields[] = {QUEUE_FIELD,
                                            {"get_task_info", FIELD_BOOL, false},
                                            {"wait", FIELD_INTEGER, false},
                                            {"claim", FIELD_STRING, false},
+                                           {"behind", FIELD_BOOL, false},
                                            {0}};
 static const struct field remove_fields[] = {
     QUEUE_FIELD, TASK_FIELD, {"update_task_status", FIELD_BOOL, false}, {0}};

@@ -188,6 +188,18 @@ class Beside(Scenario):
         return lane.other.end() + super().tear_down(lane)
 
 
+class Together(Scenario):
+    """A master is killed while it has claimed several tasks with one look."""
+
+    name = "together"
+    points = 40
+    then = 2
+
+    def go(self, lane):
+        tasks = [lane.make_task() for _ in range(5)]
+        lane.call("tasks.enqueue_many", ids=[task.id for task in tasks], queue=lane.queue)
+
+
 class SubAgent(Scenario):
     """A sub-agent is killed, and the one that replaces it, which does no harm to the payload."""
 
@@ -249,7 +261,7 @@ class ServerKilled(Scenario):
 
 
 SCENARIOS = {scenario.name: scenario for scenario in (
-    Scenario, Threads, Log, Stop, Beside, SubAgent, ServerKilled)}
+    Scenario, Threads, Log, Stop, Beside, Together, SubAgent, ServerKilled)}
 
 
 class Suite:

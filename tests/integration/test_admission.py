@@ -84,6 +84,38 @@ def test_needs_are_read_before_the_pop(make_rig, server):
     rig.wait(second)
 
 
+@pytest.mark.parametrize("server", [(), ("--no-extensions",)], ids=["extensions", "plain"])
+def test_slots_bound_what_one_look_takes(make_rig, server):
+    """As many as there are slots, in the queue's order; what does not fit keeps what is behind it waiting."""
+    rig = make_rig(*server, env={**POLL, **setting("capacity.memory", "300m")})
+    go = rig.folder / "go"
+    until = f"until [ -e {go} ]; do sleep 0.05; done"
+    first = [rig.enqueue(until, "--memory 100m") for _ in range(2)]
+    large = rig.enqueue("true", "--memory 200m")
+    behind = [rig.enqueue("true") for _ in range(3)]
+    rig.master.start("--queue", "services", "--services-mode", "4")
+    for task in first:
+        rig.master.wait_phase(task, "running")
+    wait_until(lambda: rig.master.control(cmd="status")["data"]["queues"][0]["blocked"], what="the reason")
+    assert [rig.status(task) for task in (large, *behind)] == ["queued"] * 4
+    assert rig.proxy.seen["queues.get_next_task"] == 2
+    go.touch()
+    for task in (*first, large, *behind):
+        rig.wait(task)
+
+
+def test_one_look_takes_several(make_rig):
+    rig = make_rig(env=POLL)
+    tasks = [rig.enqueue("true") for _ in range(12)]
+    calls = []
+    rig.proxy.before = lambda name, body: calls.append(name) if name in ("queues.peek_task", "queues.get_next_task") else None
+    rig.master.start("--queue", "services", "--services-mode", "20")
+    for task in tasks:
+        rig.wait(task)
+    first = calls.index("queues.get_next_task")
+    assert calls[first:first + 12] == ["queues.get_next_task"] * 12
+
+
 def test_what_can_never_fit_may_be_left_for_others(make_reeve):
     reeve = make_reeve(env={**setting("capacity.memory", "300m"), **setting("admission.too_large", "leave")})
     task = reeve.shell("true", "--memory", "301m")

@@ -276,7 +276,7 @@ def test_no_extensions(tmp_path, plain):
     try:
         client = server.client()
         claims = claims_of(client.data("auth.login")["token"])
-        assert claims.get("reeve") == (None if plain else ["wait", "batch", "claim", "needs", "reports"])
+        assert claims.get("reeve") == (None if plain else ["wait", "batch", "claim", "needs", "reports", "behind"])
         code = client.call("workers.get_runtime_properties", worker="w")[0]
         assert code == (404 if plain else 200)
         task = client.data("tasks.create", name="task", type="service")["id"]

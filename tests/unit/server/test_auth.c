@@ -163,7 +163,7 @@ static void test_claims(void **state)
     assert_string_equal(json_str(claims, "auth_type", ""), "Bearer");
     assert_string_equal(json_str(json_get(claims, "identity"), "user", ""), who.user);
     auto_free char *extensions = json_format(json_get(claims, "reeve"));
-    assert_string_equal(extensions, "[\"wait\",\"batch\",\"claim\",\"needs\",\"reports\"]");
+    assert_string_equal(extensions, "[\"wait\",\"batch\",\"claim\",\"needs\",\"reports\",\"behind\"]");
     int64_t left = json_int(claims, "exp", 0) - clock_wall_ms() / 1000;
     assert_in_range(left, AUTH_EXPIRATION_DEFAULT_S - 5, AUTH_EXPIRATION_DEFAULT_S);
 }
