@@ -2,7 +2,9 @@
 #include "config.h"
 
 /* - The look is one call an interval, and none while nothing waits. It is asked by
- * the parents, in pages of 500 of them, one page a look: the server caps there.
+ * the parents, in pages of 500 of them, one page a look: the server caps there. It
+ * answers with 500 steps at most, which may all be those of one controller: the others
+ * are asked for again without those that were found.
  * - A slot that was lent stays so as long as the run lives: its steps come one after
  * the other, and it does little itself.
  * - Whether another agent serves the queue is not known; where memory is what they wait
@@ -27,6 +29,7 @@ struct steps {
     struct master *master;
     ev_timer timer;
     struct api_call *call;
+    cJSON *parents; /* that are asked for */
     bool looked;
     char after[TASK_ID_SIZE]; /* the last run of the page before; "": from the first */
 };
@@ -78,20 +81,55 @@ static void judge_run(struct steps *s, struct run *run)
         pull_wake(pull);
 }
 
-static void on_steps(void *arg, const struct api_reply *r)
+static void note_steps(struct steps *s, const cJSON *tasks)
 {
-    struct steps *s = arg;
-    struct master *m = s->master;
     const cJSON *task;
-    s->call = NULL;
-    rearm(s);
-    cJSON_ArrayForEach(task, json_get(r->data, "tasks"))
+    cJSON_ArrayForEach(task, tasks)
     {
-        struct run *run = runs_find(m->runs, json_str(task, "parent", ""));
+        struct run *run = runs_find(s->master->runs, json_str(task, "parent", ""));
         if (run && has_slot(run))
             note_step(s, run, json_str(json_get(task, "execution"), "queue", ""));
     }
-    for (struct run *run = runs_first(m->runs); run; run = run->list_next)
+}
+
+static void forget_parent(struct steps *s, const char *id)
+{
+    cJSON *parent = s->parents->child;
+    while (parent && strcmp(parent->valuestring, id) != 0)
+        parent = parent->next;
+    if (parent)
+        cJSON_Delete(cJSON_DetachItemViaPointer(s->parents, parent));
+}
+
+/* True if there may be steps of others than those whose steps filled the answer. */
+static bool more(struct steps *s, const cJSON *tasks)
+{
+    const cJSON *task;
+    int asked = cJSON_GetArraySize(s->parents);
+    if (cJSON_GetArraySize(tasks) < PAGE)
+        return false;
+    cJSON_ArrayForEach(task, tasks)
+    {
+        forget_parent(s, json_str(task, "parent", ""));
+    }
+    int left = cJSON_GetArraySize(s->parents);
+    return left > 0 && left < asked;
+}
+
+static void ask(struct steps *s);
+
+static void on_steps(void *arg, const struct api_reply *r)
+{
+    struct steps *s = arg;
+    const cJSON *tasks = json_get(r->data, "tasks");
+    s->call = NULL;
+    note_steps(s, tasks);
+    if (more(s, tasks)) {
+        ask(s);
+        return;
+    }
+    rearm(s);
+    for (struct run *run = runs_first(s->master->runs); run; run = run->list_next)
         if (run->steps_waiting)
             judge_run(s, run);
 }
@@ -121,12 +159,13 @@ static cJSON *page_of_parents(struct steps *s)
     return ids;
 }
 
-static void ask(struct steps *s, cJSON *parents)
+static void ask(struct steps *s)
 {
     static const char *const queued[] = {"queued"};
     static const char *const wanted[] = {"parent", "execution.queue"};
     cJSON *body = cJSON_CreateObject();
-    json_set(body, "parent", parents);
+    json_set(body, "parent", cJSON_Duplicate(s->parents, true));
+    json_set(body, "execution.queue", pull_queue_ids(s->master->pull));
     json_set(body, "status", cJSON_CreateStringArray(queued, 1));
     json_set(body, "only_fields", cJSON_CreateStringArray(wanted, 2));
     json_set_int(body, "page", 0);
@@ -144,13 +183,12 @@ static void look_cb(struct ev_loop *loop, ev_timer *w, int revents)
         s->after[0] = '\0';
     }
     s->looked = waits;
-    cJSON *parents = waits && api_reachable(s->master->api) ? page_of_parents(s) : NULL;
-    if (cJSON_GetArraySize(parents) > 0) {
-        ask(s, parents);
-        return;
-    }
-    cJSON_Delete(parents);
-    rearm(s);
+    cJSON_Delete(s->parents);
+    s->parents = waits && api_reachable(s->master->api) ? page_of_parents(s) : NULL;
+    if (cJSON_GetArraySize(s->parents) > 0)
+        ask(s);
+    else
+        rearm(s);
 }
 
 struct steps *steps_create(struct master *m)
@@ -170,6 +208,7 @@ void steps_destroy(struct steps *s)
     ev_timer_stop(s->master->loop, &s->timer);
     if (s->call)
         api_cancel(s->call);
+    cJSON_Delete(s->parents);
     free(s);
 }
 

@@ -1,5 +1,6 @@
 """What decides before a pull: slots, memory and CPU promised, disk, bounds of queues; and who waits for whom."""
 
+import json
 import socket
 
 import pytest
@@ -177,6 +178,36 @@ def test_a_controller_on_a_host_that_drains(make_reeve):
     release(reeve)
     assert reeve.wait(controller) == 0
     reeve.run("undrain")
+
+
+def test_many_steps_of_one_controller_hide_none_of_another(make_rig):
+    """The server answers with 500 of them, which are all the first one's."""
+    rig = make_rig(env={**setting("waits.steps", "100ms"), **setting("admission.lend_slots", "false")})
+    go, asked = rig.folder / "go", []
+
+    def after(name, body, answer):
+        if name != "tasks.get_all" or b'"parent":[' not in body:
+            return None
+        asked.append(json.loads(body)["parent"])
+        if first in asked[-1]:
+            step = {"parent": first, "execution": {"queue": rig.queue}}
+            answer[1]["data"]["tasks"] = [step] * 500
+        return answer
+    rig.master.start("--queue", "services", "--services-mode", "2")
+    first, second = (rig.enqueue(f"until [ -e {go} ]; do sleep 0.05; done") for _ in range(2))
+    for task in first, second:
+        rig.master.wait_phase(task, "running")
+    rig.proxy.after = after
+    step = rig.server.task(parent=second, script={"binary": "true", "entry_point": ""})
+    rig.server.call("tasks.enqueue", {"task": step, "queue": rig.queue})
+    wait_until(lambda: "it waits for ever" in rig.text(second), what="the second one's word")
+    assert [first] not in asked and [second] in asked
+    wait_until(lambda: (second, 1) in [(s["id"], s["steps"]) for s in rig.master.control(cmd="status")
+                                       ["data"]["admission"]["steps"]], what="the second one in the status")
+    rig.proxy.after = lambda name, body, answer: None
+    go.touch()
+    for task in first, second, step:
+        rig.wait(task)
 
 
 def test_a_queue_may_be_renamed(make_reeve):
