@@ -53,6 +53,7 @@ struct api_request {
     int64_t came_ms; /* CLOCK_BOOTTIME */
     uint64_t generation;
     int result;
+    bool logged;
 };
 
 /* An answer that is made while it is sent. */
@@ -110,9 +111,16 @@ static void answer_raw(struct api_request *r)
     http_reply_take(r->http, 200, call->raw_type, steal(&call->raw_data), n);
 }
 
+static void log_call(struct api_request *r)
+{
+    if (!r->logged)
+        call_log_write(r->server->call_log, &r->call, clock_boot_ms() - r->came_ms);
+    r->logged = true;
+}
+
 static void answer(struct api_request *r)
 {
-    call_log_write(r->server->call_log, &r->call, clock_boot_ms() - r->came_ms);
+    log_call(r);
     if (r->call.raw_type && (r->call.raw_data || r->call.stream.next) &&
         r->call.code == 200) {
         answer_raw(r);
@@ -473,6 +481,9 @@ static void api_end(void *state, struct http_request *http)
 static void api_destroy(void *state)
 {
     struct api_request *r = state;
+    /* Carried out, though its client did not wait for the answer. */
+    if (r->phase == API_WRITTEN)
+        log_call(r);
     if (r->budget > 0)
         atomic_fetch_sub(&r->server->bodies, r->budget);
     buf_free(&r->body);

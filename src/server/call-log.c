@@ -65,6 +65,9 @@ static char *format_line(const struct call *call, int64_t ms)
     json_set_int(line, "ms", ms);
     set_text(line, "user", call->caller.user);
     set_text(line, "worker", call->worker);
+    const char *task = json_str(call->request, "task", NULL);
+    if (task)
+        set_text(line, "task", task);
     set_text(line, "ip", call->client_ip);
     if (call->code != 200 && call->message)
         set_text(line, "error", call->message);

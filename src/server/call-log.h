@@ -17,7 +17,7 @@ struct call_log *call_log_open(const char *path, struct reeve_error *err);
 /* NULL is allowed. */
 void call_log_close(struct call_log *log);
 /* Writes the line of a call that is answered, `ms` after it came. Its body and its
- * answer stay out of it; the text of an error is in it. A line that cannot be written
+ * answer stay out of it, the task that it names apart; the text of an error is in it. A line that cannot be written
  * is lost, which the server's own log says once. log may be NULL: no log. */
 void call_log_write(struct call_log *log, const struct call *call, int64_t ms);
 

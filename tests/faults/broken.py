@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from faulty_api import Rig
+from injector import Injector
 from invariants import Finals, Job, check_nothing_left
-from reeve_up import SLOW, TOP
 
 WAITS = {f"CLEARML_AGENT__AGENT__REEVE__WAITS__{name}": value for name, value in {
     "POLL": "100ms", "AGENT": "2s", "SETTLE": "500ms", "FLUSH": "20ms", "LINGER": "200ms",
@@ -46,38 +46,6 @@ class Disk:
         subprocess.run(["umount", "-l", self.folder], check=True)
 
 
-# Where `make check` has built it.
-INJECT = pathlib.Path(os.environ.get("REEVE_TOOLS", TOP / "build/check/tests/faults")) / "inject"
-
-
-class Injected:
-    """Makes calls of a running process fail until it is closed; see inject --help."""
-
-    def __init__(self, pid, *options, report=None):
-        ready, tell = os.pipe()
-        self.report = report
-        reported = ("--report", report) if report else ()
-        self.process = subprocess.Popen(
-            [INJECT, *options, *reported, "--ready-fd", str(tell), "--pid", str(pid)], pass_fds=(tell,))
-        os.close(tell)
-        assert os.read(ready, 1), f"inject {options} could not attach to {pid}"
-        os.close(ready)
-
-    def hits(self):
-        """Lines of the report: NUMBER PID ROLE CALL DETAIL."""
-        return self.report.read_text().splitlines() if self.report.exists() else []
-
-    def close(self):
-        self.process.terminate()
-        return self.process.wait(60 * SLOW)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.close()
-
-
 class World(Rig):
     """A server, a proxy that sees which final statuses it took, and a master with short waits."""
 
@@ -104,16 +72,14 @@ class World(Rig):
         check_nothing_left(self.master)
 
     def fail_server(self, *options):
-        return Injected(self.server.process.pid, "--thread", "all", "--times", "0", *options,
-                        report=self.folder / "server.report")
+        return Injector(self.folder / "server.report", self.server.process.pid, "--thread", "all", "--times", "0", *options)
 
     def fail_master(self, *options):
-        return Injected(self.master.process.pid, "--thread", "all", "--times", "0", *options,
-                        report=self.folder / "master.report")
+        return Injector(self.folder / "master.report", self.master.process.pid, "--thread", "all", "--times", "0", *options)
 
     def fail_agents(self, *options):
         """One for each sub-agent."""
-        return [Injected(pid, "--times", "0", *options, report=self.folder / f"agent-{pid}.report")
+        return [Injector(self.folder / f"agent-{pid}.report", pid, "--times", "0", *options)
                 for pid in self.master.sub_agents()]
 
     def log(self):
@@ -125,13 +91,6 @@ class World(Rig):
         finally:
             for disk in self.disks.values():
                 disk.close()
-
-
-def spread(points, count):
-    """So many of them, evenly over all calls and errors."""
-    assert points, "nothing was traced"
-    step = max(1.0, len(points) / count)
-    return [points[int(i * step + step / 2)] for i in range(min(count, len(points)))]
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """Says in the end how many points were tried."""
 
-import pathlib
-
 import pytest
 
+import orphans
+from invariants import CallLog
+from reeve_up import wait_until
 from server_rig import Server
+
+orphans.adopt()
 
 tried = {"points": 0, "failures": 0}
 
@@ -12,9 +15,22 @@ tried = {"points": 0, "failures": 0}
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory):
     """For all masters that are killed: it has nothing to fear from them."""
-    server = Server(pathlib.Path(tmp_path_factory.mktemp("faults")) / "server").start()
+    folder = tmp_path_factory.mktemp("faults")
+    server = Server(folder / "server", "--call-log", folder / "calls").start()
+    server.calls = CallLog(folder / "calls")
     yield server
     assert server.stop() == 0
+
+
+@pytest.fixture(autouse=True)
+def no_orphans():
+    """Nobody whose parent was killed has crashed, or is still there."""
+    yield
+    try:
+        wait_until(lambda: not orphans.living(), 10, what="an end of all orphans")
+    finally:
+        found = orphans.crashed() + orphans.living()
+    assert not found, found
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ static const char usage[] =
     "  --program NAME[,NAME]  of processes that execute a program of this name, below "
     "the\n"
     "                         command or PID (default: the command's or PID's own)\n"
+    "  --through NAME[,NAME]  and below those of these names, whose own calls do not "
+    "count\n"
     "  --thread ROLE          of the thread of this name; main: the first one "
     "(default);\n"
     "                         all: of all threads, in one sequence\n"
@@ -37,7 +39,9 @@ static const char usage[] =
     "CALLS\n"
     "                         (or *) and has TEXT there as above\n"
     "what is done at which of them:\n"
-    "  --at N                 the Nth (default 1)\n"
+    "  --at N[,N]...          the Nth (default 1); of a kill also: and then the Nth of "
+    "one that\n"
+    "                         begins later\n"
     "  --times N              and the next, N in all; 0: all (default 1)\n"
     "  --when entry|exit      before the call is carried out (default), or after that\n"
     "  --kill                 SIGKILL to the process (default)\n"
@@ -99,6 +103,16 @@ static long number(const char *text)
     return n;
 }
 
+/* "N" or "N,N,..." */
+static void parse_at(struct plan *p, char *value)
+{
+    char *comma = strchr(value, ',');
+    if (comma)
+        *comma = '\0';
+    p->at = number(value);
+    p->then = comma ? comma + 1 : NULL;
+}
+
 static int error_number(const char *text)
 {
     for (int n = 1; n < 134; n++) {
@@ -138,6 +152,7 @@ static void open_report(struct plan *p, const char *path)
 
 enum {
     OPT_PROGRAM = 256,
+    OPT_THROUGH,
     OPT_THREAD,
     OPT_FORKED,
     OPT_CALLS,
@@ -158,6 +173,7 @@ enum {
 
 static const struct option long_options[] = {
     {"program", required_argument, NULL, OPT_PROGRAM},
+    {"through", required_argument, NULL, OPT_THROUGH},
     {"thread", required_argument, NULL, OPT_THREAD},
     {"forked", no_argument, NULL, OPT_FORKED},
     {"calls", required_argument, NULL, OPT_CALLS},
@@ -178,7 +194,7 @@ static const struct option long_options[] = {
 };
 
 /* What is to be done; false if the option is not about that. */
-static bool parse_action(struct plan *p, int option, const char *value)
+static bool parse_action(struct plan *p, int option, char *value)
 {
     if (option == OPT_KILL) {
         p->action = PLAN_KILL;
@@ -191,7 +207,7 @@ static bool parse_action(struct plan *p, int option, const char *value)
         p->action = PLAN_SHORT;
         p->most = (uint64_t)number(value);
     } else if (option == OPT_AT) {
-        p->at = number(value);
+        parse_at(p, value);
     } else if (option == OPT_TIMES) {
         p->times = number(value);
     } else if (option == OPT_WHEN) {
@@ -209,6 +225,8 @@ static void parse_which(struct options *o, int option, char *value)
     struct plan *p = &o->plan;
     if (option == OPT_PROGRAM)
         p->programs = value;
+    else if (option == OPT_THROUGH)
+        p->through = value;
     else if (option == OPT_THREAD)
         p->thread = value;
     else if (option == OPT_FORKED)
@@ -233,6 +251,8 @@ static void fill_in(struct plan *p)
     static const struct call_set none;
     if (memcmp(&p->calls, &none, sizeof none) == 0)
         p->calls.all = true;
+    if (p->then && p->action != PLAN_KILL)
+        fail("several numbers are for kills alone", "");
 #ifndef __x86_64__
     if (p->action == PLAN_ERRNO || p->action == PLAN_SHORT)
         fail("--errno and --short need an x86-64 processor", "");

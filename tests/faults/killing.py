@@ -9,15 +9,18 @@ differs; its name in SCENARIOS."""
 import collections
 import http.client
 import os
+import re
 import signal
 import threading
 
-from reeve_up import SLOW, wait_until
-from rig import STEP, Injector, Lane, inject, read_report, spread
+from injector import Injector, inject, read_report, spread
+from reeve_up import wait_until
+from rig import STEP, Lane
 from server_rig import Server
 
 EFFECTS = ("--calls", "%effects")
 FAILURES_MAX = 5
+LOCKED = re.compile("lock.*Resource temporarily unavailable")
 # Neighbours of the golden ratio's powers: numbers that are spread evenly, and differently from each other.
 STRIDES = (0.618034, 0.381966, 0.763932, 0.854102, 0.145898, 0.527864)
 
@@ -31,6 +34,7 @@ class Scenario:
     lanes = 3     # side by side: they wait more than they work
     limit = 60    # seconds until everything is over, at the very most
     options = EFFECTS
+    unreached = 0.1  # of the points at most, since no two runs make exactly the same calls
     after = ("--after", "openat:master.lock")  # of a master that is started: not its libraries
     noise = ("/sys/fs/cgroup/", "/proc/")  # what is only read there changes nothing
 
@@ -56,7 +60,8 @@ class Scenario:
 
     def revive(self, lane):
         """After the last kill, or before the next one is attached to."""
-        lane.master.process.wait()
+        code = lane.master.process.wait()
+        assert code in (-signal.SIGKILL, 128 + signal.SIGKILL), f"the master ended with {code}"
 
     def end_under(self, lane):
         """A master below an injector, which must not be killed itself: the master would end a moment after it."""
@@ -70,7 +75,7 @@ class Scenario:
     def over(self, lane):
         return lane.idle()
 
-    def wrong(self, lane):
+    def wrong(self, lane, hits):
         return lane.wrong()
 
     def tear_down(self, lane):
@@ -78,10 +83,14 @@ class Scenario:
 
     # -- points
 
+    def turns(self, point):
+        """What the injectors are told, one after the other."""
+        return point
+
     def run(self, lane, point, hits):
         """One point; what does not hold afterwards."""
         self.begin(lane)
-        for turn, number in enumerate(point):
+        for turn, number in enumerate(self.turns(point)):
             done, let_go = self.attach(lane, "--at", number)
             if turn == 0:
                 self.go(lane)
@@ -89,11 +98,13 @@ class Scenario:
             # It may come to its call just now, all the same.
             if not done() and let_go() != 0:
                 break
-            hits += read_report(lane.report)
+            found = read_report(lane.report)
+            assert found, f"what was to be killed at {number} ended by itself"
+            hits += found
             self.revive(lane)
         self.finish(lane)
         wait_until(lambda: self.over(lane), self.limit, STEP, f"{self.name} in the end")
-        return self.wrong(lane)
+        return self.wrong(lane, hits)
 
     def count(self, lane):
         """The calls of a victim, and the number of those that one in its place makes."""
@@ -103,7 +114,7 @@ class Scenario:
         wait_until(lambda: self.over(lane), self.limit, STEP, f"{self.name} when counted")
         let_go()
         calls = read_report(lane.report)
-        wrong = self.wrong(lane)
+        wrong = self.wrong(lane, [])
         assert not wrong, f"{self.name}, with nobody killed: {wrong}"
         return calls
 
@@ -114,7 +125,7 @@ class Scenario:
 
     def make_points(self, calls, long):
         firsts = self.firsts(calls, long)
-        firsts = firsts if long else spread(firsts, self.points)
+        firsts = firsts if long else spread(firsts, self.points, self.name)
         most = firsts[-1] * 2 // 3
         return [[first] + [1 + int(i * STRIDES[k % len(STRIDES)] % 1 * most) for k in range(self.then)]
                 for i, first in enumerate(firsts, 1)]
@@ -128,6 +139,7 @@ class Threads(Scenario):
     then = 2
     options = (*EFFECTS, "--thread", "reeved")
     after = ()
+    unreached = 0.3  # each thread has numbers of its own, and the work falls to them by chance
 
 
 class Log(Scenario):
@@ -166,6 +178,7 @@ class Beside(Scenario):
     name = "beside"
     points = 60
     then = 2
+    unreached = 0.5  # which of the two takes how many of the tasks is chance
 
     def set_up(self, lane):
         lane.other = Lane(lane.folder, lane.server, "other", lane.queue_name)
@@ -181,7 +194,7 @@ class Beside(Scenario):
         return lane.idle() and not lane.other.busy()
 
     def firsts(self, calls, long):
-        """Which of the two takes how many of the tasks is never the same; a number may also not be reached."""
+        """Which of the two takes how many of the tasks is never the same."""
         return list(range(1, 400))
 
     def tear_down(self, lane):
@@ -207,9 +220,18 @@ class SubAgent(Scenario):
     points = 150
     then = 1
     lanes = 6
+    options = ("--program", "reeve-subagent", *EFFECTS)
+
+    def set_up(self, lane):
+        super().set_up(lane)
+        lane.read = lane.master.log.stat().st_size
+
+    def turns(self, point):
+        """By one injector, which sees the replacement from its first call on."""
+        return [",".join(map(str, point))]
 
     def attach(self, lane, *options):
-        found = Injector(lane.report, lane.master.process.pid, "--program", "reeve-subagent", *EFFECTS, *options)
+        found = Injector(lane.report, lane.master.process.pid, *self.options, *options)
         return found.done, found.let_go
 
     def go(self, lane):
@@ -217,6 +239,21 @@ class SubAgent(Scenario):
 
     def revive(self, lane):
         pass
+
+    def wrong(self, lane, hits):
+        """None has gone but those that were killed."""
+        with open(lane.master.log, "rb") as log:
+            log.seek(lane.read)
+            text = log.read().decode()
+        lane.read += len(text.encode())
+        lines = text.splitlines()
+        odd = [line for line in lines if "the sub-agent has" in line or "level=error component=subagent" in line]
+        # A child that was not yet told to begin keeps the lock of the one that was killed for a moment.
+        locked = [line for line in odd if LOCKED.search(line)]
+        lost = text.count("the sub-agent was lost") - len(locked)
+        return (super().wrong(lane, hits) + [line for line in odd if line not in locked]
+                + ([f"{lost} sub-agents were lost: {text}"] if lost > len(hits) else []))
+
 
 class ServerKilled(Scenario):
     """The server is killed, and started again on what it had written."""
@@ -248,7 +285,8 @@ class ServerKilled(Scenario):
                 pass  # killed: see below
 
     def revive(self, lane):
-        lane.own.process.wait()
+        code = lane.own.process.wait()
+        assert code == -signal.SIGKILL, f"the server ended with {code}"
         lane.own.start()
         for task in lane.tasks:
             if task.document()["status"] == "created":
@@ -270,7 +308,7 @@ class Suite:
     def __init__(self, folder, server, scenario, long):
         self.folder, self.server, self.scenario, self.long = folder, server, scenario, long
         self.lock = threading.Lock()
-        self.failures, self.hits, self.names = [], 0, 0
+        self.failures, self.hits, self.names, self.missed = [], 0, 0, []
         self.calls = collections.Counter()
 
     def lane(self):
@@ -297,6 +335,8 @@ class Suite:
         with self.lock:
             self.hits += len(hits)
             self.calls.update(hit[3] for hit in hits)
+            if not hits:
+                self.missed.append(",".join(map(str, point)))
         if not wrong:
             return lane
         self.fail(point, f"killed at {[' '.join(hit) for hit in hits]}: " + "; ".join(wrong))
@@ -332,8 +372,13 @@ class Suite:
 
     def run(self):
         todo = self.points()
+        tried = len(todo)
+        assert todo, "no point"
         threads = [threading.Thread(target=self.guard, args=(todo,)) for _ in range(min(self.scenario.lanes, len(todo)))]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        # A point that fails before its kill is among the failures as well.
+        if len(self.missed) > max(1, self.scenario.unreached * tried):
+            self.failures.append(f"of {tried} points {len(self.missed)} were not reached: {self.missed[:20]}")

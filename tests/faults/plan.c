@@ -3,17 +3,28 @@
 
 #include "plan.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-bool plan_wants_program(const struct plan *p, const char *name)
+static bool is_named(const char *words, const char *name)
 {
     size_t n = strlen(name);
-    for (const char *word = p->programs; word && n > 0; word = strchr(word, ',')) {
+    for (const char *word = words; word && n > 0; word = strchr(word, ',')) {
         word += *word == ',';
         if (strncmp(word, name, n) == 0 && (word[n] == ',' || word[n] == '\0'))
             return true;
     }
     return false;
+}
+
+bool plan_wants_program(const struct plan *p, const char *name)
+{
+    return is_named(p->programs, name);
+}
+
+bool plan_goes_through(const struct plan *p, const char *name)
+{
+    return is_named(p->through, name);
 }
 
 bool plan_wants_thread(const struct plan *p, const struct tracee *t)
@@ -44,11 +55,27 @@ static bool counts(struct plan *p, uint64_t number, const char *detail)
            (!p->path || strstr(detail, p->path));
 }
 
+/* The number of the next kill, whose calls are numbered anew. */
+static void next_kill(struct plan *p)
+{
+    if (!p->then)
+        return;
+    char *end;
+    p->at = strtol(p->then, &end, 10);
+    p->then = *end == ',' ? end + 1 : NULL;
+    p->times++;
+    p->sequence = 0;
+}
+
 static bool is_hit(struct plan *p, const struct tracee *t)
 {
     if (p->action == PLAN_COUNT || t->number < p->at || plan_over(p))
         return false;
+    /* Who is killed in the place of another began to count after that. */
+    if (p->action == PLAN_KILL && p->hits > 0 && t->number > p->at)
+        return false;
     p->hits++;
+    next_kill(p);
     return true;
 }
 

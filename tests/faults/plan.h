@@ -12,6 +12,7 @@ enum plan_action { PLAN_COUNT, PLAN_KILL, PLAN_ERRNO, PLAN_SHORT };
 
 struct plan {
     const char *programs; /* names with commas between; NULL: the command's own */
+    const char *through;  /* such names too: not counted, but what they start is */
     const char *thread;   /* a role; "all": all threads, in one sequence */
     bool forked;          /* the calls between fork and exec instead */
     struct call_set calls;
@@ -20,6 +21,7 @@ struct plan {
     struct call_set after_calls;
     const char *after; /* NULL: from the beginning */
     long at, times;    /* the first call that is hit; how many, 0: all from there on */
+    const char *then;  /* "N,N": of the kills after the first one; NULL: no more */
     bool at_exit;
     enum plan_action action;
     int error;     /* PLAN_ERRNO */
@@ -31,6 +33,8 @@ struct plan {
 };
 
 bool plan_wants_program(const struct plan *p, const char *name);
+/* Whether it is followed for what it starts. */
+bool plan_goes_through(const struct plan *p, const char *name);
 /* Whether t's calls count, who is of a program that is wanted. */
 bool plan_wants_thread(const struct plan *p, const struct tracee *t);
 

@@ -11,52 +11,20 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 import urllib.parse
 
 from faulty_api import Master
-from invariants import leftovers
-from reeve_up import SLOW, TOP, wait_until
+from injector import TOOLS
+from invariants import FINAL, descriptors_of_runs, leftovers, wrong_order
+from orphans import crashed
+from reeve_up import SLOW, wait_until
 
-# Where `make check` builds them.
-TOOLS = pathlib.Path(os.environ.get("REEVE_TOOLS", TOP / "build/check/tests/faults"))
 WAITS = {f"CLEARML_AGENT__AGENT__REEVE__WAITS__{name}": value for name, value in {
     "POLL": "50ms", "WATCH": "1s", "REPORT": "10s", "ALIVE": "10s", "AGENT": "5s", "BACKOFF_MIN": "5ms", "BACKOFF_MAX": "20ms",
     "LINGER": "20ms", "SETTLE": "100ms", "FLUSH": "5ms", "RECONNECT": "4ms", "AGAIN": "20ms"}.items()}
 WAITS.update({"CLEARML_AGENT__API__HTTP__RETRIES__BACKOFF_FACTOR": "0.01",
               "CLEARML_AGENT__API__HTTP__RETRIES__BACKOFF_MAX": "0.05"})
 STEP = 0.003  # between two looks
-
-
-def inject(report, *options):
-    """The words of tests/faults/inject."""
-    return [TOOLS / "inject", "--report", report, *map(str, options)]
-
-
-def read_report(path):
-    """[[number, pid, role, call, detail]] of what was counted or hit."""
-    return [line.split(" ", 4) for line in pathlib.Path(path).read_text().splitlines()]
-
-
-class Injector:
-    """On a process that runs already."""
-
-    def __init__(self, report, pid, *options):
-        self.report = report
-        ready, tell = os.pipe()
-        self.process = subprocess.Popen(
-            [*inject(report, "--ready-fd", tell, *options), "--pid", str(pid)], pass_fds=(tell,))
-        os.close(tell)
-        assert os.read(ready, 1) == b"1", f"no injector on {pid}"
-        os.close(ready)
-
-    def done(self):
-        return self.process.poll() is not None
-
-    def let_go(self):
-        """0 if it had done its work."""
-        self.process.terminate()
-        return self.process.wait(60 * SLOW)
 
 
 class Calls:
@@ -116,6 +84,9 @@ class Task:
         if self.read("marks") != self.meant_marks():
             yield f"marks {self.read('marks')}, not {self.meant_marks()}"
         yield from self.wrong_lines()
+        finals = self.lane.calls.finals(self.id) if self.lane.calls else []
+        if finals and finals != [end[0]] or not finals and self.lane.calls:
+            yield f"final statuses that the server took: {finals}"
 
     def meant_end(self):
         last = self.codes[-1]
@@ -130,13 +101,15 @@ class Task:
 
     def wrong_lines(self):
         """What an attempt has printed is there once and in order."""
-        text = "".join(event["msg"] for event in self.lane.call(
-            "events.get_task_log", task=self.id, batch_size=1000, order="asc", navigate_earlier=False)["events"])
+        events = self.lane.call("events.get_task_log", task=self.id, batch_size=10000, order="asc",
+                                navigate_earlier=False)["events"]
+        text = "".join(event["msg"] for event in events)
         found = re.findall(r"^line (\d+\.\d+)$", text, re.M)
         meant = [f"{number}.{i}" for number in range(1, len(self.codes) + 1) for i in range(self.lines)]
         if found != meant:
             odd = sorted(collections.Counter(found).items() ^ collections.Counter(meant).items())[:20]
             yield f"of {len(meant)} lines {len(found)} are there; {odd or 'another order'}"
+        yield from wrong_order(events)
 
 
 class Lane:
@@ -157,6 +130,7 @@ class Lane:
         """To this server, before anything was started."""
         self.server = server
         self.call = Calls(server)
+        self.calls = getattr(server, "calls", None)  # where it is known which final statuses it took
         self.queue = server.queue(self.queue_name)
         self.master = Master(self.folder, server.endpoint["api"], server, WAITS)
         self.master.worker = self.name
@@ -200,7 +174,14 @@ class Lane:
         for group in self.master.groups():
             run = pathlib.Path(group) / "run"
             found += [str(path) for path in run.iterdir() if path.is_dir()] if run.is_dir() else []
-        return found
+        return found + self.wrong_master() + crashed()
+
+    def wrong_master(self):
+        """Of one that has nothing to do any more."""
+        if not self.alive():
+            return [f"the master ended with {self.master.process.poll()}"]
+        pid = self.master.control(cmd="status")["data"]["pid"]
+        return [f"the master holds {name}" for name in descriptors_of_runs(pid)]
 
     def describe(self):
         """For a person: what there is of the tasks and the runs."""
@@ -220,7 +201,7 @@ class Lane:
         left += self.master.groups()
         left += [str(path) for path in self.master.folder.glob("run/*.sock")]
         left += [str(path) for path in self.master.state.glob("damaged/*")]
-        return left
+        return left + crashed()
 
     def abandon(self):
         """After a failure: nothing of it may disturb what comes then."""
@@ -243,11 +224,3 @@ def remove_group(path):
         except OSError:
             return False
     return True
-
-
-def spread(points, most):
-    """At most so many of them, evenly."""
-    points = list(points)
-    if len(points) <= most:
-        return points
-    return [points[i * len(points) // most] for i in range(most)]

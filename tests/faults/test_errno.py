@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from broken import Injected, make_world, spread  # noqa: F401
+from broken import make_world  # noqa: F401
+from injector import Injector, spread
 from invariants import leftovers
 from reeve_up import wait_until
 
@@ -49,8 +50,7 @@ class Sweep:
         self.run([], [])  # connections, folders and groups that stay are there then
 
     def injected(self, *options, number):
-        return Injected(self.world.master.process.pid, *self.victim.options, *options,
-                        report=self.world.folder / f"report-{number}")
+        return Injector(self.world.folder / f"report-{number}", self.world.master.process.pid, *self.victim.options, *options)
 
     def run(self, options, or_reasons):
         """What was reported of a run with these options of inject."""
@@ -79,8 +79,7 @@ class Sweep:
             return False  # the call that failed may have been one for this connection
 
     def points(self):
-        lines = [line.split() for line in self.run([], [])]
-        calls = collections.Counter(w[3] for w in lines if w[3] not in FILES or "/" in "".join(w[4:]))
+        calls = collections.Counter(w[3] for w in self.run([], []) if w[3] not in FILES or "/" in "".join(w[4:]))
         return [(call, number, error) for call, count in sorted(calls.items())
                 for error in ERRORS.get(call, ()) for number in range(1, count + 1)]
 

@@ -3,8 +3,8 @@
 import subprocess
 import sys
 
+from injector import Injector, inject, read_report
 from reeve_up import SLOW, alive, wait_until
-from rig import Injector, inject, read_report
 
 OPEN_THREE = """
 import sys
@@ -55,6 +55,15 @@ def test_only_the_program_that_was_named(tmp_path):
     done = run(tmp_path / "r", "--forked", "--calls", "execve", command=command)
     assert (done.returncode, done.stdout) == (0, f"{128 + 9}\n")
     assert read_report(tmp_path / "r")[0][2] == "forked"
+
+
+def test_one_is_killed_and_then_another(tmp_path):
+    """Below a program that is only followed; what those do that come later is counted anew."""
+    command = ["sh", "-c", "for i in 1 2 3; do env dd if=/dev/zero of=/dev/null bs=1 count=9 2>/dev/null; echo $?; done"]
+    done = run(tmp_path / "r", "--program", "dd", "--through", "env", "--calls", "read", "--path", "/dev/zero", "--at", "5,2",
+               command=command)
+    assert done.stdout == f"{128 + 9}\n{128 + 9}\n0\n"
+    assert [hit[0] for hit in read_report(tmp_path / "r")] == ["5", "2"]
 
 
 def test_a_process_that_runs_already(tmp_path):

@@ -7,15 +7,16 @@ import pathlib
 import signal
 import time
 
-from broken import Injected, make_world  # noqa: F401
+from broken import make_world  # noqa: F401
 from faulty_api import alive
+from injector import Injector
 from reeve_up import wait_until
 
 
 def old_kernel(world):
     """PIDFD_GET_INFO fails in all sub-agents that the master at hand starts."""
-    return Injected(world.master.process.pid, "--program", "reeve-subagent", "--calls", "ioctl", "--path", "pidfd",
-                    "--errno", "ENOTTY", "--times", "0", report=world.folder / "ioctl.report")
+    return Injector(world.folder / "ioctl.report", world.master.process.pid, "--program", "reeve-subagent",
+                    "--calls", "ioctl", "--path", "pidfd", "--errno", "ENOTTY", "--times", "0")
 
 
 def agent(world, job):
@@ -69,8 +70,8 @@ def test_nobody_knows_how_it_ended(make_world):
     # It may have started one before the injector was there.
     with old_kernel(world) as injected:
         new = replacement(world, job, old)
-        own = Injected(new, "--calls", "ioctl", "--path", "pidfd", "--errno", "ENOTTY", "--times", "0",
-                       report=world.folder / "own.report") if not traced(new) else None
+        own = Injector(world.folder / "own.report", new, "--calls", "ioctl", "--path", "pidfd", "--errno", "ENOTTY",
+                       "--times", "0") if not traced(new) else None
         os.kill(world.master.process.pid, signal.SIGSTOP)
         try:
             job.let_go()

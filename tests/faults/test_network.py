@@ -9,7 +9,8 @@ import shutil
 
 import pytest
 
-from broken import make_world, spread, world  # noqa: F401
+from broken import make_world, world  # noqa: F401
+from injector import spread
 from faulty_api import page, refusal
 from reeve_up import wait_until
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from broken import Injected, make_world, world  # noqa: F401
+from broken import make_world, world  # noqa: F401
+from injector import Injector
 from reeve_up import ApiError, wait_until
 from server_rig import Server
 
@@ -51,9 +52,8 @@ def test_what_cannot_be_read_is_not_missing(stored, read, error):
         server.start()
         try:
             options = {"authorization": server.api.basic} if read == "log in" else {}
-            with Injected(server.process.pid, "--thread", "all", "--calls", "pread64", "--path", "reeve.db",
-                          "--at", str(point), "--times", "0", "--errno", error,
-                          report=server.data.parent / f"report-{point}") as injected:
+            with Injector(server.data.parent / f"report-{point}", server.process.pid, "--thread", "all", "--calls", "pread64",
+                          "--path", "reeve.db", "--at", point, "--times", "0", "--errno", error) as injected:
                 try:
                     whole = server.call(endpoint, body(task), **options)
                 except ApiError as failed:

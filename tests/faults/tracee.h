@@ -13,6 +13,7 @@ struct tracee {
     pid_t tid, tgid;
     bool fresh;    /* forked, nothing executed since */
     bool target;   /* its calls count */
+    bool followed; /* for what it starts, whether they do or not */
     char role[16]; /* main, forked, or the thread's name */
     long number;   /* of its last call that counted */
     bool altered;  /* the call under way was tampered with: see below */

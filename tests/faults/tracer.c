@@ -38,6 +38,7 @@ static void decide(struct tracer *r, struct tracee *t)
     if (!r->plan->programs && t->tgid == r->root)
         r->plan->programs = strcpy(r->program, name);
     t->target = plan_wants_program(r->plan, name) && plan_wants_thread(r->plan, t);
+    t->followed = t->tgid == r->root || plan_goes_through(r->plan, name);
 }
 
 static struct tracee *add(struct tracer *r, pid_t tid)
@@ -86,7 +87,8 @@ static void leave(struct tracer *r)
 static void do_kill(struct tracer *r, struct tracee *t)
 {
     detach(r, t, SIGKILL);
-    leave(r);
+    if (plan_over(r->plan))
+        leave(r);
 }
 
 /* True if t is gone. */
@@ -151,7 +153,7 @@ static void executed(struct tracer *r, struct tracee *t)
     t->fresh = t->altered = t->kill_at_exit = false;
     t->number = 0;
     decide(r, t);
-    if (!t->target && t->tgid != r->root)
+    if (!t->target && !t->followed)
         detach(r, t, 0);
     else
         resume(r, t, 0);

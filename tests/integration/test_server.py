@@ -115,6 +115,7 @@ def test_call_log(server, tmp_path):
     assert "none \u00e9" in lines[2]["error"] and "error" not in lines[1]
     assert all(l["ms"] >= 0 and l["ip"] == "127.0.0.1" for l in lines)
     assert [bool(l["user"]) for l in lines] == [True, True, True, False, True]
+    assert [l.get("task") for l in lines] == [None, None, "none \u00e9", None, None]
 
 
 def test_call_log_that_cannot_be(server, tmp_path):
