@@ -4,6 +4,7 @@
 #include "master/orphans.h"
 
 #include "base/alloc.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "master/link.h"
@@ -129,6 +130,31 @@ static const struct end *find_kept(const struct orphans *o, const struct run *ru
     return NULL;
 }
 
+void orphans_watch(struct run *run)
+{
+    pid_t pid = run->payload_pid;
+    if (run->watched.fd >= 0)
+        close(fd_take(&run->watched.fd));
+    auto_close fd = pid > 0 ? proc_pidfd_open(pid) : -1;
+    if (fd < 0 || proc_start_time(pid) != run->payload_start)
+        return;
+    run->watched.fd = fd_take(&fd);
+    run->watched.pid = pid;
+    run->watched.start = run->payload_start;
+}
+
+/* False: it was not watched, or this kernel does not say. */
+static bool look_at_watched(struct run *run)
+{
+    struct end end = {.pid = run->payload_pid, .start = run->payload_start};
+    if (run->watched.fd < 0 || run->watched.pid != end.pid ||
+        run->watched.start != end.start ||
+        proc_pidfd_exit(run->watched.fd, &end.code, &end.signal) != 1)
+        return false;
+    note_end(run, &end);
+    return true;
+}
+
 void orphans_look(struct run *run)
 {
     siginfo_t info = {0};
@@ -139,6 +165,8 @@ void orphans_look(struct run *run)
         note_end(run, kept);
         return;
     }
+    if (look_at_watched(run))
+        return;
     if (waitid(P_PID, (id_t)run->payload_pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
         info.si_pid == 0)
         return;

@@ -13,7 +13,10 @@ struct run;
 struct orphans *orphans_create(struct master *m);
 /* NULL is fine. */
 void orphans_destroy(struct orphans *o);
-/* Reaps the run's payload, if it has come to us and ended: run->seen. */
+/* The run's sub-agent is gone: its payload may end before another one has come, and be
+ * reaped by somebody else. */
+void orphans_watch(struct run *run);
+/* How the run's payload has ended, if it has come to us or was watched: run->seen. */
 void orphans_look(struct run *run);
 
 #endif

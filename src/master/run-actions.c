@@ -630,6 +630,7 @@ static void recover_kill(struct run *run)
 static void act_recover(struct run *run)
 {
     log_warn("task=%s the sub-agent was lost", run->id);
+    orphans_watch(run);
     run_disarm(run);
     run->replace_due = true;
     run->ending = (struct ending){0}; /* a new sub-agent says it anew */

@@ -41,7 +41,7 @@ struct run *run_create(struct master *m, const char *id)
     run->master = m;
     snprintf(run->id, sizeof run->id, "%s", id);
     snprintf(run->boot, sizeof run->boot, "%s", m->boot);
-    run->agent_pidfd = run->fifo = run->steps_fifo = -1;
+    run->agent_pidfd = run->fifo = run->steps_fifo = run->watched.fd = -1;
     run->claimed_ms = clock_wall_ms();
     policy_from_json(NULL, &run->policy);
     ev_init(&run->timer, run_timer_cb);
@@ -79,6 +79,8 @@ void run_destroy(struct run *run)
     syncer_forget(m->syncer, run);
     if (run->agent_pidfd >= 0)
         close(run->agent_pidfd);
+    if (run->watched.fd >= 0)
+        close(run->watched.fd);
     if (run->fifo >= 0)
         close(run->fifo);
     if (run->steps_fifo >= 0)

@@ -116,6 +116,11 @@ struct run {
         pid_t pid;
         int code, signal;
     } seen;
+    struct {
+        int fd; /* -1: none */
+        pid_t pid;
+        uint64_t start;
+    } watched; /* orphans.c: a payload whose sub-agent was lost */
     char step[32]; /* what reeve-prepare does now */
     struct ending
         ending; /* what can't be ended yet: its sub-agent's word, or our own */

@@ -7,15 +7,18 @@ import pathlib
 import signal
 import time
 
-from broken import make_world  # noqa: F401
+import pytest
+
+import soak
+from broken import make_world, world  # noqa: F401
 from faulty_api import alive
 from injector import Injector
 from reeve_up import wait_until
 
 
 def old_kernel(world):
-    """PIDFD_GET_INFO fails in all sub-agents that the master at hand starts."""
-    return Injector(world.folder / "ioctl.report", world.master.process.pid, "--program", "reeve-subagent",
+    """PIDFD_GET_INFO fails in the master at hand and in all sub-agents that it starts."""
+    return Injector(world.folder / "ioctl.report", world.master.process.pid, "--program", "reeved,reeve-subagent",
                     "--calls", "ioctl", "--path", "pidfd", "--errno", "ENOTTY", "--times", "0")
 
 
@@ -88,6 +91,25 @@ def test_nobody_knows_how_it_ended(make_world):
         if own:
             own.close()
     world.check_nothing_left()
+
+
+@pytest.mark.skipif(not soak.exits_are_told(), reason="this kernel tells exits to parents alone")
+def test_it_ends_between_two_sub_agents(world):
+    """Neither saw it, and the reaper is another process: the master looks on meanwhile."""
+    world.master.start()
+    job = world.job(lines=5, code=3)
+    job.wait_begun()
+    pid = world.master.wait_phase(job.task, "running")["pid"]
+    world.master.kill()
+    kill_agent(world, job)
+    world.master.start()
+    wait_until(lambda: "taken over" in world.log(), what="a new sub-agent")
+    with world.fail_master("--calls", "clone,clone3,vfork", "--errno", "EAGAIN") as injected:
+        kill_agent(world, job)
+        wait_until(injected.hits, what="a sub-agent that cannot be started")
+        job.let_go()
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), what="the payload's end")
+    world.check()
 
 
 def traced(pid):
