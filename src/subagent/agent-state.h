@@ -32,7 +32,6 @@ struct agent {
     enum agent_phase phase;
     uint32_t attempt;  /* the last that is known of */
     uint64_t told_end; /* spool end as of the last SPOOLED */
-    bool note_waits;   /* the message in hand is a NOTE that found the disk full */
     bool quitting;
     int64_t rest_at;
     struct attempt_file record;

@@ -41,8 +41,6 @@ static struct message_pages in_pages, out_pages;
 static void agent_step(struct agent *a, int64_t now)
 {
     output_tick(&a->output, now);
-    if (a->note_waits && !a->output.retry_at)
-        hear_note(a, now);
     if (agent_has_payload(a))
         life_step(a, now);
     life_save(a, now);
@@ -68,8 +66,7 @@ static void on_signals(struct agent *a, int64_t now)
 static void rest(struct agent *a)
 {
     output_rest(&a->output);
-    if (!a->note_waits)
-        madvise(&in_pages, sizeof in_pages, MADV_DONTNEED);
+    madvise(&in_pages, sizeof in_pages, MADV_DONTNEED);
     madvise(&out_pages, sizeof out_pages, MADV_DONTNEED);
 }
 
@@ -157,7 +154,7 @@ int agent_run(struct agent *a, struct reeve_error *err)
     struct epoll_event events[8];
     a->rest_at = clock_boot_ms() + REST_MS;
     agent_step(a, clock_boot_ms());
-    while (!a->quitting || a->note_waits || !drained(a, clock_boot_ms())) {
+    while (!a->quitting || !drained(a, clock_boot_ms())) {
         int n = epoll_wait(a->epoll, events, 8, -1);
         if (n < 0 && errno != EINTR)
             return reeve_error_set(err, errno, "wait for events");

@@ -54,13 +54,11 @@ static void on_change(struct agent *a)
     a->changed = true;
 }
 
-/* The text is in a->in, which is not read over while the note waits. */
-void hear_note(struct agent *a, int64_t now)
+static void on_note(struct agent *a, int64_t now)
 {
     static char text[4096];
-    if (!message_get_text(a->in, TAG_TEXT, text, sizeof text))
-        text[0] = '\0';
-    a->note_waits = !output_note(&a->output, text, now);
+    if (message_get_text(a->in, TAG_TEXT, text, sizeof text) && text[0])
+        output_note(&a->output, text, now);
 }
 
 static void on_log(struct agent *a, int fd)
@@ -105,7 +103,7 @@ static void on_message(struct agent *a, int fd, int64_t now)
         on_change(a);
         break;
     case MESSAGE_NOTE:
-        hear_note(a, now);
+        on_note(a, now);
         break;
     case MESSAGE_LOG:
         on_log(a, fd);
@@ -128,7 +126,7 @@ static void on_message(struct agent *a, int fd, int64_t now)
 
 void hear_master(struct agent *a, int64_t now)
 {
-    for (int i = 0; i < MESSAGES_PER_TURN && a->link.sock >= 0 && !a->note_waits; i++) {
+    for (int i = 0; i < MESSAGES_PER_TURN && a->link.sock >= 0; i++) {
         auto_close fd = -1;
         struct reeve_error err;
         int result = message_receive(a->link.sock, a->in, &fd, &err);

@@ -4,9 +4,7 @@
 
 #include "subagent/agent-state.h"
 
-/* Acts on what has come, some messages at a time; none while a NOTE waits. */
+/* Acts on what has come, some messages at a time. */
 void hear_master(struct agent *a, int64_t now);
-/* Tries the NOTE again that waits. */
-void hear_note(struct agent *a, int64_t now);
 
 #endif

@@ -25,6 +25,9 @@
 #define FREE_STEP (64u << 10)
 #define ROUNDS 16
 #define MASK_FILE_MAX (1u << 20)
+#define NOTE_MAX 4096
+/* While they wait; what does not fit then is told in our own log alone. */
+#define NOTES_MAX (16u << 10)
 
 /* Two windows for the one output of the process, on pages of their own: an idle
  * sub-agent gives them back. */
@@ -121,6 +124,7 @@ bool output_wants_fifo(const struct output *o)
 static void stall(struct output *o, int64_t now, const char *what)
 {
     o->retry_at = now + OUTPUT_RETRY_MS;
+    o->over_budget = false;
     if (!o->told_full)
         log_warn("the payload's output waits: %s", what);
     o->told_full = true;
@@ -168,7 +172,10 @@ static bool record(struct output *o, enum spool_type type, uint64_t raw_end,
             stall(o, now, err.text);
         return false;
     }
-    o->told_full = o->over_budget = false;
+    o->told_full = false;
+    /* A note goes through while the payload waits. */
+    if (type == SPOOL_OUTPUT)
+        o->over_budget = false;
     o->done = o->recorded = raw_end;
     if (o->recorded - o->freed >= FREE_STEP)
         free_recorded(o);
@@ -255,12 +262,46 @@ void output_drain(struct output *o, int64_t now)
     } while (o->taken < end && o->taken != before);
 }
 
+/* True: none waits. */
+static bool write_notes(struct output *o, int64_t now)
+{
+    static char text[NOTE_MAX];
+    size_t done = 0;
+    while (done < o->notes.len && (!o->retry_at || o->over_budget)) {
+        size_t size = strlen(o->notes.data + done) + 1;
+        memcpy(text, o->notes.data + done, size);
+        size_t n = masker_apply(o->masker, text, size - 1);
+        if (n && !record(o, SPOOL_NOTE, o->done, text, n, now))
+            break;
+        done += size;
+    }
+    if (done < o->notes.len)
+        buf_consume(&o->notes, done);
+    else
+        buf_free(&o->notes);
+    return !o->notes.len;
+}
+
+void output_note(struct output *o, const char *text, int64_t now)
+{
+    size_t n = strnlen(text, NOTE_MAX - 1);
+    if (o->notes.len + n >= NOTES_MAX) {
+        log_warn("the disk has no room for a note: %s", text);
+        return;
+    }
+    buf_add(&o->notes, text, n);
+    buf_add_char(&o->notes, '\0');
+    output_pump(o, now);
+    write_notes(o, now);
+}
+
 void output_tick(struct output *o, int64_t now)
 {
     if (o->retry_at && now >= o->retry_at) {
         o->retry_at = 0;
         output_pump(o, now);
     }
+    write_notes(o, now);
     if (!o->pause_at || now < o->pause_at || o->retry_at)
         return;
     /* Once only: bytes that are held back wait for the next pause. */
@@ -271,19 +312,7 @@ void output_tick(struct output *o, int64_t now)
 
 bool output_finish(struct output *o, int64_t now)
 {
-    return !o->retry_at && make_records(o, LINES_END, now);
-}
-
-bool output_note(struct output *o, char *text, int64_t now)
-{
-    /* Its budget does not bound what reeve itself has to say. */
-    if (o->retry_at && !o->over_budget)
-        return false;
-    output_pump(o, now);
-    size_t n = masker_apply(o->masker, text, strlen(text));
-    text[n] = '\0';
-    bool full = o->retry_at && !o->over_budget;
-    return n == 0 || (!full && record(o, SPOOL_NOTE, o->done, text, n, now));
+    return !o->retry_at && make_records(o, LINES_END, now) && write_notes(o, now);
 }
 
 bool output_exit(struct output *o, struct spool_exit *e, int64_t now)

@@ -8,6 +8,7 @@
 #ifndef REEVE_OUTPUT_H
 #define REEVE_OUTPUT_H
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "run/spool.h"
 #include "subagent/lines.h"
@@ -33,6 +34,7 @@ struct output {
     uint64_t freed;    /* given back up to here */
     int64_t pause_at;  /* boot ms when a partial line is shown, or 0 */
     int64_t retry_at;  /* boot ms when a full disk is tried again, or 0 */
+    struct buf notes;  /* that wait for room, each with its NUL */
     bool told_full, told_budget;
     bool over_budget; /* that is what is waited for */
     uint64_t budget;  /* spool_writer_limit() */
@@ -60,11 +62,13 @@ void output_pump(struct output *o, int64_t now);
 void output_drain(struct output *o, int64_t now);
 /* Shows a partial line whose time has come, tries a full disk again. */
 void output_tick(struct output *o, int64_t now);
-/* Everything taken becomes records, finished line or not. False: the disk is full, try
- * again at retry_at. */
+/* Everything taken becomes records, finished line or not, and so do notes. False: the
+ * disk is full, try again at retry_at. */
 bool output_finish(struct output *o, int64_t now);
-/* False as above: not written. In both, secrets are hidden in place. */
-bool output_note(struct output *o, char *text, int64_t now);
+/* A line of reeve's own, behind what is there now; at once, or when the disk has room.
+ * Its budget does not bound it. Secrets are hidden. */
+void output_note(struct output *o, const char *text, int64_t now);
+/* False as above: not written. Secrets are hidden in place. */
 bool output_exit(struct output *o, struct spool_exit *e, int64_t now);
 /* True while the FIFO should be waited for. */
 bool output_wants_fifo(const struct output *o);

@@ -10,8 +10,6 @@
 #define SWEEP_MS 5
 #define SWEEP_MAX_MS 500
 
-/* A note of ours is lost where the disk is full: what it says is in the master's log.
- */
 static void note(struct agent *a, int64_t now, const char *fmt, ...)
 {
     char text[ENDING_TEXT_SIZE + 128];

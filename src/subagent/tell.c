@@ -96,7 +96,7 @@ static void make_news(struct agent *a, struct message *m, enum link_news news)
 
 void tell_lost(struct agent *a, int64_t now)
 {
-    /* A NOTE in hand is kept; the descriptor leaves the epoll set by being closed. */
+    /* The descriptor leaves the epoll set by being closed. */
     a->link_events = 0;
     link_lost(&a->link, now);
 }

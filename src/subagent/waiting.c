@@ -44,16 +44,14 @@ void waiting_payload(struct agent *a)
         log_error("epoll on the payload: %s", strerror(errno));
 }
 
-/* Back-pressure on the master while a NOTE waits for the disk; out of the set then,
- * since a hang-up is told whatever was asked for. */
 void waiting_link(struct agent *a)
 {
     if (a->link.sock < 0)
         return;
-    uint32_t events = a->note_waits ? 0 : EPOLLIN | (a->link.full ? EPOLLOUT : 0);
+    uint32_t events = EPOLLIN | (a->link.full ? EPOLLOUT : 0);
     if (events == a->link_events)
         return;
-    int op = !events ? EPOLL_CTL_DEL : a->link_events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    int op = a->link_events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     if (watch(a, op, a->link.sock, SOURCE_LINK, events) < 0)
         log_error("epoll on the socket: %s", strerror(errno));
     a->link_events = events;

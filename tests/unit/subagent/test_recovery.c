@@ -211,6 +211,49 @@ static void fill_and_free(struct driver *d, const char *dir, const char *big)
     assert_int_equal(*p, '\0');
 }
 
+/* It hears its master whatever its notes wait for: a task that prints can be stopped.
+ */
+static void stop_in_need(struct driver *d, const char *script, const char *dir,
+                         const char *big)
+{
+    driver_begin(d);
+    message_begin(&d->out, MESSAGE_LOG, 0);
+    message_add_u64(&d->out, TAG_LOG_BUDGET, SPOOL_BUDGET_MIN);
+    message_add_u64(&d->out, TAG_LOG_WAIT, 1);
+    driver_send(d, -1);
+    driver_start(d, &(struct start){.script = script});
+    driver_expect(d, MESSAGE_STARTED);
+    pid_t payload = (pid_t)driver_u64(d, TAG_PAYLOAD_PID, 0);
+    assert_false(driver_hears(d, MESSAGE_EXITED, 500));
+    driver_note(d, "one note");
+    driver_note(d, "another note");
+    driver_stop(d, WAIT_MS);
+    for (int i = 0; i < WAIT_MS / 10 && kill(payload, 0) == 0; i++)
+        usleep(10000);
+    assert_int_equal(kill(payload, 0), -1);
+    if (big)
+        assert_int_equal(mount("tmpfs", dir, "tmpfs", MS_REMOUNT, big), 0);
+    driver_expect(d, MESSAGE_EXITED);
+    assert_int_equal(driver_u64(d, TAG_EXIT_SIGNAL, 0), SIGTERM);
+    auto_buf log = BUF_INIT;
+    driver_read(d, &log);
+    const char *one = strstr(buf_str(&log), "\none note\n");
+    assert_non_null(one);
+    assert_non_null(strstr(one, "\nanother note\n"));
+}
+
+static void test_stop_on_a_full_disk(void **state)
+{
+    struct driver *d = *state;
+    small_disk(d->state_dir, "size=300k");
+    stop_in_need(d, "exec seq 1 200000", d->state_dir, "size=16m");
+}
+
+static void test_stop_over_budget(void **state)
+{
+    stop_in_need(*state, "exec seq 1 9000000", NULL, NULL);
+}
+
 static void test_full_state_disk(void **state)
 {
     struct driver *d = *state;
@@ -277,6 +320,8 @@ int main(void)
         DRIVEN(test_master_comes_while_streams_linger),
         DRIVEN(test_exit_outlives_the_agent),
         DRIVEN(test_killed_again_and_again),
+        DRIVEN(test_stop_on_a_full_disk),
+        DRIVEN(test_stop_over_budget),
         DRIVEN(test_full_state_disk),
         DRIVEN(test_full_run_disk),
         DRIVEN(test_start_that_cannot_be_recorded),
