@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/table.h"
+#include "cli/target.h"
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -158,8 +159,8 @@ static void say(void *arg, enum option_level level, const char *text)
 static char *file_dup(const struct args *args)
 {
     const char *named = args_value(args, "config", NULL);
-    const char *data = args_value(args, "data", getenv("REEVE_DATA"));
-    if (named || !data || !*data)
+    const char *data = target_named_data(args);
+    if (named || !data)
         return named ? xstrdup(named) : NULL;
     return path_join_dup(data, "clearml.conf");
 }

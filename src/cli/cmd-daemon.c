@@ -13,20 +13,20 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/proc.h"
+#include "base/spawn.h"
 #include "run/run-dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define READY_MS 60000
-#define STOP_MS 120000
+#define STOP_MS 180000 /* a unit's TimeoutStopSec=, and some */
 
 /* ---- --stop ---- */
 
@@ -77,9 +77,10 @@ static int check_meant(const struct args *args, const cJSON *status,
 static int stop_unit(const cJSON *unit, const char *on_exit, struct reeve_error *err)
 {
     const char *name = json_str(unit, "name", "?");
-    const char *argv[] = {"systemctl", "stop", name, NULL, NULL};
-    pid_t pid;
-    int status = 0;
+    bool user = json_bool(unit, "user", false);
+    char *argv[] = {"systemctl", user ? "--user" : "--system", "stop", (char *)name,
+                    NULL};
+    char said[160] = "";
     if (on_exit) {
         reeve_error_set(err, 0,
                         "it is the main process of %s, whose own --on-exit counts; "
@@ -87,14 +88,11 @@ static int stop_unit(const cJSON *unit, const char *on_exit, struct reeve_error 
                         name);
         return CLI_FAILED;
     }
-    if (json_bool(unit, "user", false))
-        argv[3] = "--user";
-    int rc = posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)argv, environ);
-    if (rc == 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-        WEXITSTATUS(status) == 0)
-        return CLI_DONE;
-    reeve_error_set(err, rc, "systemctl stop %s failed", name);
-    return CLI_FAILED;
+    int code = spawn_run(argv, STOP_MS, said, sizeof said, err);
+    if (code > 0)
+        reeve_error_set(err, 0, "systemctl stop %s: exit code %d: %s", name, code,
+                        said);
+    return code ? CLI_FAILED : CLI_DONE;
 }
 
 static int ask_to_end(const char *run_dir, const char *on_exit, struct reeve_error *err)

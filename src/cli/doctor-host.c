@@ -17,31 +17,31 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define FILES_MIN 4096
 #define PIDS_MIN 4096
 #define FREE_MIN (INT64_C(1) << 30)
+/* close_range(2), without which no task is started. */
+#define KERNEL_MAJOR 5
+#define KERNEL_MINOR 9
 
-/* linux/pidfd.h of 6.15; the fields that matter, of the first size that had them. */
-struct pidfd_info_v0 {
-    uint64_t mask, cgroupid;
-    uint32_t ids[12];
-};
-#define PIDFD_GET_INFO_V0 _IOWR(0xFF, 11, struct pidfd_info_v0)
-#define PIDFD_INFO_EXIT_BIT (UINT64_C(1) << 3)
-
-/* Which fields are there is answered only for those asked of a process that ended; the
- * kernel's version tells the rest. */
-static bool has_pidfd_info(void)
+/* Of a process that ended, asked as a new sub-agent asks of its predecessor's. */
+static bool tells_exits(void)
 {
-    struct pidfd_info_v0 info = {.mask = 1};
-    auto_close fd = proc_pidfd_open(getpid());
-    return fd >= 0 && ioctl(fd, PIDFD_GET_INFO_V0, &info) == 0;
+    int code = -1, sig = 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(7);
+    auto_close fd = pid > 0 ? proc_pidfd_open(pid) : -1;
+    if (pid > 0)
+        waitpid(pid, NULL, 0);
+    return fd >= 0 && proc_pidfd_exit(fd, &code, &sig) == 1 && code == 7;
 }
 
 static bool kernel_at_least(int major, int minor)
@@ -55,16 +55,18 @@ static bool kernel_at_least(int major, int minor)
 static void add_kernel(cJSON *checks)
 {
     struct utsname u;
+    bool young = kernel_at_least(KERNEL_MAJOR, KERNEL_MINOR);
     if (uname(&u) == 0)
-        doctor_add(checks, kernel_at_least(5, 4) ? DOCTOR_OK : DOCTOR_FAIL, "kernel",
-                   kernel_at_least(5, 4) ? NULL : "Linux 5.4 or later", "%s %s",
-                   u.release, u.machine);
-    if (has_pidfd_info() && kernel_at_least(6, 15))
+        doctor_add(checks, young ? DOCTOR_OK : DOCTOR_FAIL, "kernel",
+                   young ? NULL : "Linux 5.9 or later", "%s %s", u.release, u.machine);
+    if (tells_exits())
         doctor_add(checks, DOCTOR_OK, "PIDFD_GET_INFO", NULL,
-                   "how a run ended is known after the loss of its sub-agent, too");
+                   "how a run ended is known after the loss of its sub-agent and of "
+                   "the master, too");
     else
         doctor_add(checks, DOCTOR_WARN, "PIDFD_GET_INFO", "Linux 6.15 or later",
-                   "a run whose sub-agent is killed ends as agent-lost");
+                   "a run that ends after both its sub-agent and the master were "
+                   "killed ends as agent-lost");
 }
 
 static int64_t number_in(const char *path)
@@ -152,9 +154,20 @@ static char *existing_dup(const char *dir)
     char *slash;
     while (access(path, F_OK) < 0 && (slash = strrchr(path, '/')) && slash != path)
         *slash = '\0';
-    if (access(path, F_OK) < 0)
-        strcpy(path, "/");
-    return path;
+    if (access(path, F_OK) == 0)
+        return path;
+    free(path);
+    return xstrdup(dir[0] == '/' ? "/" : ".");
+}
+
+static int check_writable(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
+        errno = ENOTDIR;
+        return -1;
+    }
+    return access(path, W_OK | X_OK);
 }
 
 static void add_folder(cJSON *checks, const char *check, const char *dir, bool disk)
@@ -162,7 +175,7 @@ static void add_folder(cJSON *checks, const char *check, const char *dir, bool d
     char size[SIZE_TEXT_SIZE];
     struct statvfs fs;
     auto_free char *at = existing_dup(dir);
-    if (access(at, W_OK | X_OK) < 0) {
+    if (check_writable(at) < 0) {
         doctor_add(checks, DOCTOR_FAIL, check,
                    "make it, writable for this user, or name another: --state-dir, "
                    "--run-dir",

@@ -28,15 +28,14 @@ static char *dup_or_null(const char *text)
     return text && *text ? xstrdup(text) : NULL;
 }
 
-/* The folder that the user named, or NULL. */
-static const char *named_data(const struct args *args)
+const char *target_named_data(const struct args *args)
 {
     return args_value(args, "data", environment("REEVE_DATA"));
 }
 
 char *data_dir_dup(const struct args *args)
 {
-    const char *named = named_data(args);
+    const char *named = target_named_data(args);
     if (named)
         return xstrdup(named);
     if (geteuid() == 0)
@@ -50,7 +49,7 @@ char *data_dir_dup(const struct args *args)
 char *target_run_dir_dup(const struct args *args)
 {
     const char *option = args_value(args, "run-dir", NULL);
-    const char *data = named_data(args);
+    const char *data = target_named_data(args);
     if (!option && data)
         return path_join_dup(data, "run");
     return run_root_dup(option);
@@ -59,7 +58,7 @@ char *target_run_dir_dup(const struct args *args)
 char *target_state_dir_dup(const struct args *args)
 {
     const char *option = args_value(args, "state-dir", NULL);
-    const char *data = named_data(args);
+    const char *data = target_named_data(args);
     return option ? xstrdup(option) : data ? path_join_dup(data, "state") : NULL;
 }
 
@@ -202,7 +201,7 @@ static int find_configured(const struct args *args, struct target *t,
 
 int target_find(const struct args *args, struct target *t, struct reeve_error *err)
 {
-    const char *data = named_data(args);
+    const char *data = target_named_data(args);
     memset(t, 0, sizeof *t);
     t->run_dir = target_run_dir_dup(args);
     if (data)

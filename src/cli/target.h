@@ -20,6 +20,8 @@ struct target {
  * of `reeve up` if one runs there. What is no server's (the run folder) is filled in
  * also when no server is known. An exit code; err is set unless it is CLI_DONE. */
 int target_find(const struct args *args, struct target *t, struct reeve_error *err);
+/* The folder of `reeve up` that the user named, --data or REEVE_DATA; NULL: none. */
+const char *target_named_data(const struct args *args);
 /* The run folder alone, for commands that need no server. */
 char *target_run_dir_dup(const struct args *args);
 /* The state folder of a master that works for the target, or NULL: its own default. */

@@ -6,12 +6,12 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/proc.h"
+#include "base/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -19,8 +19,6 @@
 
 #define TEXT_MAX 4096
 #define CANCEL_MS 100
-
-extern char **environ;
 
 struct child {
     struct ev_loop *loop;
@@ -31,27 +29,6 @@ struct child {
     child_done_f done;
     void *arg;
 };
-
-static int spawn(char *const argv[], int out, pid_t *pid)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, out, 1);
-    posix_spawn_file_actions_adddup2(&actions, out, 2);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int code = posix_spawnp(pid, argv[0], &actions, &attr, argv, environ);
-    posix_spawnattr_destroy(&attr);
-    posix_spawn_file_actions_destroy(&actions);
-    return code;
-}
 
 /* Its exit code; -1 if it has none (yet). */
 static int reap(struct child *c)
@@ -102,7 +79,7 @@ struct child *child_start(struct ev_loop *loop, char *const argv[], int64_t time
         return NULL;
     }
     auto_close in = fds[0], out = fds[1];
-    int code = spawn(argv, out, &pid);
+    int code = spawn_program(argv[0], argv, out, out, &pid);
     auto_close pidfd = code ? -1 : proc_pidfd_open(pid);
     if (pidfd < 0) {
         reeve_error_set(err, code ? code : errno, "start %s", argv[0]);

@@ -5,11 +5,10 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -17,8 +16,6 @@
 
 /* After a crash; no GPU is no crash. */
 enum { RESTART_MS = 60000 };
-
-extern char **environ;
 
 struct gpu_feed {
     char *program;
@@ -37,28 +34,6 @@ struct gpu_feed *gpu_feed_create(const char *program)
     return f;
 }
 
-static int spawn_program(const char *program, int out, pid_t *pid)
-{
-    char *argv[] = {(char *)program, NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, out, 1);
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int code = posix_spawn(pid, program, &actions, &attr, argv, environ);
-    posix_spawnattr_destroy(&attr);
-    posix_spawn_file_actions_destroy(&actions);
-    return code;
-}
-
 static void start(struct gpu_feed *f)
 {
     int fds[2];
@@ -68,8 +43,10 @@ static void start(struct gpu_feed *f)
         return;
     auto_close out = fds[1];
     f->fd = fds[0];
-    int code =
-        fd_set_nonblock(f->fd) == 0 ? spawn_program(f->program, out, &f->pid) : errno;
+    char *argv[] = {f->program, NULL};
+    int code = fd_set_nonblock(f->fd) == 0
+                   ? spawn_program(f->program, argv, out, -1, &f->pid)
+                   : errno;
     if (code == 0)
         return;
     close(fd_take(&f->fd));
