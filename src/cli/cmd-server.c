@@ -20,14 +20,19 @@ static const struct arg_spec specs[] = {
     {ARG_VALUE, "files-port", 0, "N", "(8081)"},
     {ARG_VALUE, "call-log", 0, "FILE",
      "append a line of JSON for each call of the API"},
+    {ARG_VALUE, "watchdog-silence", 0, "SECONDS",
+     "tasks of which nothing is heard so long are stopped (7200)"},
+    {ARG_VALUE, "watchdog-interval", 0, "SECONDS",
+     "they are looked for so often (900)"},
     {ARG_VALUE, "log-level", 0, "LEVEL", "error, warn, info, debug"},
     ARGS_LAST,
 };
 
 static int run(const struct args *args)
 {
-    static const char *const passed[] = {"listen",     "api-port", "web-port",
-                                         "files-port", "call-log", "log-level"};
+    static const char *const passed[] = {
+        "listen",   "api-port",         "web-port",          "files-port",
+        "call-log", "watchdog-silence", "watchdog-interval", "log-level"};
     struct reeve_error err = {0};
     auto_words argv = WORDS_INIT;
     auto_free char *data = data_dir_dup(args);

@@ -54,6 +54,10 @@ static const struct arg_spec specs[] = {
     {ARG_VALUE, "config", 0, "FILE", "a clearml.conf with settings for the master"},
     {ARG_VALUE, "call-log", 0, "FILE",
      "append a line of JSON for each call of the API"},
+    {ARG_VALUE, "watchdog-silence", 0, "SECONDS",
+     "tasks of which nothing is heard so long are stopped (7200)"},
+    {ARG_VALUE, "watchdog-interval", 0, "SECONDS",
+     "they are looked for so often (900)"},
     {ARG_VALUE, "log-level", 0, "LEVEL", "error, warn, info, debug (warn)"},
     {ARG_FLAG, "quiet", 0, NULL, "no banner"},
     ARGS_LAST,
@@ -127,6 +131,8 @@ static void add_option(struct words *argv, const char *name, const char *value)
 static void server_command(struct up *u)
 {
     static const char *const names[] = {"--api-port", "--web-port", "--files-port"};
+    static const char *const passed[] = {"call-log", "watchdog-silence",
+                                         "watchdog-interval"};
     struct words *argv = &u->server.argv;
     auto_free char *data = up_dir_file_dup(&u->dir, "server");
     words_free(argv);
@@ -139,8 +145,11 @@ static void server_command(struct up *u)
         add_option(argv, names[i], text);
     }
     add_option(argv, "--endpoint", u->server_endpoint);
-    if (args_has(u->args, "call-log"))
-        add_option(argv, "--call-log", args_value(u->args, "call-log", ""));
+    for (size_t i = 0; i < ARRAY_SIZE(passed); i++) {
+        auto_free char *name = xasprintf("--%s", passed[i]);
+        if (args_has(u->args, passed[i]))
+            add_option(argv, name, args_value(u->args, passed[i], ""));
+    }
     add_option(argv, "--log-level", args_value(u->args, "log-level", "warn"));
 }
 

@@ -18,6 +18,7 @@
 #include "server/services.h"
 #include "server/store.h"
 #include "server/wait.h"
+#include "server/watchdog.h"
 #include "server/web.h"
 
 #include <errno.h>
@@ -119,31 +120,24 @@ static int stop_silent_tasks(sqlite3 *db, void *arg)
     return stopped < 0 ? -1 : 0;
 }
 
-/* The first look comes after as long as lies between two of them. */
-static int64_t next_watch(const struct server *server)
-{
-    return clock_boot_ms() + (int64_t)server->options.watchdog_interval_s * 1000;
-}
-
-static void sweep(struct server *server, int64_t *watchdog_ms)
+static void sweep(struct server *server, struct watchdog *watchdog)
 {
     http_sweep(server->api);
     http_sweep(server->web);
     http_sweep(server->files);
-    if (!server->options.watchdog_silence_s || clock_boot_ms() < *watchdog_ms)
-        return;
-    *watchdog_ms = next_watch(server);
-    store_run(server->store, stop_silent_tasks, server);
+    if (watchdog_due(watchdog, clock_boot_ms(), clock_wall_ms()))
+        store_run(server->store, stop_silent_tasks, server);
 }
 
 static void *sweeper_main(void *arg)
 {
     struct server *server = arg;
     struct timespec until;
-    int64_t watchdog_ms = next_watch(server);
-    unsigned every = server->options.watchdog_interval_s;
-    if (every > SWEEP_EVERY_S)
-        every = SWEEP_EVERY_S;
+    struct watchdog watchdog;
+    unsigned interval = server->options.watchdog_interval_s;
+    unsigned every = interval < SWEEP_EVERY_S ? interval : SWEEP_EVERY_S;
+    watchdog_start(&watchdog, server->options.watchdog_silence_s, interval, every,
+                   clock_boot_ms(), clock_wall_ms());
     pthread_mutex_lock(&server->lock);
     while (!server->stopped) {
         clock_gettime(CLOCK_MONOTONIC, &until);
@@ -152,7 +146,7 @@ static void *sweeper_main(void *arg)
         if (server->stopped)
             break;
         pthread_mutex_unlock(&server->lock);
-        sweep(server, &watchdog_ms);
+        sweep(server, &watchdog);
         pthread_mutex_lock(&server->lock);
     }
     pthread_mutex_unlock(&server->lock);

@@ -11,6 +11,7 @@ import pytest
 
 from broken import make_world  # noqa: F401
 from reeve_up import SLOW, sanitized, wait_until
+from server_rig import Server
 
 pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
 YEAR = 365 * 86400 * 1000
@@ -36,13 +37,17 @@ class Clocks:
             f.write(struct.pack("=qqq", wall, monotonic, boot))
 
 
-@pytest.fixture
-def jumping(make_world, tmp_path, library):
-    clocks = Clocks(tmp_path / "clocks")
+def preload(library, clocks):
     env = {"LD_PRELOAD": str(library), "REEVE_TEST_CLOCKS": str(clocks.path)}
     if sanitized():
         env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-    world = make_world(env=env)
+    return env
+
+
+@pytest.fixture
+def jumping(make_world, tmp_path, library):
+    clocks = Clocks(tmp_path / "clocks")
+    world = make_world(env=preload(library, clocks))
     world.clocks = clocks
     return world
 
@@ -78,3 +83,25 @@ def test_next_master_after_a_jump(jumping, wall):
     world.master.start()
     world.check()
     assert len(failing.marks()) == 8, failing.marks()
+
+
+def test_a_suspended_server_hears_its_tasks_first(tmp_path, library, monkeypatch):
+    """After an hour in which nobody could be heard, the one that speaks goes on, the silent one is stopped."""
+    clocks = Clocks(tmp_path / "clocks")
+    server = Server(tmp_path / "server", "--watchdog-silence", "60", "--watchdog-interval", "2")
+    with monkeypatch.context() as patch:
+        for name, value in preload(library, clocks).items():
+            patch.setenv(name, value)
+        server.start()
+    try:
+        heard, silent = server.task(), server.task()
+        for task in heard, silent:
+            server.call("tasks.started", {"task": task})
+        clocks.jump(wall=3600000, boot=3600000)
+        wait_until(lambda: "passed unseen" in (server.data / "log").read_text(), 20, what="the watchdog's word")
+        server.call("tasks.ping", {"task": heard})
+        wait_until(lambda: server.call("tasks.get_by_id", {"task": silent})["task"]["status"] == "stopped", 20,
+                   what="the silent one's end")
+        assert server.call("tasks.get_by_id", {"task": heard})["task"]["status"] == "in_progress"
+    finally:
+        server.stop()

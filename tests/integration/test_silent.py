@@ -73,3 +73,10 @@ def test_policy_may_stop_it(make_rig):
     wait_until(lambda: rig.master.row(task) is None, what="the end of the run")
     assert rig.document(task)["status"] == "stopped"
     wait_until(lambda: FORCED in rig.text(task), what="the reason in its log")
+
+
+def test_up_hands_the_times_on(make_reeve):
+    reeve = make_reeve("--watchdog-silence", "1", "--watchdog-interval", "1")
+    task = reeve.call("tasks.create", name="nobody's", type="testing")["id"]
+    reeve.call("tasks.started", task=task)
+    wait_until(lambda: reeve.task(task)["status_message"] == FORCED, what="the watchdog")
