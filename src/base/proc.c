@@ -2,7 +2,9 @@
 #include "config.h"
 
 #include "base/proc.h"
+#include "base/buf.h"
 #include "base/fd.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +15,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
+#define ENVIRON_MAX (4u << 20)
 
 static ssize_t read_small(const char *path, char *out, size_t size)
 {
@@ -70,6 +74,23 @@ int64_t proc_own_rss(void)
     if (read_small("/proc/self/statm", text, sizeof text) > 0)
         sscanf(text, "%*s %ld", &pages);
     return (int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+bool proc_has_variable(pid_t pid, const char *pair)
+{
+    char path[40];
+    size_t n = strlen(pair) + 1;
+    auto_buf text = BUF_INIT;
+    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+    if (file_read(path, &text, ENVIRON_MAX, NULL) < 0)
+        return false;
+    for (const char *p = text.data, *end = p + text.len; p && (size_t)(end - p) >= n;) {
+        if (memcmp(p, pair, n) == 0)
+            return true;
+        p = memchr(p, '\0', (size_t)(end - p));
+        p += p != NULL;
+    }
+    return false;
 }
 
 bool proc_is_ending(pid_t pid)

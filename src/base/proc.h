@@ -22,6 +22,9 @@ const char *proc_boot_identity(char out[BOOT_IDENTITY_SIZE]);
 /* Bytes of memory that this process has resident; 0 if that cannot be known. */
 int64_t proc_own_rss(void);
 
+/* Whether it was started with this variable, "NAME=value". */
+bool proc_has_variable(pid_t pid, const char *pair);
+
 /* A process that has no executable any more, since it has no memory: what is left of it
  * closes its descriptors, or waits to be reaped. Also if it is gone. */
 bool proc_is_ending(pid_t pid);

@@ -22,13 +22,17 @@
 
 struct child {
     struct ev_loop *loop;
+    pid_t pid;
     int pidfd;
     int out;
     ev_io watch;
     ev_timer limit;
     child_done_f done;
     void *arg;
+    struct child *next;
 };
+
+static struct child *children;
 
 /* Its exit code; -1 if it has none (yet). */
 static int reap(struct child *c)
@@ -42,6 +46,10 @@ static int reap(struct child *c)
 
 static void destroy(struct child *c)
 {
+    struct child **at = &children;
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
     ev_io_stop(c->loop, &c->watch);
     ev_timer_stop(c->loop, &c->limit);
     close(c->out);
@@ -88,10 +96,13 @@ struct child *child_start(struct ev_loop *loop, char *const argv[], int64_t time
     fd_set_cloexec(pidfd, 1);
     struct child *c = xcalloc(1, sizeof *c);
     *c = (struct child){.loop = loop,
+                        .pid = pid,
                         .pidfd = fd_take(&pidfd),
                         .out = fd_take(&in),
                         .done = done,
-                        .arg = arg};
+                        .arg = arg,
+                        .next = children};
+    children = c;
     ev_io_init(&c->watch, child_end_cb, c->pidfd, EV_READ);
     ev_timer_init(&c->limit, child_late_cb, (double)timeout_ms / 1000.0, 0.0);
     c->watch.data = c->limit.data = c;
@@ -110,4 +121,12 @@ void child_cancel(struct child *c)
     poll(&p, 1, CANCEL_MS);
     reap(c);
     destroy(c);
+}
+
+bool child_is(pid_t pid)
+{
+    const struct child *c = children;
+    while (c && c->pid != pid)
+        c = c->next;
+    return c;
 }

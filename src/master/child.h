@@ -5,7 +5,9 @@
 #include "base/error.h"
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct child;
 
@@ -19,5 +21,7 @@ struct child *child_start(struct ev_loop *loop, char *const argv[], int64_t time
                           child_done_f done, void *arg, struct reeve_error *err);
 /* Ends it; done is not called. NULL is fine. */
 void child_cancel(struct child *c);
+/* Whether this is one of them, which the loop reaps. */
+bool child_is(pid_t pid);
 
 #endif

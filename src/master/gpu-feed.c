@@ -86,6 +86,14 @@ int gpu_feed_read(struct gpu_feed *f, struct nvml_gpu out[NVML_MAX_GPUS])
     return count;
 }
 
+bool gpu_feed_reap(struct gpu_feed *f, pid_t pid)
+{
+    if (!f || f->pid < 0 || f->pid != pid)
+        return false;
+    reap_if_gone(f);
+    return true;
+}
+
 void gpu_feed_destroy(struct gpu_feed *f)
 {
     if (!f)

@@ -9,6 +9,9 @@
 
 #include "master/nvml.h"
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 struct gpu_feed;
 
 enum { GPU_FEED_INTERVAL_MS = 10000, GPU_FEED_NONE_EXIT = 3 };
@@ -30,5 +33,8 @@ void gpu_feed_destroy(struct gpu_feed *f);
 /* The newest figures that came since the last call: how many GPUs, or 0 if nothing
  * new came. Never blocks. */
 int gpu_feed_read(struct gpu_feed *f, struct nvml_gpu out[NVML_MAX_GPUS]);
+/* Whether this process, which has ended, is its own: then it is reaped. NULL is fine.
+ */
+bool gpu_feed_reap(struct gpu_feed *f, pid_t pid);
 
 #endif

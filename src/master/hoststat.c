@@ -107,6 +107,11 @@ void hoststat_destroy(struct hoststat *h)
     free(h);
 }
 
+bool hoststat_reap(struct hoststat *h, pid_t pid)
+{
+    return gpu_feed_reap(h->gpus, pid);
+}
+
 void hoststat_set_disk_path(struct hoststat *h, const char *path)
 {
     const char *home = getenv("HOME");

@@ -6,7 +6,9 @@
 #define REEVE_HOSTSTAT_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct cgroup_stat;
 struct hoststat;
@@ -16,6 +18,9 @@ struct hoststat;
 struct hoststat *hoststat_create(void);
 /* NULL is fine. */
 void hoststat_destroy(struct hoststat *h);
+/* Whether this process, which has ended, is one that it has started: then it is reaped.
+ */
+bool hoststat_reap(struct hoststat *h, pid_t pid);
 /* The file system that disk_free_home speaks of (agent.resource_monitoring
  * .disk_use_path); NULL or "": the home folder. One on a network, or unknown, is left
  * out of the report, since asking it may wait for ever. */

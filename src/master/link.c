@@ -152,6 +152,7 @@ static void note_payload(struct run *run, const struct message *m)
         message_get_u64(m, TAG_PAYLOAD_START, &start)) {
         run->payload_pid = (pid_t)pid;
         run->payload_start = start;
+        run->session = run->payload_pid;
     }
 }
 

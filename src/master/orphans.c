@@ -6,10 +6,15 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/proc-children.h"
+#include "base/proc-names.h"
 #include "base/proc.h"
+#include "master/child.h"
 #include "master/link.h"
 #include "master/master.h"
 
+#include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +22,7 @@
 #define PAUSE_S 0.2
 #define PER_TURN 256
 #define KEPT 1024
+#define NAMED_MAX 5
 
 struct end {
     pid_t pid;
@@ -73,8 +79,16 @@ static void reap(struct orphans *o, siginfo_t *info)
     waitid(P_PID, (id_t)end.pid, info, WEXITED | WNOHANG);
 }
 
-/* Each payload has a session of its own. What is in ours was started by the master, and
- * is reaped by the part that did; it only hides orphans until then. */
+/* Those are reaped by the part that has started them, in this turn of the loop or the
+ * next one; they only hide others until then. */
+static bool is_awaited(struct master *m, pid_t pid)
+{
+    for (const struct run *run = runs_first(m->runs); run; run = run->list_next)
+        if (run->agent_pid == pid)
+            return true;
+    return child_is(pid);
+}
+
 static void orphans_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct orphans *o = w->data;
@@ -83,7 +97,9 @@ static void orphans_cb(struct ev_loop *loop, ev_timer *w, int revents)
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
             info.si_pid == 0)
             return;
-        if (getsid(info.si_pid) == getsid(0))
+        if (hoststat_reap(o->master->hoststat, info.si_pid))
+            continue;
+        if (is_awaited(o->master, info.si_pid))
             break;
         reap(o, &info);
     }
@@ -175,4 +191,47 @@ void orphans_look(struct run *run)
         return;
     note_end(run, &end);
     waitid(P_PID, (id_t)end.pid, &info, WEXITED | WNOHANG);
+}
+
+/* ---- those that have left their group ---- */
+
+struct taking {
+    struct run *run;
+    struct cgroup_dirs groups;
+    struct proc_names names;
+    char variable[sizeof "CLEARML_TASK_ID=" + TASK_ID_SIZE];
+};
+
+/* What is in our session was started by the master. A daemon has a session of its own.
+ */
+static bool is_of(const struct taking *t, pid_t pid)
+{
+    pid_t session = getsid(pid);
+    if (session <= 0 || session == getsid(0))
+        return false;
+    return session == t->run->session || proc_has_variable(pid, t->variable);
+}
+
+static void take_in(pid_t pid, void *arg)
+{
+    struct taking *t = arg;
+    if (proc_is_ending(pid) || !is_of(t, pid))
+        return;
+    cgroup_dirs_take_in(&t->groups, pid);
+    proc_names_add(&t->names, pid);
+    kill(pid, SIGKILL);
+}
+
+bool orphans_take_in(struct run *run)
+{
+    struct taking t = {.run = run};
+    char text[ENDING_TEXT_SIZE], group[GROUP_PATH_SIZE];
+    cgroup_dirs(run->master->cgroups, run_group(run, "payload", group), &t.groups);
+    snprintf(t.variable, sizeof t.variable, "CLEARML_TASK_ID=%s", run->id);
+    proc_names_begin(&t.names, text, sizeof text, NAMED_MAX, false);
+    proc_each_child(take_in, &t);
+    proc_names_end(&t.names);
+    if (text[0])
+        run_note(run, "reeve: found outside its cgroup, and brought back: %s", text);
+    return text[0];
 }

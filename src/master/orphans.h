@@ -6,6 +6,8 @@
 #ifndef REEVE_ORPHANS_H
 #define REEVE_ORPHANS_H
 
+#include <stdbool.h>
+
 struct master;
 struct orphans;
 struct run;
@@ -18,5 +20,10 @@ void orphans_destroy(struct orphans *o);
 void orphans_watch(struct run *run);
 /* How the run's payload has ended, if it has come to us or was watched: run->seen. */
 void orphans_look(struct run *run);
+/* Ends what has come to us from a run whose sub-agent was lost, and is outside its
+ * payload's group: the next sub-agent is not its parent. Its own children would only
+ * come one by one: it is moved into the group, which ends as a whole. For a group that
+ * is empty. True: there was something. */
+bool orphans_take_in(struct run *run);
 
 #endif

@@ -233,7 +233,10 @@ static void tell_stuck(struct run *run, const char *text)
 static bool left_in(struct run *run, unsigned groups, struct proc_names *names)
 {
     bool left = groups & GROUP_AGENT && !group_empty(run, "agent", names);
-    return (groups & GROUP_PAYLOAD && !group_empty(run, "payload", names)) || left;
+    if (!(groups & GROUP_PAYLOAD))
+        return left;
+    return !group_empty(run, "payload", names) ||
+           (run->orphaned && orphans_take_in(run)) || left;
 }
 
 bool run_groups_empty(struct run *run, unsigned groups)
@@ -510,7 +513,10 @@ void run_agent_exited(struct run *run, uint32_t attempt, const struct spool_exit
     run->have_exit = true;
     run->ending = (struct ending){0};
     run_disarm(run);
-    run_post(run, RUN_EVENT_ENDED);
+    if (run->orphaned)
+        lose(run); /* its sub-agent has ended those of its own */
+    else
+        run_post(run, RUN_EVENT_ENDED);
 }
 
 /* ---- ACTION_LAUNCH ---- */
@@ -551,8 +557,9 @@ static void act_launch(struct run *run)
     run->attempt++;
     run->have_exit = run->exit_acked = run->have_verdict = false;
     run->start_sent = run->start_lost = false;
-    run->payload_pid = 0;
+    run->payload_pid = run->session = 0;
     run->recoveries = 0;
+    run->orphaned = false;
     run->over_disk = run->disk_bytes = run->disk_next_ms = 0;
     run->seen.pid = 0;
     run->step[0] = '\0';
@@ -567,6 +574,8 @@ static void act_launch(struct run *run)
 static void act_stop(struct run *run)
 {
     run_state_save(run);
+    if (run->have_exit) /* and what is left is being ended */
+        return;
     if (run->peer && run->payload_pid)
         send_stop(run, run->stop_grace_ms);
     else if (run->peer && run->start_sent)
@@ -632,7 +641,7 @@ static void act_recover(struct run *run)
     log_warn("task=%s the sub-agent was lost", run->id);
     orphans_watch(run);
     run_disarm(run);
-    run->replace_due = true;
+    run->replace_due = run->orphaned = true;
     run->ending = (struct ending){0}; /* a new sub-agent says it anew */
     if (run->ready_boot_ms &&
         clock_boot_ms() - run->ready_boot_ms >= run->master->waits.recovered_ms)

@@ -112,6 +112,8 @@ struct run {
 
     pid_t payload_pid;
     uint64_t payload_start;
+    pid_t session; /* the payload's, while anything in it lives; 0: not known */
+    bool orphaned; /* its sub-agent was lost: what leaves its group comes to us */
     struct { /* orphans.c: how it ended, if it was we who reaped it */
         pid_t pid;
         int code, signal;

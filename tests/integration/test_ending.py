@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from reeve_up import alive, wait_until
+from reeve_up import LEAVE, alive, wait_until
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -104,18 +104,6 @@ def test_uninterruptible_sleep_of_a_run_whose_sub_agent_is_gone(reeve, dead_fold
     dead_folder.close()
     gone(reeve, task)
     assert reeve.status(task) == "stopped"
-
-
-LEAVE = """
-import os, sys, time
-def leave():
-    for line in open('/proc/self/cgroup'):
-        number, names, path = line.strip().split(':', 2)
-        for top in ('/sys/fs/cgroup/' + (names.removeprefix('name=') or 'unified'), '/sys/fs/cgroup'):
-            if os.path.exists(top + '/cgroup.procs') and '/payload' in path:
-                open(top + path.split('/payload')[0].rsplit('/run/', 1)[0] + '/cgroup.procs', 'w').write(str(os.getpid()))
-                break
-"""
 
 
 def test_who_has_left_its_cgroup_is_found(reeve, tmp_path):

@@ -2,12 +2,14 @@
 
 import os
 import pathlib
+import re
 import signal
 import socket
+import sys
 
 import pytest
 
-from reeve_up import OUT, alive, wait_until
+from reeve_up import LEAVE, OUT, alive, wait_until
 
 
 def until(path):
@@ -179,3 +181,37 @@ def test_sub_agents_that_end_at_once_are_not_started_for_ever(make_reeve, tmp_pa
     for task in live, fresh:
         assert reeve.task(task)["status_reason"] == "agent-lost"
     assert 16 <= len(starts.read_text().splitlines()) <= 20
+
+
+def test_who_has_left_its_cgroup_does_not_escape(reeve, tmp_path):
+    """A daemon of root's, in no group of ours: the replacement is not its parent, but the master is."""
+    stray, go = tmp_path / "stray", tmp_path / "go"
+    task = reeve.submit("--", sys.executable, "-c", LEAVE + f"""
+if os.fork() == 0:
+    os.setsid()
+    if os.fork(): os._exit(0)
+    leave()
+    child = os.fork()
+    open('{stray}', 'a').write(str(os.getpid()) + ' ')
+    time.sleep(300)
+while not os.path.exists('{go}'): time.sleep(0.02)
+""")
+    wait_until(lambda: stray.exists() and len(stray.read_text().split()) == 2, what="the daemon and its child")
+    kill_sub_agent(reeve, task)
+    wait_replaced(reeve, task)
+    go.touch()
+    assert reeve.wait(task) == 0
+    assert not any(alive(int(pid)) for pid in stray.read_text().split())
+    assert re.search(r"reeve: found outside its cgroup, and brought back: python\S* \(\d+\)", reeve.logs(task))
+
+
+def test_what_nobody_waits_for_is_reaped(reeve, tmp_path):
+    """A process of the master's own session, left by a program that it has started."""
+    master = reeve.json("status")["pid"]
+    program = tmp_path / "reeved"
+    program.write_text(f"#!/bin/sh\nsleep 0.2 &\necho $! > {tmp_path}/left\nexit 1\n")
+    program.chmod(0o755)
+    assert reeve.run("upgrade", "--binary", program, check=False).returncode == 1
+    left = int((tmp_path / "left").read_text())
+    wait_until(lambda: not os.path.exists(f"/proc/{left}"), what="its end")
+    assert reeve.json("status")["pid"] == master
