@@ -3,6 +3,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/oom-score.h"
 #include "master/master.h"
 #include "master/upgrade.h"
 
@@ -53,6 +54,7 @@ int main(int argc, char **argv)
     options.umask = (int)umask(0077);
     signal(SIGPIPE, SIG_IGN);
     srandom((unsigned)time(NULL) ^ (unsigned)getpid());
+    oom_score_lower();
     /* Credentials are in memory: no core, no ptrace by others of the same user. */
     prctl(PR_SET_DUMPABLE, 0);
     fd_raise_limit();

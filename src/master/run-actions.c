@@ -13,11 +13,13 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/oom-score.h"
 #include "base/proc.h"
 #include "config/secrets.h"
 #include "master/disk.h"
 #include "master/history.h"
 #include "master/link.h"
+#include "master/login-env.h"
 #include "master/master.h"
 #include "master/orphans.h"
 #include "master/pull.h"
@@ -112,18 +114,18 @@ bool run_watch_agent(struct run *run)
     return true;
 }
 
-/* The master's own environment without the keys that came with it: the payload inherits
- * the sub-agent's. */
+/* The master's own environment without the keys that came with it, and with what a
+ * login would have: the payload inherits the sub-agent's. */
 static char **agent_environment(void)
 {
     static const char *const others[] = {
         "CLEARML_CONFIG_FILE=", "TRAINS_CONFIG_FILE=", "CLEARML_AGENT__",
-        "NOTIFY_SOCKET=", "REEVE_DATA="};
+        "NOTIFY_SOCKET=", "WATCHDOG_", "REEVE_DATA="};
     extern char **environ;
     size_t n = 0, kept = 0;
     while (environ[n])
         n++;
-    char **out = xcalloc(n + 1, sizeof *out);
+    char **out = xcalloc(n + LOGIN_VARIABLES + 1, sizeof *out);
     for (size_t i = 0; i < n; i++) {
         bool keep = !secret_variable_is_agents(environ[i], strcspn(environ[i], "="));
         for (size_t k = 0; k < ARRAY_SIZE(others) && keep; k++)
@@ -131,6 +133,8 @@ static char **agent_environment(void)
         if (keep)
             out[kept++] = environ[i];
     }
+    for (char *const *v = login_env(); *v; v++)
+        out[kept++] = *v;
     return out;
 }
 
@@ -152,7 +156,7 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
     auto_close mask = output ? spec_mask_open(run, err) : -1;
     if (output && mask < 0)
         return -1;
-    char *argv[18 + 2 * CGROUP_DIRS_MAX];
+    char *argv[20 + 2 * CGROUP_DIRS_MAX];
     int n = 0;
     argv[n++] = m->subagent_path;
     argv[n++] = "--task";
@@ -167,6 +171,10 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
     argv[n++] = reconnect;
     argv[n++] = "--unseen-ms";
     argv[n++] = unseen;
+    if (*oom_score_first()) {
+        argv[n++] = "--oom-score";
+        argv[n++] = (char *)(uintptr_t)oom_score_first();
+    }
     if (output) {
         argv[n++] = "--mask";
         argv[n++] = "3";

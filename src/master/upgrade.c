@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/oom-score.h"
 #include "base/utf8.h"
 #include "master/child.h"
 #include "master/master.h"
@@ -152,6 +153,7 @@ static void execute(const char *file, char *path, int umask_was)
 {
     umask((mode_t)umask_was);
     fd_restore_limit();
+    oom_score_set(oom_score_first());
     next.argv[0] = path;
     execv(file, next.argv);
 }

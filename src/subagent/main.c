@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "base/oom-score.h"
 #include "cgroup/cgroup-dirs.h"
 #include "run/run-dir.h"
 #include "subagent/agent.h"
@@ -18,12 +19,11 @@
 
 #define EXIT_USAGE 2
 #define EXIT_LOCKED 75
-#define OOM_SCORE "-900"
 
 static const char usage[] =
     "usage: reeve-subagent --task ID --state-dir DIR --run-dir DIR --socket PATH\n"
     "                      [--mask FD] [--reconnect-ms N] [--unseen-ms N]\n"
-    "                      [--join CGROUP_DIR]...\n"
+    "                      [--oom-score N] [--join CGROUP_DIR]...\n"
     "Started by reeved, one for each run. SIGTERM does not end it, as it outlives its\n"
     "master; it goes when its master says so. After SIGKILL the run is lost.\n";
 
@@ -63,6 +63,8 @@ static int read_arguments(int argc, char **argv, struct agent_options *o,
             o->unseen_ms = strtoll(value, NULL, 10);
         else if (strcmp(name, "--mask") == 0)
             o->mask = read_fd(value);
+        else if (strcmp(name, "--oom-score") == 0)
+            o->oom_score = value;
         else if (strcmp(name, "--join") != 0 || add_group(groups, value) < 0)
             return -1;
     }
@@ -71,18 +73,6 @@ static int read_arguments(int argc, char **argv, struct agent_options *o,
                    o->unseen_ms > 0 && o->unseen_ms < INT32_MAX
                ? 0
                : -1;
-}
-
-/* The kernel shall not choose us when memory is short: a payload without its sub-agent
- * ends as agent-lost. The value that was there goes back to the payload. Without the
- * privilege both stay as they are. */
-static void lower_oom_score(char *inherited, size_t size)
-{
-    auto_close fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : fd_read_full(fd, inherited, size - 1);
-    inherited[n > 0 ? n : 0] = '\0';
-    if (n > 0 && fd_pwrite_all(fd, OOM_SCORE, strlen(OOM_SCORE), 0) < 0)
-        inherited[0] = '\0';
 }
 
 /* 0 to 2 are there for certain, so that no file of a run gets their numbers. */
@@ -104,9 +94,7 @@ static int fail(const char *task, const struct reeve_error *err, int code)
 int main(int argc, char **argv)
 {
     static struct cgroup_dirs groups;
-    static char oom_score[16];
-    struct agent_options o = {
-        .mask = -1, .reconnect_ms = 2000, .unseen_ms = 10000, .oom_score = oom_score};
+    struct agent_options o = {.mask = -1, .reconnect_ms = 2000, .unseen_ms = 10000};
     struct reeve_error err;
     fill_standard_descriptors();
     log_init("subagent", STDERR_FILENO);
@@ -121,7 +109,10 @@ int main(int argc, char **argv)
         return fail(o.task, &err, 1);
     }
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    lower_oom_score(oom_score, sizeof oom_score);
+    /* A payload without its sub-agent ends as agent-lost. */
+    oom_score_lower();
+    if (!o.oom_score)
+        o.oom_score = oom_score_first();
     prctl(PR_SET_DUMPABLE, 0);
     int lock = run_lock(o.state_dir, &err);
     if (lock < 0)

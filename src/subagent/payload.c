@@ -3,6 +3,7 @@
 
 #include "subagent/payload.h"
 #include "base/fd.h"
+#include "base/oom-score.h"
 #include "base/proc.h"
 #include "base/utf8.h"
 #include "cgroup/cgroup-walk.h"
@@ -148,14 +149,6 @@ static void child_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void child_oom_score(const char *score)
-{
-    auto_close fd =
-        *score ? open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC) : -1;
-    if (fd >= 0)
-        fd_write_all(fd, score, strlen(score));
-}
-
 /* Moves a descriptor out of the way of the numbers it and others shall have. */
 static int child_lift(int fd)
 {
@@ -195,7 +188,7 @@ static _Noreturn void child(const struct payload *p, int spec, int fifo, int sta
         _exit(127);
     if (cgroup_dirs_join(&p->groups) < 0)
         child_fail(out, "join its groups", errno);
-    child_oom_score(oom_score);
+    oom_score_set(oom_score);
     child_wait(go);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (child_descriptors(child_lift(null), child_lift(fifo), child_lift(spec), out) <

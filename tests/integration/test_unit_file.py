@@ -48,11 +48,14 @@ def main_pid(unit):
 @pytest.mark.vm
 def test_services_outlive_their_master(reeve, unit, tmp_path):
     flag = tmp_path / "go"
-    task = reeve.shell(f"cat /proc/self/cgroup; echo pid=$$; "
+    task = reeve.shell(f"cat /proc/self/cgroup; echo oom=$(cat /proc/self/oom_score_adj) files=$(ulimit -Sn) "
+                       f"home=$HOME:$USER; echo pid=$$; "
                        f"while [ ! -e {flag} ]; do sleep 0.2; done; echo after",
                        "--queue", "unit", "--memory", "64m", "--pids", "20")
     group = GROUPS / "run" / task / "payload"
     reeve.wait_line(task, f"0::/reeve/run/{task}/payload")
+    # As a unit has it that says nothing of them, and as a login would.
+    reeve.wait_line(task, "oom=0 files=1024 home=/root:root")
     pid = next(int(l[4:]) for l in reeve.logs(task).splitlines() if l.startswith("pid="))
 
     first = main_pid(unit)
