@@ -29,8 +29,11 @@ struct agent {
     struct message *in, *out; /* the one in hand, and one that is being made */
     struct output output;
     struct payload payload;
+    int spec; /* of a START that could not be carried out yet; else -1 */
+    int64_t launch_at, launch_until; /* when that is tried again; and given up */
     enum agent_phase phase;
     uint32_t attempt;  /* the last that is known of */
+    uint32_t before;   /* ... before the one that has not begun yet */
     uint64_t told_end; /* spool end as of the last SPOOLED */
     bool quitting;
     int64_t rest_at;
@@ -40,6 +43,12 @@ struct agent {
     bool certain; /* it was sound when we came: no attempt has begun but what it says */
     bool taken_over; /* the payload is that of a predecessor */
 };
+
+/* START was said, and nothing of it is recorded or executed yet. */
+static inline bool agent_is_launching(const struct agent *a)
+{
+    return a->spec >= 0 || a->payload.go_fd >= 0;
+}
 
 static inline bool agent_has_payload(const struct agent *a)
 {

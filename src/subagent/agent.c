@@ -99,7 +99,7 @@ static void on_event(struct agent *a, enum source source, int64_t now)
         output_pump(&a->output, now);
         break;
     case SOURCE_STATUS:
-        life_read_status(a);
+        life_read_status(a, now);
         break;
     case SOURCE_LINK:
         a->link.full = false;
@@ -126,6 +126,7 @@ struct agent *agent_open(const struct agent_options *options, struct reeve_error
     a->options = *options;
     a->in = &in_pages.m;
     a->out = &out_pages.m;
+    a->spec = -1;
     payload_forget(&a->payload);
     a->payload.steps_path = path_join_dup(options->run_dir, "steps");
     ignore_signals();

@@ -197,3 +197,11 @@ bool attempt_read(struct attempt_file *f, struct payload *p, struct message *scr
     parse(p, scratch);
     return true;
 }
+
+bool attempt_has(struct attempt_file *f, uint32_t attempt, pid_t pid,
+                 struct message *scratch)
+{
+    struct payload found = {.pidfd = -1};
+    return attempt_read(f, &found, scratch) && found.attempt == attempt &&
+           found.first_pid == pid && !found.ended;
+}

@@ -26,5 +26,8 @@ int attempt_write(struct attempt_file *f, const struct payload *p,
 /* Fills p, which is zero but for its descriptors of -1. False: there is no sound record
  * of this boot. */
 bool attempt_read(struct attempt_file *f, struct payload *p, struct message *scratch);
+/* True if what is recorded is this attempt, not over, with this process. */
+bool attempt_has(struct attempt_file *f, uint32_t attempt, pid_t pid,
+                 struct message *scratch);
 
 #endif

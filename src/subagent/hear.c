@@ -12,7 +12,7 @@
 
 #define MESSAGES_PER_TURN 32
 
-static void on_start(struct agent *a, int spec, int64_t now)
+static void on_start(struct agent *a, int *spec, int64_t now)
 {
     uint64_t attempt = 0;
     message_get_u64(a->in, TAG_ATTEMPT, &attempt);
@@ -84,12 +84,13 @@ static void on_seen(struct agent *a, int64_t now)
     if (!a->taken_over || p->ended || (pid_t)pid != p->first_pid || code > 255 ||
         sig >= NSIG || (!known && !p->unseen))
         return;
-    life_read_status(a);
+    life_read_status(a, now);
     payload_ended(p, known && !sig ? (int)code : -1, (int)sig, now);
     a->changed = true;
 }
 
-static void on_message(struct agent *a, int fd, int64_t now)
+/* Takes the descriptor if it keeps it. */
+static void on_message(struct agent *a, int *fd, int64_t now)
 {
     uint64_t attempt;
     switch (message_get_type(a->in)) {
@@ -106,7 +107,7 @@ static void on_message(struct agent *a, int fd, int64_t now)
         on_note(a, now);
         break;
     case MESSAGE_LOG:
-        on_log(a, fd);
+        on_log(a, *fd);
         break;
     case MESSAGE_ACK_EXIT:
         if (a->phase == AGENT_EXITED && message_get_u64(a->in, TAG_ATTEMPT, &attempt) &&
@@ -140,6 +141,6 @@ void hear_master(struct agent *a, int64_t now)
             return;
         }
         a->link.heard = true;
-        on_message(a, fd, now);
+        on_message(a, &fd, now);
     }
 }

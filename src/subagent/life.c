@@ -5,15 +5,21 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "subagent/sweep.h"
 #include "subagent/waiting.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
 /* A process closes its streams some moments before it is gone. */
 #define SETTLE_MS 200
 #define SAVE_RETRY_MS 1000
+/* A host that cannot fork for longer than this will not soon. */
+#define LAUNCH_MS 5000
+#define LAUNCH_RETRY_MS 50
 
 static int save(struct agent *a, int64_t now, struct reeve_error *err)
 {
@@ -28,7 +34,7 @@ static int save(struct agent *a, int64_t now, struct reeve_error *err)
 void life_save(struct agent *a, int64_t now)
 {
     struct reeve_error err;
-    if (a->changed && now >= a->save_at)
+    if (a->changed && now >= a->save_at && !agent_is_launching(a))
         save(a, now, &err);
 }
 
@@ -36,7 +42,8 @@ static void begin_attempt(struct agent *a, int64_t now)
 {
     struct payload *p = &a->payload;
     a->phase = AGENT_PREPARING;
-    a->attempt = a->output.attempt = p->attempt;
+    a->before = a->attempt;
+    a->attempt = p->attempt;
     a->taken_over = false;
     a->link.news &=
         ~(unsigned)(NEWS_STEP | NEWS_RUNNING | NEWS_EXITED | NEWS_UNSEEN | NEWS_STUCK);
@@ -48,6 +55,10 @@ static void begin_attempt(struct agent *a, int64_t now)
 static void fail_start(struct agent *a, const struct reeve_error *err, int64_t now)
 {
     struct payload *p = &a->payload;
+    if (a->spec >= 0)
+        close(fd_take(&a->spec));
+    a->launch_at = 0;
+    a->output.attempt = a->attempt;
     strcpy(p->exit.step, "start");
     memcpy(p->exit.text, err->text, sizeof p->exit.text);
     p->failed = true;
@@ -57,30 +68,69 @@ static void fail_start(struct agent *a, const struct reeve_error *err, int64_t n
     a->changed = true;
 }
 
-static void launch(struct agent *a, int spec, int64_t now)
+static void fail_stopped(struct agent *a, int64_t now)
 {
-    struct reeve_error err = {0, ""};
-    struct payload *p = &a->payload;
-    auto_close fifo = -1;
-    if (spec < 0) {
-        reeve_error_set(&err, 0, "START without a spec");
-    } else if (cgroup_dirs_populated(&p->groups)) {
-        reeve_error_set(&err, 0, "processes of an earlier attempt are still there");
-    } else if ((fifo = output_open_for_payload(&a->output, &err)) >= 0 &&
-               payload_launch(p, spec, fifo, a->options.oom_score, &err) == 0) {
-        /* On disk first: nothing of the task runs that a replacement does not find. */
-        if (save(a, now, &err) == 0) {
-            payload_go(p);
-            a->link.news |= NEWS_STARTED;
-            waiting_status(a);
-            return;
-        }
-        payload_drop(p);
-    }
+    struct reeve_error err;
+    reeve_error_set(&err, 0, "stopped before it had begun");
     fail_start(a, &err, now);
 }
 
-void life_start(struct agent *a, int spec, int64_t now)
+/* What was there before, and a host that is short of something just now. */
+static bool may_pass(const struct reeve_error *err)
+{
+    return err->code == EBUSY || err->code == EAGAIN || err->code == ENOMEM ||
+           err->code == ENFILE;
+}
+
+static int try_launch(struct agent *a, struct reeve_error *err)
+{
+    struct payload *p = &a->payload;
+    /* Of one that was never recorded, as its sub-agent was killed before. */
+    if (cgroup_dirs_populated(&p->groups)) {
+        cgroup_dirs_signal(&p->groups, SIGKILL);
+        reeve_error_set(err, 0, "processes of an earlier attempt are still there");
+        err->code = EBUSY;
+        return -1;
+    }
+    auto_close fifo = output_open_for_payload(&a->output, err);
+    struct payload_means means = {a->spec, fifo, a->options.oom_score, &a->record,
+                                  a->out};
+    return fifo < 0 ? -1 : payload_launch(p, &means, err);
+}
+
+static void launch(struct agent *a, int64_t now)
+{
+    struct reeve_error err = {0, ""};
+    if (try_launch(a, &err) == 0) {
+        close(fd_take(&a->spec));
+        a->launch_at = 0;
+        waiting_status(a);
+    } else if (may_pass(&err) && now < a->launch_until) {
+        a->launch_at = now + LAUNCH_RETRY_MS;
+    } else {
+        fail_start(a, &err, now);
+    }
+}
+
+/* On disk first: nothing of the task runs that a replacement does not find. In its
+ * groups before that: who ends those of this sub-agent does not end it, too. */
+static void let_go(struct agent *a, int64_t now)
+{
+    struct reeve_error err;
+    if (a->payload.kill_at) {
+        fail_stopped(a, now);
+        return;
+    }
+    if (save(a, now, &err) < 0) {
+        fail_start(a, &err, now);
+        return;
+    }
+    a->output.attempt = a->attempt;
+    payload_go(&a->payload);
+    a->link.news |= NEWS_STARTED;
+}
+
+void life_start(struct agent *a, int *spec, int64_t now)
 {
     struct reeve_error err = {0, ""};
     int bad = payload_read_start(&a->payload, a->in, &err);
@@ -88,11 +138,16 @@ void life_start(struct agent *a, int spec, int64_t now)
         log_error("%s", err.text);
         return;
     }
+    if (!bad && *spec < 0)
+        bad = reeve_error_set(&err, 0, "START without a spec");
     begin_attempt(a, now);
-    if (bad)
+    if (bad) {
         fail_start(a, &err, now);
-    else
-        launch(a, spec, now);
+        return;
+    }
+    a->spec = fd_take(spec);
+    a->launch_until = now + LAUNCH_MS;
+    launch(a, now);
 }
 
 void life_stop(struct agent *a, int sig, int64_t grace_ms, int64_t now)
@@ -103,9 +158,12 @@ void life_stop(struct agent *a, int sig, int64_t grace_ms, int64_t now)
     a->changed = true;
 }
 
-void life_read_status(struct agent *a)
+void life_read_status(struct agent *a, int64_t now)
 {
-    unsigned news = payload_read_status(&a->payload);
+    struct payload *p = &a->payload;
+    unsigned news = payload_read_status(p);
+    if (p->joined && p->go_fd >= 0 && !p->ended && !proc_is_ending(p->pid))
+        let_go(a, now);
     if (news & NEWS_RUNNING)
         a->phase = AGENT_RUNNING;
     a->link.news |= news;
@@ -116,7 +174,7 @@ void life_read_status(struct agent *a)
 static void first_process_ended(struct agent *a, const siginfo_t *info, int64_t now)
 {
     struct reeve_error err;
-    life_read_status(a);
+    life_read_status(a, now);
     bool exited = info->si_code == CLD_EXITED;
     payload_ended(&a->payload, exited ? info->si_status : -1,
                   exited ? 0 : info->si_status, now);
@@ -141,7 +199,7 @@ void life_reap(struct agent *a, int64_t now)
 void life_look(struct agent *a, int64_t now)
 {
     struct payload *p = &a->payload;
-    life_read_status(a);
+    life_read_status(a, now);
     payload_look(p, now, a->options.unseen_ms);
     if (p->unseen)
         a->link.news |= NEWS_UNSEEN;
@@ -158,7 +216,7 @@ static void take_over(struct agent *a)
     if (payload_take_over(p))
         waiting_payload(a);
     if (p->status_fd >= 0)
-        life_read_status(a);
+        life_read_status(a, clock_boot_ms());
     waiting_status(a);
     log_info("task=%s pid=%d taken over", a->options.task, (int)p->first_pid);
 }
@@ -187,6 +245,14 @@ int life_recall(struct agent *a, struct reeve_error *err)
     return found < 0 ? -1 : 0;
 }
 
+static void step_launch(struct agent *a, int64_t now)
+{
+    if (a->payload.kill_at)
+        fail_stopped(a, now);
+    else if (now >= a->launch_at)
+        launch(a, now);
+}
+
 void life_step(struct agent *a, int64_t now)
 {
     struct payload *p = &a->payload;
@@ -201,6 +267,8 @@ void life_step(struct agent *a, int64_t now)
     }
     if (p->kill_at && now >= p->kill_at && !p->killing)
         p->killing = a->changed = true;
+    if (a->spec >= 0)
+        step_launch(a, now);
     if (p->look_at && now >= p->look_at)
         life_look(a, now);
     if (!p->ended) {

@@ -5,13 +5,14 @@
 
 #include "subagent/agent-state.h"
 
-/* START is in a->in, spec came with it (borrowed; -1: none). What cannot be begun ends
- * at once, with the step "start". */
-void life_start(struct agent *a, int spec, int64_t now);
+/* START is in a->in, spec came with it (-1: none) and is taken. What cannot be begun
+ * now is tried again for some seconds, if that may help; else it ends, with the step
+ * "start". */
+void life_start(struct agent *a, int *spec, int64_t now);
 /* Signals all of it and sets its grace; nothing where none runs. */
 void life_stop(struct agent *a, int sig, int64_t grace_ms, int64_t now);
 /* Takes what the status FIFO has. */
-void life_read_status(struct agent *a);
+void life_read_status(struct agent *a, int64_t now);
 /* A payload that was taken over has ended: looks how. */
 void life_look(struct agent *a, int64_t now);
 /* Reaps every child that has ended; the first process's end is the verdict. */

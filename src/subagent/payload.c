@@ -7,6 +7,7 @@
 #include "base/proc.h"
 #include "base/utf8.h"
 #include "cgroup/cgroup-walk.h"
+#include "subagent/attempt.h"
 #include "subagent/children.h"
 #include "subagent/link.h"
 
@@ -26,6 +27,8 @@
 #define NAMED_MAX 5
 /* Far enough that no sum of times overflows: 30 years. */
 #define MS_MAX 1000000000000ull
+/* Said by the child before it executes anything. */
+#define JOINED "joined"
 
 static int64_t read_ms(const struct message *m, enum message_tag tag, int64_t fallback)
 {
@@ -127,7 +130,7 @@ int payload_read_start(struct payload *p, const struct message *m,
     return read_groups(&p->groups, m, err);
 }
 
-/* ---- in the child: async-signal-safe calls alone ---- */
+/* ---- in the child ---- */
 
 static _Noreturn void child_fail(int status, const char *what, int error)
 {
@@ -164,19 +167,21 @@ static int child_descriptors(int null, int fifo, int spec, int status)
     return close_range(PAYLOAD_STATUS_FD + 1, ~0u, 0);
 }
 
-/* A sub-agent that dies before it has recorded this process takes it along. */
-static void child_wait(int go)
+/* A sub-agent that dies before it has recorded this process takes it along, and nobody
+ * knows of it. Once it is recorded a replacement goes on with it. */
+static void child_wait(const struct payload *p, const struct payload_means *means,
+                       int go)
 {
     char byte;
     ssize_t n;
     while ((n = read(go, &byte, 1)) < 0 && errno == EINTR)
         ;
-    if (n != 1)
+    if (n != 1 && !attempt_has(means->record, p->attempt, getpid(), means->scratch))
         _exit(127);
 }
 
-static _Noreturn void child(const struct payload *p, int spec, int fifo, int status,
-                            int go, const char *oom_score)
+static _Noreturn void child(const struct payload *p, const struct payload_means *means,
+                            int status, int go)
 {
     /* A session of its own first: by it a master knows whose orphan this may become. */
     setsid();
@@ -188,11 +193,12 @@ static _Noreturn void child(const struct payload *p, int spec, int fifo, int sta
         _exit(127);
     if (cgroup_dirs_join(&p->groups) < 0)
         child_fail(out, "join its groups", errno);
-    oom_score_set(oom_score);
-    child_wait(go);
+    oom_score_set(means->oom_score);
+    fd_write_all(out, JOINED "\n", strlen(JOINED "\n"));
+    child_wait(p, means, go);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (child_descriptors(child_lift(null), child_lift(fifo), child_lift(spec), out) <
-        0)
+    if (child_descriptors(child_lift(null), child_lift(means->fifo),
+                          child_lift(means->spec), out) < 0)
         child_fail(out, "set its descriptors", errno);
     if (limit_files(p, getpid()) < 0)
         child_fail(PAYLOAD_STATUS_FD, "limit its open files", errno);
@@ -224,7 +230,7 @@ static int make_steps(struct payload *p, struct reeve_error *err)
     return 0;
 }
 
-static int fork_child(struct payload *p, int spec, int fifo, const char *oom_score,
+static int fork_child(struct payload *p, const struct payload_means *means,
                       struct reeve_error *err)
 {
     int go[2];
@@ -238,7 +244,7 @@ static int fork_child(struct payload *p, int spec, int fifo, const char *oom_sco
     p->go_fd = go[1];
     pid_t pid = fork();
     if (pid == 0)
-        child(p, spec, fifo, status, wait, oom_score);
+        child(p, means, status, wait);
     if (pid < 0) {
         reeve_error_set(err, errno, "fork");
         close(fd_take(&p->go_fd));
@@ -249,10 +255,10 @@ static int fork_child(struct payload *p, int spec, int fifo, const char *oom_sco
     return 0;
 }
 
-int payload_launch(struct payload *p, int spec, int fifo, const char *oom_score,
+int payload_launch(struct payload *p, const struct payload_means *means,
                    struct reeve_error *err)
 {
-    if (make_steps(p, err) == 0 && fork_child(p, spec, fifo, oom_score, err) == 0)
+    if (make_steps(p, err) == 0 && fork_child(p, means, err) == 0)
         return 0;
     if (p->status_fd >= 0)
         close(fd_take(&p->status_fd));
@@ -263,12 +269,6 @@ void payload_go(struct payload *p)
 {
     fd_write_all(p->go_fd, "g", 1);
     close(fd_take(&p->go_fd));
-}
-
-void payload_drop(struct payload *p)
-{
-    close(fd_take(&p->go_fd));
-    close(fd_take(&p->status_fd));
 }
 
 /* The pidfd comes first, so that what is compared cannot become another process. One
@@ -325,6 +325,8 @@ static void copy_sound(char *out, size_t size, const char *text)
 static unsigned status_line(struct payload *p, char *line)
 {
     char *text;
+    if (p->go_fd >= 0 && strcmp(line, JOINED) == 0)
+        p->joined = true;
     if (strncmp(line, "step ", 5) == 0 && !p->failed) {
         copy_sound(p->step, sizeof p->step, line + 5);
         return NEWS_STEP;
@@ -360,7 +362,7 @@ static unsigned status_bytes(struct payload *p, const char *bytes, size_t n)
 static unsigned status_end(struct payload *p)
 {
     close(fd_take(&p->status_fd));
-    if (p->failed)
+    if (p->failed || p->go_fd >= 0)
         return 0;
     if (p->step[0] && strcmp(p->step, "execute") != 0 &&
         (!p->pid || proc_is_ending(p->pid)))
@@ -395,6 +397,10 @@ void payload_ended(struct payload *p, int code, int signal, int64_t now)
     p->exit.timed_out = p->timed_out;
     p->unseen = false;
     p->look_at = 0;
+    if (p->go_fd >= 0) {
+        close(fd_take(&p->go_fd));
+        strcpy(p->step, "start");
+    }
     if (p->pidfd >= 0)
         close(fd_take(&p->pidfd));
     /* Killed in set-up. After "execute" the status FIFO may just be open elsewhere; and

@@ -33,7 +33,8 @@ struct payload {
     pid_t first_pid; /* stays when it is reaped */
     uint64_t start;  /* as proc_start_time */
     int pidfd;     /* of a predecessor's payload, which is no child of ours; else -1 */
-    int go_fd;     /* the child executes nothing before it gets a byte here */
+    int go_fd;     /* the child executes nothing before it gets a byte here; else -1 */
+    bool joined;   /* it is in its groups, and waits for that byte */
     int status_fd; /* -1 once it has ended */
     char line[PAYLOAD_LINE_MAX];
     size_t line_len;
@@ -74,13 +75,20 @@ bool payload_read_change(struct payload *p, const struct message *m);
 void payload_set_deadlines(struct payload *p);
 /* Gives the limit of open files to every process that is in its groups now. */
 void payload_limit_files(const struct payload *p);
-/* Forks it; payload_go lets it execute. spec and fifo are borrowed; oom_score is the
- * value that the payload gets back ("" if it is unknown). */
-int payload_launch(struct payload *p, int spec, int fifo, const char *oom_score,
+/* What a payload is launched with; all of it is borrowed for the call. */
+struct payload_means {
+    int spec, fifo;
+    const char *oom_score; /* what it gets back; "": it is unknown */
+    struct attempt_file *record;
+    struct message *scratch;
+};
+
+/* Forks it. It joins its groups, says so (joined) and waits: payload_go lets it
+ * execute, and so does the death of this sub-agent once the process is recorded;
+ * before that it goes along. */
+int payload_launch(struct payload *p, const struct payload_means *means,
                    struct reeve_error *err);
 void payload_go(struct payload *p);
-/* Lets it execute nothing: it ends. */
-void payload_drop(struct payload *p);
 /* Goes on with what a predecessor has launched, as attempt_read says. False: there is
  * nothing to be watched, since it has ended. */
 bool payload_take_over(struct payload *p);

@@ -48,16 +48,17 @@ static void make_hello(struct agent *a, struct message *m)
     message_add_text(m, TAG_TASK, a->options.task);
     message_add_u64(m, TAG_PID, (uint64_t)getpid());
     message_add_u64(m, TAG_START_TIME, proc_start_time(getpid()));
-    message_add_u64(m, TAG_PHASE, a->phase);
-    message_add_u64(m, TAG_ATTEMPT, a->attempt);
+    bool launching = agent_is_launching(a);
+    message_add_u64(m, TAG_PHASE, launching ? AGENT_IDLE : a->phase);
+    message_add_u64(m, TAG_ATTEMPT, launching ? a->before : a->attempt);
     message_add_u64(m, TAG_SPOOL_END, spool_writer_end(a->output.spool));
-    if (a->certain)
+    if (a->certain || launching)
         message_add_u64(m, TAG_CERTAIN, 1);
     message_add_u64(m, TAG_SPOOL_GAPS, spool_writer_has_gaps(a->output.spool));
     /* Also while its streams linger: the attempt is not over then. */
-    if (a->payload.first_pid)
+    if (a->payload.first_pid && !launching)
         add_payload(m, &a->payload);
-    if (agent_has_payload(a))
+    if (agent_has_payload(a) && !launching)
         add_progress(a, m);
     if (a->phase == AGENT_EXITED)
         add_exit(m, &a->payload.exit);

@@ -82,6 +82,7 @@ static int64_t next_deadline(const struct agent *a)
         }
         sooner(&at, p->sweep_at);
         sooner(&at, p->look_at);
+        sooner(&at, a->launch_at);
     }
     if (a->link.sock >= 0 && (a->link.news & NEWS_SPOOLED) && !a->link.full)
         sooner(&at, a->link.spooled_at + SPOOLED_MS);

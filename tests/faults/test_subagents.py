@@ -1,5 +1,5 @@
-"""A sub-agent that is killed, on kernels that tell how a process ended to its parent alone (before Linux 6.15): the
-master, to which the payload comes then, says it, or nobody knows."""
+"""Sub-agents that are killed where little is known yet, or that cannot fork; and on kernels that tell how a process ended to its parent alone (before Linux 6.15): the
+master, to which the payload of one that was killed comes, says it, or nobody knows."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import soak
 from broken import make_world, world  # noqa: F401
 from faulty_api import alive
 from injector import Injector
-from reeve_up import wait_until
+from reeve_up import OUT, wait_until
 
 
 def old_kernel(world):
@@ -114,3 +114,59 @@ def test_it_ends_between_two_sub_agents(world):
 
 def traced(pid):
     return "TracerPid:\t0" not in pathlib.Path(f"/proc/{pid}/status").read_text()
+
+
+def slow_agents(folder):
+    """A folder of reeve's programs whose sub-agents take their time to begin, but for the first one."""
+    tools = folder / "tools"
+    tools.mkdir()
+    for path in (OUT / "libexec/reeve").iterdir():
+        (tools / path.name).symlink_to(path)
+    (tools / "reeve-subagent").unlink()
+    (tools / "reeve-subagent").write_text(
+        f"#!/bin/sh\n[ ! -e {folder}/next ] || sleep 1.5\n: >{folder}/next\n"
+        f"exec {OUT}/libexec/reeve/reeve-subagent \"$@\"\n")
+    (tools / "reeve-subagent").chmod(0o755)
+    return tools
+
+
+def test_end_before_its_run_knows_it(make_world, tmp_path):
+    """The sub-agent is killed between the payload's begin and STARTED, and the next one takes its time: the master
+    has reaped the payload by then."""
+    world = make_world(env={"REEVE_LIBEXEC_DIR": str(slow_agents(tmp_path))})
+    world.master.start()
+    shell = pathlib.Path("/bin/sh").resolve().name
+    # HELLO, SPOOLED, then STARTED.
+    with Injector(tmp_path / "report", world.master.process.pid, "--program", f"{shell},reeve-subagent",
+                  "--calls", "sendmsg", "--at", "3") as injected:
+        world.job(lines=5, code=3, ready=True).check()
+        assert len(injected.hits()) == 1
+    assert "taken over" in world.log()
+    world.check_nothing_left()
+
+
+@pytest.mark.parametrize("at", ["joined", "recorded", "gone"])
+def test_killed_while_it_lets_its_payload_go(make_world, at):
+    """Whichever call of it was the last: the attempt is begun once, and ends as it does itself. No restart hides one
+    that was lost."""
+    world = make_world()
+    world.master.start()
+    calls = {"joined": ("--calls", "pwritev", "--path", "/attempt", "--at", "2"),
+             "recorded": ("--calls", "pwritev", "--path", "/attempt", "--at", "2", "--when", "exit"),
+             "gone": ("--calls", "write", "--path", "pipe:", "--at", "1", "--when", "exit")}[at]
+    with Injector(world.folder / "report", world.master.process.pid, "--program", "reeve-subagent",
+                  *calls) as injected:
+        world.job(lines=5, code=3, ready=True).check()
+        assert len(injected.hits()) == 1
+    assert ("taken over" in world.log()) == (at != "joined")
+    world.check_nothing_left()
+
+
+def test_fork_that_fails_for_a_while(make_world):
+    world = make_world()
+    world.master.start()
+    with Injector(world.folder / "report", world.master.process.pid, "--program", "reeve-subagent",
+                  "--calls", "clone,clone3", "--errno", "EAGAIN", "--times", "5") as injected:
+        world.job(lines=5, ready=True).check()
+        assert len(injected.hits()) == 5
+    world.check_nothing_left()
