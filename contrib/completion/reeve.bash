@@ -19,12 +19,42 @@ _reeve_options()
         sed -nE "s/^ *(-[a-zA-Z], *)?(--[a-z][a-z-]*).*/\2/p"
 }
 
+# What the line says of where to look, for the commands that are asked below.
+_reeve_place()
+{
+    local i
+    place=()
+    for ((i = 2; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --data | --run-dir | --config) place+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;
+        esac
+    done
+}
+
 _reeve_tasks()
 {
-    local all=()
+    local all=() place
     [[ $1 == all ]] && all=(--all)
-    timeout 2 reeve ps "${all[@]}" --json 2>/dev/null |
+    _reeve_place
+    timeout 2 reeve ps "${all[@]}" "${place[@]}" --json 2>/dev/null |
         grep -oE '"id": *"[^"]*"' | cut -d'"' -f4
+}
+
+_reeve_queues()
+{
+    local place
+    _reeve_place
+    timeout 2 reeve queue list "${place[@]}" --json 2>/dev/null |
+        grep -oE '"name": *"[^"]*"' | cut -d'"' -f4
+}
+
+# The words of the quotas that `set` knows.
+_reeve_quotas()
+{
+    local names
+    names=$(_reeve_options set | sed 's/^--//' |
+        grep -vxE 'unset|json|data|config|run-dir|help')
+    printf '%s' "${names//-/_}"
 }
 
 _reeve()
@@ -43,7 +73,7 @@ _reeve()
         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
         return
         ;;
-    --config | --diff | --binary)
+    --config | --diff | --binary | --call-log | --log-file | --check)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
@@ -63,14 +93,31 @@ _reeve()
         _reeve_words "no on-failure always unless-stopped" "$cur"
         return
         ;;
-    --signal)
+    --queue | -q)
+        _reeve_words "$(_reeve_queues)" "$cur"
+        return
+        ;;
+    --unset)
+        _reeve_words "$(_reeve_quotas)" "$cur"
+        return
+        ;;
+    --id)
+        _reeve_words "$(_reeve_tasks all)" "$cur"
+        return
+        ;;
+    --type)
+        _reeve_words "service controller monitor optimizer application data_processing training \
+            testing inference report qc custom" "$cur"
+        return
+        ;;
+    --signal | --stop-signal)
         _reeve_words "TERM INT HUP QUIT USR1 USR2 KILL" "$cur"
         return
         ;;
     --status)
         if [[ $command == wait ]]; then
-            _reeve_words "queued in_progress completed stopped failed closed published" \
-                "$cur"
+            _reeve_words "created queued in_progress completed stopped failed closed publishing \
+                published" "$cur"
             return
         fi
         ;;
@@ -88,7 +135,11 @@ _reeve()
         ;;
     queue)
         if ((COMP_CWORD == 2)); then
-            _reeve_words "list create clear delete" "$cur"
+            _reeve_words "list create rename clear delete move" "$cur"
+        elif [[ ${COMP_WORDS[2]} == move ]]; then
+            _reeve_words "$(_reeve_tasks all)" "$cur"
+        elif [[ ${COMP_WORDS[2]} =~ ^(rename|clear|delete)$ ]]; then
+            _reeve_words "$(_reeve_queues)" "$cur"
         fi
         ;;
     help)

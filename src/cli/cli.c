@@ -35,6 +35,18 @@ void cli_print_json(const cJSON *value)
     free(text);
 }
 
+void cli_print_task(const struct args *args, const char *id, const char *queue)
+{
+    auto_json *shown = cJSON_CreateObject();
+    json_set_str(shown, "id", id);
+    if (queue)
+        json_set_str(shown, "queue", queue);
+    if (args_has(args, "json"))
+        cli_print_json(shown);
+    else
+        printf("%s\n", id);
+}
+
 void cli_print(const char *text)
 {
     auto_buf safe = BUF_INIT;

@@ -36,21 +36,6 @@ struct command {
     {                                                                                  \
         ARG_VALUE, "run-dir", 0, "DIR", "where the master's control.sock is"           \
     }
-/* Quotas beside cpus, memory and pids, for `submit` and `set`. */
-#define ARGS_QUOTAS                                                                    \
-    {ARG_VALUE, "memory-swap", 0, "SIZE", "memory and swap together"},                 \
-        {ARG_VALUE, "memory-reservation", 0, "SIZE", "kept for it in need"},           \
-        {ARG_VALUE, "cpu-shares", 0, "N", "its weight, 2 to 262144 (1024)"},           \
-        {ARG_VALUE, "cpuset", 0, "LIST", "the CPUs that it may use: 0-2,4"},           \
-        {ARG_VALUE, "read-bps", 0, "SIZE", "bytes a second from each disk"},           \
-        {ARG_VALUE, "write-bps", 0, "SIZE", "... to each disk"},                       \
-        {ARG_VALUE, "read-iops", 0, "N", "reads a second"},                            \
-        {ARG_VALUE, "write-iops", 0, "N", "writes a second"},                          \
-        {ARG_VALUE, "blkio-weight", 0, "N", "its weight for disks, 10 to 1000"},       \
-        {ARG_VALUE, "nofile", 0, "N[:N]", "open files of a process, soft and hard"},   \
-    {                                                                                  \
-        ARG_VALUE, "disk", 0, "SIZE", "of the run's own folder"                        \
-    }
 #define ARGS_JSON                                                                      \
     {                                                                                  \
         ARG_FLAG, "json", 0, NULL, "print JSON"                                        \
@@ -64,6 +49,9 @@ struct command {
 int cli_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The JSON value on stdout, indented for a terminal. */
 void cli_print_json(const cJSON *value);
+/* What a command did to a task: its id, or with --json an object with it and, unless
+ * NULL, the queue's. */
+void cli_print_task(const struct args *args, const char *id, const char *queue);
 /* The text on stdout, control bytes made printable. */
 void cli_print(const char *text);
 

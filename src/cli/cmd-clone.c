@@ -11,6 +11,7 @@ static const struct arg_spec specs[] = {
     {ARG_VALUE, "name", 0, "NAME", "of the clone (\"Clone of NAME\")"},
     {ARG_VALUE, "project", 0, "ID", "another project than the task's"},
     {ARG_VALUE, "queue", 'q', "QUEUE", "enqueue the clone there"},
+    ARGS_JSON,
     ARGS_SERVER,
     ARGS_LAST,
 };
@@ -57,8 +58,10 @@ static int run(const struct args *args)
     if (code != CLI_DONE)
         return cli_fail(code, "clone: %s", err.text);
     const char *clone = json_str(made, "id", "");
-    printf("%s\n", clone);
-    if (queue && (code = enqueue(&s, clone, queue, &err)) != CLI_DONE)
+    if (queue)
+        code = enqueue(&s, clone, queue, &err);
+    cli_print_task(args, clone, code == CLI_DONE ? queue : NULL);
+    if (code != CLI_DONE)
         return cli_fail(code, "clone: made, but not enqueued: %s", err.text);
     return CLI_DONE;
 }
@@ -66,7 +69,7 @@ static int run(const struct args *args)
 const struct command cmd_clone = {
     .name = "clone",
     .summary = "make a copy of a task, and print its id",
-    .usage = "TASK [--name NAME] [--project ID] [--queue QUEUE]",
+    .usage = "TASK [--name NAME] [--project ID] [--queue QUEUE] [--json]",
     .specs = specs,
     .words_min = 1,
     .words_max = 1,

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static const struct arg_spec specs[] = {ARGS_SERVER, ARGS_LAST};
+static const struct arg_spec specs[] = {ARGS_JSON, ARGS_SERVER, ARGS_LAST};
 
 /* For a task that is in no queue the server answers without an error, and with dequeued
  * or updated 0. */
@@ -47,14 +47,14 @@ static int run(const struct args *args)
         code = dequeue(&s, task, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "dequeue: %s", err.text);
-    printf("%s\n", task);
+    cli_print_task(args, task, NULL);
     return CLI_DONE;
 }
 
 const struct command cmd_dequeue = {
     .name = "dequeue",
     .summary = "take a task out of its queue",
-    .usage = "TASK",
+    .usage = "TASK [--json]",
     .specs = specs,
     .words_min = 1,
     .words_max = 1,

@@ -10,6 +10,7 @@
 static const struct arg_spec specs[] = {
     {ARG_VALUE, "queue", 'q', "QUEUE", "name or id (services)"},
     {ARG_FLAG, "front", 0, NULL, "before all others"},
+    ARGS_JSON,
     ARGS_SERVER,
     ARGS_LAST,
 };
@@ -43,14 +44,14 @@ static int run(const struct args *args)
         code = enqueue(&s, task, queue, args_has(args, "front"), &err);
     if (code != CLI_DONE)
         return cli_fail(code, "enqueue: %s", err.text);
-    printf("%s\n", task);
+    cli_print_task(args, task, queue);
     return CLI_DONE;
 }
 
 const struct command cmd_enqueue = {
     .name = "enqueue",
     .summary = "put a task into a queue",
-    .usage = "TASK [--queue QUEUE] [--front]",
+    .usage = "TASK [--queue QUEUE] [--front] [--json]",
     .specs = specs,
     .words_min = 1,
     .words_max = 1,

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static const struct arg_spec specs[] = {
@@ -83,6 +84,13 @@ static int list(struct session *s, const struct args *args, const struct words *
 
 /* ---- the rest ---- */
 
+static void print_id(const char *id)
+{
+    auto_json *shown = cJSON_CreateObject();
+    json_set_str(shown, "id", id);
+    cli_print_json(shown);
+}
+
 static int create(struct session *s, const struct args *args, const struct words *words,
                   struct reeve_error *err)
 {
@@ -90,8 +98,11 @@ static int create(struct session *s, const struct args *args, const struct words
     cJSON *body = cJSON_CreateObject();
     json_set_str(body, "name", words->v[1]);
     int code = session_call(s, "queues.create", body, &data, err);
-    if (code == CLI_DONE)
-        printf("%s\n", json_str(data, "id", ""));
+    const char *id = json_str(data, "id", "");
+    if (code == CLI_DONE && args_has(args, "json"))
+        print_id(id);
+    else if (code == CLI_DONE)
+        printf("%s\n", id);
     return code;
 }
 
@@ -108,6 +119,17 @@ static int with_queue(struct session *s, const char *word, cJSON **body,
     return CLI_DONE;
 }
 
+/* What prints nothing but with --json the queue's id. */
+static int call_quietly(struct session *s, const struct args *args,
+                        const char *endpoint, cJSON *body, struct reeve_error *err)
+{
+    auto_free char *id = xstrdup(json_str(body, "queue", ""));
+    int code = session_call(s, endpoint, body, NULL, err);
+    if (code == CLI_DONE && args_has(args, "json"))
+        print_id(id);
+    return code;
+}
+
 static int rename_queue(struct session *s, const struct args *args,
                         const struct words *words, struct reeve_error *err)
 {
@@ -116,7 +138,7 @@ static int rename_queue(struct session *s, const struct args *args,
     if (code != CLI_DONE)
         return code;
     json_set_str(body, "name", words->v[2]);
-    return session_call(s, "queues.update", body, NULL, err);
+    return call_quietly(s, args, "queues.update", body, err);
 }
 
 static int clear(struct session *s, const struct args *args, const struct words *words,
@@ -128,11 +150,19 @@ static int clear(struct session *s, const struct args *args, const struct words 
     int code = with_queue(s, words->v[1], &body, err);
     if (code == CLI_DONE)
         code = session_call(s, "queues.clear_queue", body, &data, err);
+    if (code != CLI_DONE)
+        return code;
+    auto_json *ids = cJSON_CreateArray();
     cJSON_ArrayForEach(task, json_get(data, "removed_tasks"))
     {
-        if (cJSON_IsString(task))
+        if (!cJSON_IsString(task))
+            continue;
+        cJSON_AddItemToArray(ids, cJSON_CreateString(task->valuestring));
+        if (!args_has(args, "json"))
             printf("%s\n", task->valuestring);
     }
+    if (args_has(args, "json"))
+        cli_print_json(ids);
     return code;
 }
 
@@ -145,7 +175,7 @@ static int delete_queue(struct session *s, const struct args *args,
         return code;
     if (args_has(args, "force"))
         json_set_bool(body, "force", true);
-    return session_call(s, "queues.delete", body, NULL, err);
+    return call_quietly(s, args, "queues.delete", body, err);
 }
 
 static int parse_places(const char *text, cJSON *body, struct reeve_error *err)
@@ -196,8 +226,15 @@ static int move(struct session *s, const struct args *args, const struct words *
     }
     json_set_str(body, "task", task);
     code = session_call(s, endpoint, body, &data, err);
-    if (code == CLI_DONE)
-        printf("%.0f\n", json_num(data, "position", 0));
+    if (code != CLI_DONE)
+        return code;
+    auto_json *shown = cJSON_CreateObject();
+    json_set_str(shown, "id", task);
+    json_set_int(shown, "position", json_int(data, "position", 0));
+    if (args_has(args, "json"))
+        cli_print_json(shown);
+    else
+        printf("%" PRId64 "\n", json_int(shown, "position", 0));
     return code;
 }
 
@@ -240,7 +277,7 @@ const struct command cmd_queue = {
     .name = "queue",
     .summary = "list, create, rename, clear, delete queues; move tasks in them",
     .usage = "list | create NAME | rename QUEUE NAME | clear QUEUE | delete QUEUE | "
-             "move TASK",
+             "move TASK [--json]",
     .about = "QUEUE is a name or an id. create prints the id, clear those of the tasks "
              "taken "
              "out, move\nthe new place, from 0.",

@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/find.h"
+#include "cli/quota-options.h"
 
 #include "base/alloc.h"
 #include "base/json.h"
@@ -14,45 +15,14 @@
 #define SET_MS 120000 /* the kernel may have to reclaim memory, page by page */
 
 static const struct arg_spec specs[] = {
-    {ARG_VALUE, "cpus", 0, "X", "CPUs, 0.5 or 2"},
-    {ARG_VALUE, "memory", 'm', "SIZE", "256m, 2g"},
-    {ARG_VALUE, "pids", 0, "N", "processes and threads"},
-    ARGS_QUOTAS,
-    {ARG_VALUE, "timeout", 0, "TIME", "of an attempt, from its start"},
-    {ARG_VALUE, "setup-timeout", 0, "TIME", "of its set-up alone"},
-    {ARG_VALUE, "log-budget", 0, "SIZE",
-     "disk for the log that the server has not yet"},
-    {ARG_VALUE, "stop-timeout", 0, "TIME", "between the stop signal and the end"},
-    {ARG_VALUE, "stop-signal", 0, "SIGNAL", "that asks it to end"},
-    {ARG_VALUE, "restart", 0, "POLICY", "no, on-failure[:N], always, unless-stopped"},
-    {ARG_LIST, "unset", 0, "NAME", "lift one: as --NAME none; repeatable"},
-    ARGS_JSON,
-    ARGS_SERVER,
+    ARGS_QUOTAS, {ARG_LIST, "unset", 0, "NAME", "lift one: as --NAME none; repeatable"},
+    ARGS_JSON,   ARGS_SERVER,
     ARGS_LAST,
 };
 
-/* "memory-swap" is memory_swap in properties, settings and in the request. */
-static char *key_dup(const char *option)
-{
-    char *key = xstrdup(option);
-    for (char *p = key; *p; p++)
-        if (*p == '-')
-            *p = '_';
-    return key;
-}
-
-static bool is_quota(const struct arg_spec *spec)
-{
-    static const char *const others[] = {"unset", "data", "config", "run-dir", "help"};
-    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-        if (strcmp(spec->name, others[i]) == 0)
-            return false;
-    return spec->kind == ARG_VALUE;
-}
-
 static void add_value(cJSON *values, const char *option, const char *value)
 {
-    auto_free char *key = key_dup(option);
+    auto_free char *key = quota_option_key_dup(option);
     json_set_str(values, key, value);
 }
 
@@ -60,9 +30,9 @@ static cJSON *read_values(const struct args *args)
 {
     cJSON *values = cJSON_CreateObject();
     const struct words *unset = args_values(args, "unset");
-    for (const struct arg_spec *spec = specs; spec->kind != ARG_END; spec++)
-        if (is_quota(spec) && args_has(args, spec->name))
-            add_value(values, spec->name, args_value(args, spec->name, ""));
+    for (const struct quota_option *o = quota_options; o->name; o++)
+        if (args_has(args, o->name))
+            add_value(values, o->name, args_value(args, o->name, ""));
     for (size_t i = 0; unset && i < unset->n; i++)
         add_value(values, unset->v[i], "none");
     return values;

@@ -122,7 +122,7 @@ static int run(const struct args *args)
     int code = submit(args, &task, &id, &err);
     if (code != CLI_DONE)
         return cli_fail(code, "submit: %s", err.text);
-    printf("%s\n", id);
+    cli_print_task(args, id, NULL);
     return CLI_DONE;
 }
 

@@ -156,7 +156,8 @@ const struct command cmd_top = {
     .name = "top",
     .summary = "watch what runs, those that take most first",
     .usage = "[--interval TIME] [--sort ORDER] [--once]",
-    .about = "Keys: c, m and a sort by CPU, memory and age; q ends it.",
+    .about =
+        "Keys: c, m and a sort by CPU, memory and age, the youngest first; q ends it.",
     .specs = specs,
     .run = run,
 };

@@ -20,6 +20,7 @@
 static const struct arg_spec specs[] = {
     {ARG_VALUE, "status", 's', "STATUS", "wait for this status (completed)"},
     {ARG_VALUE, "timeout", 't', "TIME", "give up after that, with exit code 5"},
+    ARGS_JSON,
     ARGS_SERVER,
     ARGS_LAST,
 };
@@ -68,8 +69,20 @@ static int judge(const char *status, const char *wanted)
     return status_is_final(status) ? CLI_FAILED : CLI_TIMEOUT;
 }
 
-static int wait_for(struct session *s, const char *id, const char *wanted,
-                    int64_t timeout_ms, struct reeve_error *err)
+static void print_end(const struct args *args, const cJSON *task, const char *id)
+{
+    auto_json *shown = cJSON_CreateObject();
+    json_set_str(shown, "id", id);
+    json_set_str(shown, "status", json_str(task, "status", NULL));
+    json_set_str(shown, "reason", json_str(task, "status_reason", NULL));
+    if (args_has(args, "json"))
+        cli_print_json(shown);
+    else
+        printf("%s\n", json_str(shown, "status", ""));
+}
+
+static int wait_for(struct session *s, const struct args *args, const char *id,
+                    const char *wanted, int64_t timeout_ms, struct reeve_error *err)
 {
     int64_t start = clock_boot_ms(), pause = POLL_MIN_MS, patience = 0;
     for (;;) {
@@ -85,7 +98,7 @@ static int wait_for(struct session *s, const char *id, const char *wanted,
         const char *status = json_str(task, "status", "");
         code = judge(status, wanted);
         if (code != CLI_TIMEOUT) {
-            printf("%s\n", status);
+            print_end(args, task, id);
             return code;
         }
         if (timeout_ms >= 0 && left <= 0) {
@@ -119,7 +132,7 @@ static int run(const struct args *args)
     if (code == CLI_DONE)
         code = find_task(&s, args_words(args)->v[0], &id, &err);
     if (code == CLI_DONE)
-        code = wait_for(&s, id, wanted, timeout_ms, &err);
+        code = wait_for(&s, args, id, wanted, timeout_ms, &err);
     if (code != CLI_DONE && *err.text)
         return cli_fail(code, "wait: %s", err.text);
     return code;
@@ -128,7 +141,7 @@ static int run(const struct args *args)
 const struct command cmd_wait = {
     .name = "wait",
     .summary = "wait until a task has ended",
-    .usage = "TASK [--status STATUS] [--timeout TIME]",
+    .usage = "TASK [--status STATUS] [--timeout TIME] [--json]",
     .about = "Prints the status. Exit codes: 0 completed, or the status that was asked "
              "for; 1 "
              "another\nfinal status; 5 time-out.",

@@ -23,17 +23,21 @@
 
 static struct termios before;
 static bool opened;
-static volatile sig_atomic_t ended;
+static volatile sig_atomic_t ended, suspended, resumed;
 
 static void on_signal(int number)
 {
-    if (number != SIGWINCH)
+    if (number == SIGTSTP)
+        suspended = 1;
+    else if (number == SIGCONT)
+        resumed = 1;
+    else if (number != SIGWINCH)
         ended = 1;
 }
 
 static void watch_signals(void)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH};
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP, SIGCONT};
     struct sigaction action = {.sa_handler = on_signal};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaction(signals[i], &action, NULL);
@@ -44,29 +48,52 @@ static void tell(const char *text)
     fd_write_all(STDOUT_FILENO, text, strlen(text));
 }
 
-int screen_open(struct reeve_error *err)
+static int enter(void)
 {
-    if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before) < 0)
-        return reeve_error_set(err, 0, "this is no terminal");
     struct termios raw = before;
     raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     raw.c_cc[VMIN] = 0;
     raw.c_cc[VTIME] = 0;
-    watch_signals();
     if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0)
+        return -1;
+    tell(ENTER);
+    return 0;
+}
+
+static void leave(void)
+{
+    tell(LEAVE);
+    tcsetattr(STDIN_FILENO, TCSANOW, &before);
+}
+
+int screen_open(struct reeve_error *err)
+{
+    if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before) < 0)
+        return reeve_error_set(err, 0, "this is no terminal");
+    watch_signals();
+    if (enter() < 0)
         return reeve_error_set(err, errno, "set up the terminal");
     opened = true;
-    tell(ENTER);
     return 0;
 }
 
 void screen_close(void)
 {
-    if (!opened)
-        return;
+    if (opened)
+        leave();
     opened = false;
-    tell(LEAVE);
-    tcsetattr(STDIN_FILENO, TCSANOW, &before);
+}
+
+/* Ctrl-Z gives the terminal back until the shell goes on with us; somebody else's
+ * SIGSTOP cannot, but what the shell did to the terminal meanwhile is undone. */
+static void stop_and_go(void)
+{
+    if (suspended) {
+        leave();
+        raise(SIGSTOP);
+    }
+    suspended = resumed = 0;
+    enter();
 }
 
 void screen_size(size_t *rows, size_t *columns)
@@ -118,9 +145,11 @@ int screen_key(int64_t ms)
 {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     char key;
-    int n = ended ? 0 : poll(&input, 1, (int)ms);
+    int n = ended || suspended ? 0 : poll(&input, 1, (int)ms);
     if (ended)
         return -1;
+    if (suspended || resumed)
+        stop_and_go();
     if (n <= 0)
         return 0;
     return read(STDIN_FILENO, &key, 1) == 1 ? (unsigned char)key : -1;

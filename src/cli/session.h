@@ -14,10 +14,10 @@ struct api_sync;
 struct session {
     struct target target;
     const struct args *args;
-    int found;               /* an exit code: whether the server is known */
-    struct reeve_error why;  /* it is not */
-    struct api_sync *api; /* made at the first call */
-    int subcode;          /* of the last refusal */
+    int found;              /* an exit code: whether the server is known */
+    struct reeve_error why; /* it is not */
+    struct api_sync *api;   /* made at the first call */
+    int subcode;            /* of the last refusal */
 };
 
 /* Finds the server; talks to nobody yet. An exit code; err is set unless it is

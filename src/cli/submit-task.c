@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "cli/cli.h"
+#include "cli/quota-options.h"
 #include "config/size.h"
 #include "config/words.h"
 #include "master/quota.h"
@@ -31,19 +32,11 @@ const struct arg_spec submit_specs[] = {
     {ARG_VALUE, "diff", 0, "FILE", "uncommitted changes to apply"},
     {ARG_VALUE, "working-dir", 0, "DIR", "in the repository (its top)"},
     {ARG_VALUE, "docker", 0, "IMAGE", "for hosts that run containers"},
-    {ARG_VALUE, "cpus", 0, "X", "CPUs, 0.5 or 2"},
-    {ARG_VALUE, "memory", 'm', "SIZE", "256m, 2g"},
-    {ARG_VALUE, "pids", 0, "N", "processes and threads"},
     ARGS_QUOTAS,
-    {ARG_VALUE, "timeout", 0, "TIME", "of each attempt: 90s, 2h"},
-    {ARG_VALUE, "setup-timeout", 0, "TIME", "of its set-up alone"},
-    {ARG_VALUE, "log-budget", 0, "SIZE",
-     "disk for the log that the server has not yet"},
-    {ARG_VALUE, "stop-timeout", 0, "TIME", "between the stop signal and the end"},
-    {ARG_VALUE, "restart", 0, "POLICY", "no, on-failure[:N], always, unless-stopped"},
     {ARG_LIST, "env", 'e', "K=V", "environment variable; repeatable"},
     {ARG_LIST, "param", 0, "SECTION/NAME=V", "hyper-parameter; repeatable"},
     {ARG_FLAG, "dry-run", 0, NULL, "print the task document and create nothing"},
+    ARGS_JSON,
     ARGS_SERVER,
     ARGS_LAST,
 };
@@ -221,50 +214,40 @@ static void add_word(struct words *out, const char *flag, const char *value)
     words_add(out, word);
 }
 
-/* Docker's --ulimit has many kinds. */
-static void add_quota(struct words *out, const char *flag, const char *value)
-{
-    auto_free char *files = xasprintf("nofile=%s", value);
-    add_word(out, flag, strcmp(flag, "--ulimit") == 0 ? files : value);
-}
-
 /* Docker counts a stop time-out in whole seconds. */
-static int add_stop_timeout(struct words *out, const char *text,
+static int add_stop_timeout(struct words *out, const char *flag, const char *text,
                             struct reeve_error *err)
 {
     int64_t ms;
-    if (!text)
-        return 0;
     if (duration_parse(text, &ms, err) < 0)
         return reeve_error_wrap(err, "--stop-timeout");
     if (ms % 1000)
         return reeve_error_set(err, 0, "--stop-timeout: whole seconds only");
     auto_free char *seconds = xasprintf("%lld", (long long)(ms / 1000));
-    add_word(out, "--stop-timeout", seconds);
+    add_word(out, flag, seconds);
+    return 0;
+}
+
+static int add_quota(struct words *out, const struct quota_option *o, const char *value,
+                     struct reeve_error *err)
+{
+    /* Docker's --ulimit has many kinds. */
+    auto_free char *files = xasprintf("nofile=%s", value);
+    if (strcmp(o->name, "stop-timeout") == 0)
+        return add_stop_timeout(out, o->docker, value, err);
+    add_word(out, o->docker, strcmp(o->name, "nofile") == 0 ? files : value);
     return 0;
 }
 
 static int set_container(cJSON *task, const struct args *args, struct reeve_error *err)
 {
-    static const char *const flags[][2] = {
-        {"cpus", "--cpus"},
-        {"memory", "--memory"},
-        {"pids", "--pids-limit"},
-        {"memory-swap", "--memory-swap"},
-        {"memory-reservation", "--memory-reservation"},
-        {"cpu-shares", "--cpu-shares"},
-        {"cpuset", "--cpuset-cpus"},
-        {"blkio-weight", "--blkio-weight"},
-        {"nofile", "--ulimit"},
-        {"restart", "--restart"}};
     auto_words words = WORDS_INIT;
     const struct words *env = args_values(args, "env");
     const char *image = args_value(args, "docker", NULL);
-    for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
-        if (args_has(args, flags[i][0]))
-            add_quota(&words, flags[i][1], args_value(args, flags[i][0], ""));
-    if (add_stop_timeout(&words, args_value(args, "stop-timeout", NULL), err) < 0)
-        return -1;
+    for (const struct quota_option *o = quota_options; o->name; o++)
+        if (o->docker && args_has(args, o->name) &&
+            add_quota(&words, o, args_value(args, o->name, ""), err) < 0)
+            return -1;
     for (size_t i = 0; env && i < env->n; i++) {
         if (!strchr(env->v[i], '=') || env->v[i][0] == '=')
             return reeve_error_set(err, 0, "--env: \"%.40s\" is not NAME=value",
@@ -316,13 +299,12 @@ static int add_parameter(cJSON *task, const char *text, struct reeve_error *err)
     return 0;
 }
 
-/* What Docker has no word for, or one that needs a device's name. */
-static const char *const as_property[][2] = {
-    {"timeout", "reeve.timeout"},       {"setup-timeout", "reeve.setup_timeout"},
-    {"log-budget", "reeve.log_budget"}, {"disk", "reeve.disk"},
-    {"read-bps", "reeve.read_bps"},     {"write-bps", "reeve.write_bps"},
-    {"read-iops", "reeve.read_iops"},   {"write-iops", "reeve.write_iops"},
-};
+static void set_property(cJSON *task, const char *option, const char *value)
+{
+    auto_free char *key = quota_option_key_dup(option);
+    auto_free char *name = xasprintf("reeve.%s", key);
+    set_parameter(task, "properties", name, value);
+}
 
 static int set_parameters(cJSON *task, const struct args *args, struct reeve_error *err)
 {
@@ -330,10 +312,9 @@ static int set_parameters(cJSON *task, const struct args *args, struct reeve_err
     for (size_t i = 0; params && i < params->n; i++)
         if (add_parameter(task, params->v[i], err) < 0)
             return -1;
-    for (size_t i = 0; i < ARRAY_SIZE(as_property); i++)
-        if (args_has(args, as_property[i][0]))
-            set_parameter(task, "properties", as_property[i][1],
-                          args_value(args, as_property[i][0], ""));
+    for (const struct quota_option *o = quota_options; o->name; o++)
+        if (!o->docker && args_has(args, o->name))
+            set_property(task, o->name, args_value(args, o->name, ""));
     return 0;
 }
 

@@ -123,6 +123,22 @@ def test_queues_and_their_tasks(reeve):
     assert reeve.run("queue", "clear", "other", check=False).returncode == 4
 
 
+def test_what_was_done_as_json(reeve):
+    queue = reeve.json("queue", "create", "idle")["id"]
+    task = json.loads(reeve.run("submit", "--json", "--queue", "idle", "--", "true").stdout)["id"]
+    clone = reeve.json("clone", task)
+    assert set(clone) == {"id"} and reeve.status(clone["id"]) == "created"
+    assert reeve.json("enqueue", clone["id"], "--queue", "idle") == {"id": clone["id"], "queue": queue}
+    assert reeve.json("queue", "move", clone["id"], "--queue", "idle", "--front") == {"id": clone["id"], "position": 0}
+    assert reeve.json("dequeue", clone["id"]) == {"id": clone["id"]}
+    assert reeve.json("queue", "clear", "idle") == [task]
+    assert reeve.json("queue", "rename", "idle", "idler") == {"id": queue} == reeve.json("queue", "delete", "idler")
+    failing = reeve.shell("exit 4")
+    done = reeve.run("wait", failing, "--json", check=False)
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"id": failing, "status": "failed", "reason": "exit:4"}
+
+
 def test_wait_tells_what_happened(reeve):
     task = reeve.shell("sleep 30")
     reeve.wait_phase(task, "running")

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pathlib
 import pty
 import signal
 import struct
@@ -9,6 +10,8 @@ import subprocess
 import termios
 
 from reeve_up import OUT, SLOW, wait_until
+
+LEAVE = "\x1b[?25h\x1b[?1049l"
 
 
 class Terminal:
@@ -42,7 +45,7 @@ class Terminal:
         self.process.stderr.close()
         os.close(self.fd)
         os.close(self.inside)
-        assert after == self.before and text.endswith("\x1b[?25h\x1b[?1049l")
+        assert after == self.before and text.endswith(LEAVE)
         return code
 
 
@@ -62,6 +65,15 @@ def test_draws_until_it_is_ended(reeve):
     assert terminal.end() == 0
     terminal = Terminal(reeve)
     wait_until(terminal.screens, what="a screen")
+    # Ctrl-Z: the terminal is the shell's until it goes on.
+    terminal.process.send_signal(signal.SIGTSTP)
+    stat = pathlib.Path(f"/proc/{terminal.process.pid}/stat")
+    wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", what="the stop")
+    assert termios.tcgetattr(terminal.inside) == terminal.before and terminal.read().endswith(LEAVE)
+    drawn = len(terminal.screens())
+    terminal.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: len(terminal.screens()) > drawn, what="another screen")
+    assert termios.tcgetattr(terminal.inside) != terminal.before
     terminal.process.send_signal(signal.SIGTERM)
     assert terminal.end() == 0
 

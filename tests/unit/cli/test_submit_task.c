@@ -4,8 +4,10 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "cli/quota-options.h"
 #include "cli/submit-task.h"
 #include "config/words.h"
+#include "master/quota.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -175,6 +177,40 @@ static void test_quotas_in_dockers_words(void **state)
     assert_string_equal(json_str(timeout, "name", ""), "reeve.timeout");
 }
 
+/* What the master reads back is what each option of the table said. */
+static void test_every_quota(void **state)
+{
+    static const char *const values[][2] = {
+        {"cpus", "0.5"},        {"memory", "512m"},       {"pids", "64"},
+        {"memory-swap", "1g"},  {"cpu-shares", "512"},    {"memory-reservation", "64m"},
+        {"cpuset", "0-1"},      {"blkio-weight", "20"},   {"nofile", "100:200"},
+        {"read-bps", "1m"},     {"write-bps", "2m"},      {"read-iops", "3"},
+        {"write-iops", "4"},    {"disk", "1g"},           {"log-budget", "8m"},
+        {"timeout", "2h"},      {"setup-timeout", "10m"}, {"stop-timeout", "30"},
+        {"stop-signal", "INT"}, {"restart", "always"}};
+    size_t n = 0;
+    for (; quota_options[n].name; n++) {
+        size_t i = 0;
+        while (i < ARRAY_SIZE(values) &&
+               strcmp(values[i][0], quota_options[n].name) != 0)
+            i++;
+        assert_true(i < ARRAY_SIZE(values));
+        auto_free char *line =
+            xasprintf("--memory 512m --%s %s -- sleep 1", values[i][0], values[i][1]);
+        auto_json *task = accept(line);
+        auto_free char *key = quota_option_key_dup(values[i][0]);
+        auto_free char *property = xasprintf("reeve.%s", key);
+        struct quota read;
+        assert_int_equal(quota_resolve(task, NULL, NULL, &read, NULL), 0);
+        auto_free char *said = words_join_dup(read.notes.v, read.notes.n);
+        const char *docker = quota_options[n].docker;
+        if (!strstr(said, docker ? docker : property) || strstr(said, "no meaning"))
+            fail_msg("%s: %s", line, said);
+        quota_free(&read);
+    }
+    assert_int_equal(n, ARRAY_SIZE(values));
+}
+
 static void test_parameters(void **state)
 {
     auto_json *task = accept("--param Args/lr=0.1 --param 'Args/a/b=x=y' --param n=1 "
@@ -228,6 +264,7 @@ int main(void)
         TEST(test_command_line),
         TEST(test_repository),
         TEST(test_quotas_in_dockers_words),
+        TEST(test_every_quota),
         TEST(test_parameters),
         TEST(test_refused),
     };
