@@ -235,7 +235,7 @@ class SubAgent(Scenario):
         return found.done, found.let_go
 
     def go(self, lane):
-        lane.task(codes=("1", "0"), restart="on-failure:20")
+        lane.task(codes=("1", "0"), restart="on-failure:1")
 
     def revive(self, lane):
         pass
@@ -253,6 +253,17 @@ class SubAgent(Scenario):
         lost = text.count("the sub-agent was lost") - len(locked)
         return (super().wrong(lane, hits) + [line for line in odd if line not in locked]
                 + ([f"{lost} sub-agents were lost: {text}"] if lost > len(hits) else []))
+
+
+class Forked(SubAgent):
+    """What a sub-agent forks is killed before it executes anything: that attempt was none of the payload's."""
+
+    name = "forked"
+    points = 40
+    options = ("--program", "reeve-subagent", "--through", "reeve-subagent", "--forked")
+
+    def go(self, lane):
+        lane.task(codes=("1", "0"), restart="on-failure:20")
 
 
 class ServerKilled(Scenario):
@@ -299,7 +310,7 @@ class ServerKilled(Scenario):
 
 
 SCENARIOS = {scenario.name: scenario for scenario in (
-    Scenario, Threads, Log, Stop, Beside, Together, SubAgent, ServerKilled)}
+    Scenario, Threads, Log, Stop, Beside, Together, SubAgent, Forked, ServerKilled)}
 
 
 class Suite:
