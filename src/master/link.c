@@ -186,6 +186,8 @@ static void on_hello_phase(struct run *run, const struct message *m, uint32_t at
             run_post(run, RUN_EVENT_STARTED);
         if (phase == AGENT_RUNNING)
             run_post(run, RUN_EVENT_EXECUTED);
+        /* What was set while it was not connected. */
+        link_change(run);
         run_agent_ready(run, &news);
     } else {
         run->payload_pid = 0;

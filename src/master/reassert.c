@@ -11,6 +11,7 @@
 #include "master/pressure.h"
 #include "master/quota.h"
 #include "master/run.h"
+#include "master/set.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -127,7 +128,9 @@ static void look_at_run(struct reassert *r, struct run *run)
 {
     char group[GROUP_PATH_SIZE];
     run_group(run, "payload", group);
-    look(r, run->id, group, &run->policy.limits, run->limits_stuck);
+    /* What the kernel may refuse yet is not asserted. */
+    if (!set_under_way(r->master, run->id))
+        look(r, run->id, group, &run->policy.limits, run->limits_stuck);
     pressure_check(run);
 }
 

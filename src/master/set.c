@@ -108,6 +108,8 @@ static void take_back(struct set_job *job, struct run *run,
     run->policy = job->before;
     admit_run(job->master->admit, run);
     run_limits_save(run);
+    /* A sub-agent that connected meanwhile was told. */
+    link_change(run);
     if (job->used >= 0)
         size_format(job->used, used);
     reeve_error_set(&why, 0, "the kernel refused: %s%s%s", err->text,
@@ -160,6 +162,14 @@ static int fail(const struct reeve_error *err, int code, set_done_f done, void *
     return -1;
 }
 
+bool set_under_way(const struct master *m, const char *task)
+{
+    for (const struct set_job *job = m->sets; job; job = job->next)
+        if (strcmp(job->task, task) == 0)
+            return true;
+    return false;
+}
+
 static struct run *find_run(struct master *m, const char *task, set_done_f done,
                             void *arg)
 {
@@ -172,9 +182,7 @@ static struct run *find_run(struct master *m, const char *task, set_done_f done,
         reeve_error_set(&err, 0, "the run has ended already");
     else
         code = 0;
-    for (struct set_job *job = m->sets; code == 0 && job; job = job->next) {
-        if (strcmp(job->task, task) != 0)
-            continue;
+    if (code == 0 && set_under_way(m, task)) {
         reeve_error_set(&err, 0, "another change of it is under way");
         code = 1;
     }

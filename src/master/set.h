@@ -10,6 +10,7 @@
 #include "base/error.h"
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 
 struct master;
 struct set_job;
@@ -21,6 +22,8 @@ typedef void (*set_done_f)(void *arg, cJSON *data, int code,
 /* request: {"task": ID, "values": {"memory": "512m", "timeout": "none", ...}}. Calls
  * done once, perhaps before it returns. */
 void set_begin(struct master *m, const cJSON *request, set_done_f done, void *arg);
+/* The run's limits are not yet, or no longer, what its group has. */
+bool set_under_way(const struct master *m, const char *task);
 /* Nobody waits for the answer any more; what was begun is ended. */
 void set_forget(struct master *m, const void *arg);
 /* Of all that is under way; for the end of the master. */

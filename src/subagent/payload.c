@@ -60,8 +60,10 @@ bool payload_read_change(struct payload *p, const struct message *m)
     p->setup_timeout_ms = read_ms(m, TAG_SETUP_TIMEOUT_MS, p->setup_timeout_ms);
     if (message_get_u64(m, TAG_STOP_SIGNAL, &v) && v > 0 && v < NSIG)
         p->stop_signal = (int)v;
-    return message_get_u64(m, TAG_NOFILE_SOFT, &p->nofile_soft) &&
-           message_get_u64(m, TAG_NOFILE_HARD, &p->nofile_hard);
+    uint64_t soft = p->nofile_soft, hard = p->nofile_hard;
+    message_get_u64(m, TAG_NOFILE_SOFT, &p->nofile_soft);
+    message_get_u64(m, TAG_NOFILE_HARD, &p->nofile_hard);
+    return p->nofile_soft != soft || p->nofile_hard != hard;
 }
 
 void payload_set_deadlines(struct payload *p)

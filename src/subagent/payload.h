@@ -68,8 +68,8 @@ void payload_forget(struct payload *p);
 /* Reads START into p. -1 with err if it lacks something. */
 int payload_read_start(struct payload *p, const struct message *m,
                        struct reeve_error *err);
-/* Reads the same values of CHANGE; what it lacks stays. True if open files are among
- * them. */
+/* Reads the same values of CHANGE; what it lacks stays. True if it has another limit of
+ * open files: one that a payload has set itself since is not set back without need. */
 bool payload_read_change(struct payload *p, const struct message *m);
 /* Sets the times of its time-outs from begun_at on. */
 void payload_set_deadlines(struct payload *p);

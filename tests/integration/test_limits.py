@@ -44,16 +44,6 @@ def test_open_files(shared):
     assert "quota: nofile 40:50 (container.arguments: --ulimit)" in log
 
 
-def test_open_files_as_the_master_was_started(make_reeve):
-    """The master raises its own limit as far as it may; tasks do not see that."""
-    reeve = make_reeve(start=False)
-    reeve.before = ["prlimit", "--nofile=500:5000"]
-    reeve.start()
-    task = reeve.shell("echo limit $(ulimit -Sn) $(ulimit -Hn)")
-    assert reeve.wait(task) == 0
-    assert "limit 500 5000" in reeve.logs(task).splitlines()
-
-
 @pytest.fixture
 def silent_server():
     """An address that takes connections and says nothing."""
@@ -171,6 +161,21 @@ def test_set_time_out(shared):
     shared.run("set", task, "--timeout", "1s")
     assert shared.wait(task) == 1
     assert shared.task(task)["status_reason"] == "timeout"
+
+
+def test_set_while_the_sub_agent_is_away(rig):
+    """It hears of it when it connects, or the one that replaces it does."""
+    rig.master.start()
+    task = rig.enqueue("echo line 1; exec sleep 300")
+    wait_until(lambda: rig.numbers(task) == [1], what="its line")
+    agent, = rig.master.sub_agents()
+    os.kill(agent, signal.SIGSTOP)
+    rig.master.kill()
+    rig.master.start()
+    assert rig.master.control(cmd="set", task=task, values={"timeout": "1s"})["ok"]
+    os.kill(agent, signal.SIGCONT)
+    rig.wait(task, "failed")
+    assert rig.document(task)["status_reason"] == "timeout"
 
 
 def test_set_is_bounded_and_checked(make_reeve):
