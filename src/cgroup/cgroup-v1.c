@@ -441,13 +441,7 @@ static void read_cpu_limits(const char *dir, struct limits *out)
 
 static void read_cpuset(const char *dir, struct limits *out)
 {
-    char parent[CGROUP_PATH_MAX], all[sizeof out->cpuset];
-    strcpy(parent, dir);
-    *strrchr(parent, '/') = '\0';
     cgroup_file_read(dir, "cpuset.cpus", out->cpuset, sizeof out->cpuset);
-    cgroup_file_read(parent, "cpuset.cpus", all, sizeof all);
-    if (strcmp(out->cpuset, all) == 0)
-        out->cpuset[0] = '\0';
     out->cpuset[strcspn(out->cpuset, "\n")] = '\0';
 }
 

@@ -93,6 +93,9 @@ static int put_memory_max(struct setting *s, int64_t value)
 {
     bool above = !s->fresh && value != LIMIT_NONE &&
                  cgroup_file_number(s->dir, "memory.current", 0) > value;
+    /* An apply that was cut short has left it. */
+    if (!above && put_or_max(s, CGROUP_MEMORY, "memory.high", LIMIT_NONE) < 0)
+        return -1;
     if (!above)
         return put_or_max(s, CGROUP_MEMORY, "memory.max", value);
     put_or_max(s, CGROUP_MEMORY, "memory.high", value);
@@ -259,6 +262,15 @@ static void read_io_weight(const char *dir, struct limits *out)
                          : cgroup_read_bfq_weight(dir, "io.bfq.weight", LIMIT_NONE);
 }
 
+/* memory.high is left below memory.max by an apply that was cut short: as long as it
+ * stands, that is the limit. */
+static int64_t read_memory_limit(const char *dir)
+{
+    int64_t max = cgroup_file_number(dir, "memory.max", LIMIT_NONE);
+    int64_t high = cgroup_file_number(dir, "memory.high", LIMIT_NONE);
+    return high != LIMIT_NONE && (max == LIMIT_NONE || high < max) ? high : max;
+}
+
 static void v2_read_limits(struct cgroup_host *host, const char *path,
                            struct limits *out)
 {
@@ -266,7 +278,7 @@ static void v2_read_limits(struct cgroup_host *host, const char *path,
     if (cgroup_path_format(dir, host->unified, path, NULL) < 0)
         return;
     read_cpu_max(dir, out);
-    out->memory = cgroup_file_number(dir, "memory.max", LIMIT_NONE);
+    out->memory = read_memory_limit(dir);
     int64_t low = cgroup_file_number(dir, "memory.low", 0);
     out->memory_reservation = low > 0 ? low : LIMIT_NONE;
     int64_t swap = cgroup_file_number(dir, "memory.swap.max", LIMIT_NONE);
