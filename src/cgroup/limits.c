@@ -58,35 +58,48 @@ void limits_clamp(struct limits *l)
     clamp(&l->io_weight, 1, 10000);
 }
 
-/* ---- comparing */
+/* ---- its parts by number */
 
 static const struct {
-    const char *name;
+    const char *key;  /* in records */
+    const char *name; /* for a person */
     size_t offset;
-} fields[] = {
-    {"cpus", offsetof(struct limits, cpu_milli)},
-    {"cpu weight", offsetof(struct limits, cpu_weight)},
-    {"cpuset", 0}, /* the one that is no number */
-    {"memory", offsetof(struct limits, memory)},
-    {"memory_reservation", offsetof(struct limits, memory_reservation)},
-    {"memory_swap", offsetof(struct limits, memory_swap)},
-    {"pids", offsetof(struct limits, pids)},
-    {"read_bps", offsetof(struct limits, read_bps)},
-    {"write_bps", offsetof(struct limits, write_bps)},
-    {"read_iops", offsetof(struct limits, read_iops)},
-    {"write_iops", offsetof(struct limits, write_iops)},
-    {"io weight", offsetof(struct limits, io_weight)},
+} numbers[LIMITS_NUMBERS] = {
+    {"cpu_milli", "cpus", offsetof(struct limits, cpu_milli)},
+    {"cpu_weight", "cpu weight", offsetof(struct limits, cpu_weight)},
+    {"memory", "memory", offsetof(struct limits, memory)},
+    {"memory_reservation", "memory_reservation",
+     offsetof(struct limits, memory_reservation)},
+    {"memory_swap", "memory_swap", offsetof(struct limits, memory_swap)},
+    {"pids", "pids", offsetof(struct limits, pids)},
+    {"read_bps", "read_bps", offsetof(struct limits, read_bps)},
+    {"write_bps", "write_bps", offsetof(struct limits, write_bps)},
+    {"read_iops", "read_iops", offsetof(struct limits, read_iops)},
+    {"write_iops", "write_iops", offsetof(struct limits, write_iops)},
+    {"io_weight", "io weight", offsetof(struct limits, io_weight)},
 };
-#define FIELD_CPUSET 2
-#define FIELD_IO_WEIGHT 11
-#define CPUSET_MAX 8192
 
-static int64_t number(const struct limits *l, size_t i)
+const char *limits_key(size_t i)
+{
+    return numbers[i].key;
+}
+
+int64_t limits_number(const struct limits *l, size_t i)
 {
     int64_t v;
-    memcpy(&v, (const char *)l + fields[i].offset, sizeof v);
+    memcpy(&v, (const char *)l + numbers[i].offset, sizeof v);
     return v;
 }
+
+void limits_set_number(struct limits *l, size_t i, int64_t v)
+{
+    memcpy((char *)l + numbers[i].offset, &v, sizeof v);
+}
+
+/* ---- comparing */
+
+#define CPUSET_BIT (1u << LIMITS_NUMBERS)
+#define CPUSET_MAX 8192
 
 /* The kernel writes "0,1" as "0-1". */
 static void mark_cpus(const char *text, bool cpus[CPUSET_MAX])
@@ -105,7 +118,8 @@ static void mark_cpus(const char *text, bool cpus[CPUSET_MAX])
 /* Docker's 100 is runc's 910 on v2's scale, and BFQ's default, which reads as none. */
 static bool is_default_weight(size_t i, int64_t wanted, int64_t have)
 {
-    return i == FIELD_IO_WEIGHT && wanted == 910 && have == LIMIT_NONE;
+    return numbers[i].offset == offsetof(struct limits, io_weight) && wanted == 910 &&
+           have == LIMIT_NONE;
 }
 
 static bool cpusets_differ(const char *wanted, const char *have)
@@ -121,8 +135,8 @@ static bool cpusets_differ(const char *wanted, const char *have)
 bool limits_none(const struct limits *limits)
 {
     static const struct limits none = LIMITS_NONE;
-    for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
-        if (i != FIELD_CPUSET && number(limits, i) != number(&none, i))
+    for (size_t i = 0; i < LIMITS_NUMBERS; i++)
+        if (limits_number(limits, i) != limits_number(&none, i))
             return false;
     return !limits->cpuset[0];
 }
@@ -130,24 +144,21 @@ bool limits_none(const struct limits *limits)
 unsigned limits_differ(const struct limits *wanted, const struct limits *have)
 {
     unsigned bits = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-        bool differs = i == FIELD_CPUSET ? cpusets_differ(wanted->cpuset, have->cpuset)
-                                         : number(wanted, i) != LIMIT_NONE &&
-                                               number(wanted, i) != number(have, i) &&
-                                               !is_default_weight(i, number(wanted, i),
-                                                                  number(have, i));
-        bits |= differs ? 1u << i : 0;
+    for (size_t i = 0; i < LIMITS_NUMBERS; i++) {
+        int64_t w = limits_number(wanted, i), h = limits_number(have, i);
+        if (w != LIMIT_NONE && w != h && !is_default_weight(i, w, h))
+            bits |= 1u << i;
     }
-    return bits;
+    return bits | (cpusets_differ(wanted->cpuset, have->cpuset) ? CPUSET_BIT : 0);
 }
 
 const char *limits_names(unsigned bits, char out[LIMITS_NAMES_SIZE])
 {
     size_t n = 0;
     out[0] = '\0';
-    for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+    for (size_t i = 0; i <= LIMITS_NUMBERS; i++)
         if (bits & 1u << i)
             n += (size_t)snprintf(out + n, LIMITS_NAMES_SIZE - n, "%s%s", n ? ", " : "",
-                                  fields[i].name);
+                                  i < LIMITS_NUMBERS ? numbers[i].name : "cpuset");
     return out;
 }

@@ -3,6 +3,7 @@
 #define REEVE_LIMITS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define LIMIT_NONE (-1)
@@ -32,10 +33,16 @@ struct limits {
  * what cgroup_read_limits() says does it first. */
 void limits_clamp(struct limits *limits);
 
+/* All of it but the cpuset, by number: what it is called in records, and the value. */
+#define LIMITS_NUMBERS 11
+const char *limits_key(size_t i);
+int64_t limits_number(const struct limits *l, size_t i);
+void limits_set_number(struct limits *l, size_t i, int64_t v);
+
 /* True if nothing is limited. */
 bool limits_none(const struct limits *limits);
 /* What is limited in wanted, and otherwise in have, as the kernel told it: a bit for
- * each, the lowest first in the order of the fields. A weight or a rate that the host
+ * each, as limits_names() reads them. A weight or a rate that the host
  * has no means for differs for ever. */
 unsigned limits_differ(const struct limits *wanted, const struct limits *have);
 /* "memory, pids" for such bits. */

@@ -11,23 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-    const char *name;
-    size_t offset;
-} limit_fields[] = {
-    {"cpu_milli", offsetof(struct limits, cpu_milli)},
-    {"cpu_weight", offsetof(struct limits, cpu_weight)},
-    {"memory", offsetof(struct limits, memory)},
-    {"memory_reservation", offsetof(struct limits, memory_reservation)},
-    {"memory_swap", offsetof(struct limits, memory_swap)},
-    {"pids", offsetof(struct limits, pids)},
-    {"read_bps", offsetof(struct limits, read_bps)},
-    {"write_bps", offsetof(struct limits, write_bps)},
-    {"read_iops", offsetof(struct limits, read_iops)},
-    {"write_iops", offsetof(struct limits, write_iops)},
-    {"io_weight", offsetof(struct limits, io_weight)},
-};
-
 /* The rest of a policy that is a number, and what stands for none. */
 static const struct {
     const char *name;
@@ -46,12 +29,9 @@ static const struct {
 cJSON *limits_to_json(const struct limits *limits)
 {
     cJSON *json = cJSON_CreateObject();
-    for (size_t i = 0; i < ARRAY_SIZE(limit_fields); i++) {
-        int64_t v;
-        memcpy(&v, (const char *)limits + limit_fields[i].offset, sizeof v);
-        if (v != LIMIT_NONE)
-            json_set_int(json, limit_fields[i].name, v);
-    }
+    for (size_t i = 0; i < LIMITS_NUMBERS; i++)
+        if (limits_number(limits, i) != LIMIT_NONE)
+            json_set_int(json, limits_key(i), limits_number(limits, i));
     if (limits->cpuset[0])
         json_set_str(json, "cpuset", limits->cpuset);
     return json;
@@ -60,10 +40,8 @@ cJSON *limits_to_json(const struct limits *limits)
 void limits_from_json(const cJSON *json, struct limits *out)
 {
     *out = (struct limits)LIMITS_NONE;
-    for (size_t i = 0; i < ARRAY_SIZE(limit_fields); i++) {
-        int64_t v = json_int(json, limit_fields[i].name, LIMIT_NONE);
-        memcpy((char *)out + limit_fields[i].offset, &v, sizeof v);
-    }
+    for (size_t i = 0; i < LIMITS_NUMBERS; i++)
+        limits_set_number(out, i, json_int(json, limits_key(i), LIMIT_NONE));
     snprintf(out->cpuset, sizeof out->cpuset, "%s", json_str(json, "cpuset", ""));
 }
 

@@ -92,7 +92,7 @@ static void differences_are_named(void **state)
     have.pids = LIMIT_NONE;
     strcpy(have.cpuset, "0-3");
     assert_string_equal(limits_names(limits_differ(&wanted, &have), names),
-                        "cpuset, pids");
+                        "pids, cpuset");
     assert_true(strlen(limits_names(~0u, names)) < LIMITS_NAMES_SIZE - 20);
     wanted = have = (struct limits)LIMITS_NONE;
     wanted.io_weight = 910;
