@@ -47,9 +47,12 @@ unit_tests() {
     bad=$(cat $log | grep -c '^\[  FAILED  \] [a-z_]' || :)
     # cmocka names each failed test twice: as it fails, and in the list at the end.
     bad=$(((bad + 1) / 2))
-    skips=$(grep -l '^SKIP ' $log | wc -l)
+    # ... and each skipped one.
+    skips=$(cat $log | grep -c '^\[  SKIPPED \] [a-z_]' || :)
+    skips=$(((skips + 1) / 2 + $(grep -l '^SKIP ' $log | wc -l)))
     [ $code -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
     grep -h '^FAIL ' $log || :
+    grep -h '^\[  SKIPPED \] [a-z_]' $log | sort -u || :
     add "$good" "$bad" "$skips" "$name"
 }
 
@@ -72,7 +75,7 @@ run_pytest() {
     code=0
     rm -f "$top/build/log/$name.xml"
     REEVE_OUT=$prefix PYTHONDONTWRITEBYTECODE=1 logged "$name" "$top/build/venv/bin/python" -m pytest \
-        -o cache_dir="$cache" "${long[@]}" -q -rsfE --junitxml="$top/build/log/$name.xml" "$@" || code=$?
+        -o cache_dir="$cache" "${long[@]}" -q -rsfE --durations=15 --junitxml="$top/build/log/$name.xml" "$@" || code=$?
     read -r passed failed skipped < <(junit_sums "$top/build/log/$name.xml")
     # It may also end early.
     [ $code -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
@@ -134,8 +137,10 @@ test_compat() {
         --table "$top/build/log/compat-table.md" --calls "$top/build/log/compat-calls.jsonl"
 }
 
-# Programs killed at their system calls, and what fails below them.
+# Programs killed at their system calls, and what fails below them. What fails here is no accident of a loaded
+# machine: nothing is run again.
 test_faults() {
+    local again_at_most=0
     python_tests faults "$top/out" "$top/tests/faults"
     grep -h '^faults: ' "$top/build/log/faults.log" || :
 }
