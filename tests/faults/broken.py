@@ -60,12 +60,12 @@ class World(Rig):
         self.jobs.append(Job(self, self.folder / f"job-{len(self.jobs)}", **how))
         return self.jobs[-1]
 
-    def check(self, or_reasons=()):
-        """All jobs to their ends, nothing left. or_reasons: see Job.check."""
+    def check(self):
+        """All jobs to their ends, nothing left."""
         for job in self.jobs:
             job.let_go()
         for job in self.jobs:
-            job.check(or_reasons)
+            job.check()
         self.check_nothing_left()
 
     def check_nothing_left(self):

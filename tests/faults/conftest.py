@@ -14,12 +14,19 @@ tried = {"points": 0, "failures": 0}
 
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory):
-    """For all masters that are killed: it has nothing to fear from them."""
-    folder = tmp_path_factory.mktemp("faults")
-    server = Server(folder / "server", "--call-log", folder / "calls").start()
-    server.calls = CallLog(folder / "calls")
-    yield server
-    assert server.stop() == 0
+    """For all masters that are killed: it has nothing to fear from them. shared_server(plain): without extensions."""
+    servers = {}
+
+    def get(plain):
+        if plain not in servers:
+            folder = tmp_path_factory.mktemp("faults")
+            options = ["--call-log", folder / "calls", *(["--no-extensions"] if plain else ())]
+            servers[plain] = Server(folder / "server", *options).start()
+            servers[plain].calls = CallLog(folder / "calls")
+        return servers[plain]
+
+    yield get
+    assert [server.stop() for server in servers.values()] == [0] * len(servers)
 
 
 @pytest.fixture(autouse=True)

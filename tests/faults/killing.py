@@ -33,6 +33,7 @@ class Scenario:
     then = 6      # kills that follow the first one
     lanes = 3     # side by side: they wait more than they work
     limit = 60    # seconds until everything is over, at the very most
+    plain = False  # the server has no extensions
     options = EFFECTS
     unreached = 0.1  # of the points at most, since no two runs make exactly the same calls
     after = ("--after", "openat:master.lock")  # of a master that is started: not its libraries
@@ -129,6 +130,15 @@ class Scenario:
         most = firsts[-1] * 2 // 3
         return [[first] + [1 + int(i * STRIDES[k % len(STRIDES)] % 1 * most) for k in range(self.then)]
                 for i, first in enumerate(firsts, 1)]
+
+
+class Plain(Scenario):
+    """The same with a server that has only what ClearML's own has: each step of a claim is a call."""
+
+    name = "plain"
+    points = 100
+    then = 4
+    plain = True
 
 
 class Threads(Scenario):
@@ -310,7 +320,7 @@ class ServerKilled(Scenario):
 
 
 SCENARIOS = {scenario.name: scenario for scenario in (
-    Scenario, Threads, Log, Stop, Beside, Together, SubAgent, Forked, ServerKilled)}
+    Scenario, Plain, Threads, Log, Stop, Beside, Together, SubAgent, Forked, ServerKilled)}
 
 
 class Suite:

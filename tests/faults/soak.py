@@ -24,7 +24,9 @@ import time
 if __name__ == "__main__":
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 
+import orphans
 from faulty_api import Master
+from invariants import CallLog
 from reeve_up import SLOW, wait_until
 from server_rig import Server
 
@@ -52,7 +54,8 @@ class Soak:
         self.counts = collections.Counter()
         self.services, self.server_kills, self.interval_ms = services, server_kills, interval_ms
         self.ticker = compile_ticker(self.folder)
-        self.server = Server(self.folder / "server", "--log-level", "warn").start()
+        self.server = Server(self.folder / "server", "--log-level", "warn", "--call-log", self.folder / "calls").start()
+        self.calls = CallLog(self.folder / "calls")
         self.queue = self.server.queue("services")
         self.master = Master(self.folder, self.server.endpoint["api"], self.server,
                              {"CLEARML_AGENT__AGENT__REEVE__WAITS__FLUSH": "500ms"})
@@ -79,6 +82,7 @@ class Soak:
     # -- faults
 
     def kill_master(self):
+        assert self.master.process.poll() is None, "the master ended by itself:\n" + self.master.log.read_text()[-4000:]
         self.master.kill()
         self.counts["master killed"] += 1
         self.start_master()
@@ -95,9 +99,10 @@ class Soak:
     def kill_server(self):
         """Back on the same port, as a service manager would have it."""
         port = self.server.endpoint["api"].rpartition(":")[2]
+        assert self.server.process.poll() is None, "the server ended by itself"
         self.server.stop(kill=True)
         self.counts["server killed"] += 1
-        self.server.args = ("--log-level", "warn", "--api-port", port)
+        self.server.args = ("--log-level", "warn", "--call-log", self.folder / "calls", "--api-port", port)
         self.server.start()
 
     def torment(self, seconds):
@@ -160,6 +165,8 @@ class Soak:
             wrong.append(f"line {odd} is {ticks[odd - 1:odd + 3]}")
         if told != [len(ticks)]:
             wrong.append(f"{len(ticks)} ticks are there, told: {told}")
+        if (finals := self.calls.finals(task)) != [document["status"]] and not self.server_kills:
+            wrong.append(f"final statuses that the server took: {finals}")
         lost = document["status"] == "failed" and "agent-lost" in document["status_reason"]
         if document["status"] != "completed" and (exits_are_told() or not lost):
             wrong.append(f"{document['status']}: {document['status_reason']}, {document['status_message']}")
@@ -170,7 +177,7 @@ class Soak:
         left = [str(path) for name in ("state/runs", "state/intents", "run/runs")
                 if (self.folder / name).is_dir() for path in (self.folder / name).iterdir()]
         left += [f"sub-agent {pid}" for pid in self.master.sub_agents()]
-        return left + self.master.groups()
+        return left + self.master.groups() + orphans.crashed()
 
     def check(self):
         documents = self.documents()
@@ -204,6 +211,7 @@ def soak(folder, services, seconds, seed, server_kills=False, interval_ms=1000, 
 
 
 def main():
+    orphans.adopt()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--services", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=600)

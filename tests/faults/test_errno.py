@@ -31,14 +31,18 @@ ERRORS = {
 }
 # Of these only what has a path: a pipe or an event of the kernel's own does not fail so.
 FILES = ("read", "write", "writev", "close", "fcntl")
+# A master that has no memory ends, as Linux's own way with it is; the next one goes on. Nothing else ends it.
+MAY_END = {"mmap", "brk"}
 # Whose calls, the options of inject for them, how many points in CI, and how a run may end beside its own way: its
 # set-up failed, or its sub-agent did not come up, and it says so.
 Victim = collections.namedtuple("Victim", "options points reasons")
 VICTIMS = {
     "reeved": Victim(["--program", "reeved", "--thread", "all"], 12, ["setup:*"]),
     "reeve-subagent": Victim(["--program", "reeve-subagent"], 6, ["setup:*", "agent-lost"]),
-    "reeve-prepare": Victim(["--program", "reeve-subagent,reeve-prepare"], 4, ["setup:*", "agent-lost"]),
+    # From the reading of its specification on: its libraries are the loader's.
+    "reeve-prepare": Victim(["--program", "reeve-prepare", "--through", "reeve-subagent", "--after", "*:memfd:"], 4, ["setup:*"]),
 }
+UNREACHED = 0.1  # of all points at most: no two runs make exactly the same calls
 
 
 class Sweep:
@@ -46,27 +50,36 @@ class Sweep:
 
     def __init__(self, world, name):
         self.world, self.name, self.victim = world, name, VICTIMS[name]
+        self.ends = []
         world.master.start()
         self.run([], [])  # connections, folders and groups that stay are there then
 
     def injected(self, *options, number):
         return Injector(self.world.folder / f"report-{number}", self.world.master.process.pid, *self.victim.options, *options)
 
-    def run(self, options, or_reasons):
+    def run(self, options, may):
         """What was reported of a run with these options of inject."""
         world, number = self.world, len(self.world.jobs)
         with self.injected(*(options or ["--count"]), number=number) as injected:
-            job = world.job(lines=5, ready=True)
-            wait_until(lambda: world.keep_alive() or world.status(job.task) not in ("queued", "in_progress"), 60, 0.02,
+            job = world.job(lines=5, ready=True, may=may)
+            wait_until(lambda: self.keep_alive() or world.status(job.task) not in ("queued", "in_progress"), 60, 0.02,
                        f"the end of {job.task}")
             self.wait_removed(job.task)
-        job.check(or_reasons)
+        job.check()
         return injected.hits()
+
+    def keep_alive(self):
+        """Starts the master again when it has ended, which is noted."""
+        code = self.world.master.process.poll()
+        if code is not None:
+            self.ends.append(code)
+            self.world.master.start()
+        return False
 
     def wait_removed(self, task):
         """Its row is gone while the removal of its files may be on its way."""
         world = self.world
-        wait_until(lambda: world.keep_alive() or self.is_gone(task), 60, 0.02, "the end of the run")
+        wait_until(lambda: self.keep_alive() or self.is_gone(task), 60, 0.02, "the end of the run")
         try:
             wait_until(lambda: not leftovers(world.master, task), 10, 0.02)
         except AssertionError:
@@ -84,12 +97,16 @@ class Sweep:
                 for error in ERRORS.get(call, ()) for number in range(1, count + 1)]
 
     def try_point(self, call, number, error):
+        """Whether the call was made."""
         options = ["--calls", call, "--at", str(number), "--errno", error, *(("--path", "/") if call in FILES else ())]
+        self.ends.clear()
         try:
-            self.run(options, self.victim.reasons)
+            hits = self.run(options, self.victim.reasons)
+            assert not self.ends or self.name == "reeved" and call in MAY_END, f"the master ended: {self.ends}"
         except AssertionError as failed:
             raise AssertionError(f"REEVE_FAULT_POINT='{self.name} {call} {number} {error}': {failed}\n"
                                  + self.world.log()[-3000:]) from None
+        return len(hits) > 0
 
 
 @pytest.mark.parametrize("name", VICTIMS)
@@ -103,15 +120,17 @@ def test_each_call_fails_once(make_world, name, request, tally):
     else:
         points = sweep.points()
         if not request.config.getoption("--long"):
-            points = spread(points, VICTIMS[name].points)
-    failures = []
+            points = spread(points, VICTIMS[name].points, name)
+    failures, missed = [], []
     for point in points:
         try:
-            sweep.try_point(*point)
+            if not sweep.try_point(*point):
+                missed.append(point)
         except AssertionError as failed:
             failures.append(str(failed))
             print(str(failed)[:300], flush=True)
             if len(failures) >= 10:
                 break
-    tally(len(points), len(failures))
+    tally(len(points) - len(missed), len(failures))
     assert not failures, "\n\n".join(failures)
+    assert len(missed) <= max(1, UNREACHED * len(points)), f"not reached: {missed}"

@@ -13,7 +13,8 @@ def test_killed_at_system_calls(name, tmp_path, shared_server, request, tally):
     chosen = os.environ.get("REEVE_FAULT_POINT")
     if chosen and chosen.partition(":")[0] != name:
         pytest.skip("another point is asked for")
-    suite = Suite(tmp_path, shared_server, SCENARIOS[name](), request.config.getoption("--long"))
+    scenario = SCENARIOS[name]()
+    suite = Suite(tmp_path, shared_server(scenario.plain), scenario, request.config.getoption("--long"))
     suite.run()
     tally(suite.hits, len(suite.failures))
     print(f"{name}: {suite.hits} points; {dict(suite.calls.most_common())}; not reached: {suite.missed}")

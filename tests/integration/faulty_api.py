@@ -248,9 +248,9 @@ class Rig:
         self.master = Master(folder, self.proxy.url, self.server, env)
         self.folder = folder
 
-    def enqueue(self, script, arguments="", queue=None):
+    def enqueue(self, script, arguments="", queue=None, **fields):
         task = self.server.task(script={"binary": "sh", "entry_point": f"-c '{script}'"},
-                                container={"arguments": arguments})
+                                container={"arguments": arguments}, **fields)
         self.server.call("tasks.enqueue", {"task": task, "queue": queue or self.queue})
         return task
 
