@@ -34,8 +34,9 @@
 
 extern char **environ;
 
-static void tell_task(const struct spec *spec, const struct report *r)
+static void tell_task(const struct spec *spec, struct report *r)
 {
+    r->hold = true;
     const cJSON *note;
     cJSON_ArrayForEach(note, spec->notes)
     {
@@ -52,6 +53,7 @@ static void tell_task(const struct spec *spec, const struct report *r)
     report_line(r, "entry_point = %s", spec->entry_point);
     report_line(r, "working_dir = %s", spec->working_dir);
     report_line(r, "%s", "");
+    report_release(r);
 }
 
 /* The lines of one requirements text, without comments, joined by commas. */
@@ -135,6 +137,7 @@ static void tell_start(const struct spec *spec, const struct workspace *w,
 {
     auto_free char *command = words_join_dup(argv->v, argv->n);
     const char *below = w->cwd + strlen(w->root);
+    r->hold = true;
     report_line(r, "Running task id [%s]:", spec->task);
     report_line(r, "[%s]$ %s", below[0] == '/' ? below + 1 : ".", command);
     report_line(r, "Environment setup completed successfully");
@@ -204,8 +207,6 @@ static int prepare(struct report *r, struct reeve_error *err)
         return hand_over(err);
     }
     close(SPEC_FD);
-    /* Without a repository the program starts within milliseconds. */
-    r->hold = !spec.repository[0];
     tell_task(&spec, r);
     struct workspace w = {0};
     auto_words env = WORDS_INIT;

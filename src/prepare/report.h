@@ -18,7 +18,8 @@ struct report {
 void report_line(const struct report *r, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* What was held is written, all at once: each write wakes the sub-agent, and through it
- * the master. Before anything that takes its time, and before the task's program. */
+ * the master. Nothing is held over work: who ends the set-up then ends these lines too.
+ */
 void report_release(struct report *r);
 /* "step NAME" to the sub-agent. name is borrowed for as long as the step lasts. */
 void report_step(struct report *r, const char *name);

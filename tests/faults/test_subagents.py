@@ -170,3 +170,15 @@ def test_fork_that_fails_for_a_while(make_world):
         world.job(lines=5, ready=True).check()
         assert len(injected.hits()) == 5
     world.check_nothing_left()
+
+
+def test_lines_of_a_set_up_that_is_killed(make_world):
+    world = make_world()
+    world.master.start()
+    with Injector(world.folder / "report", world.master.process.pid, "--through", "reeve-subagent",
+                  "--program", "reeve-prepare", "--calls", "openat,mkdir", "--path", "/work") as injected:
+        task = world.enqueue("true")
+        world.wait(task, "failed")
+        assert len(injected.hits()) == 1
+    assert world.document(task)["status_reason"] == "setup:checkout"
+    assert f"Executing task id [{task}]:" in world.text(task)
