@@ -93,8 +93,12 @@ static int try_launch(struct agent *a, struct reeve_error *err)
         return -1;
     }
     auto_close fifo = output_open_for_payload(&a->output, err);
-    struct payload_means means = {a->spec, fifo, a->options.oom_score, &a->record,
-                                  a->out};
+    struct payload_means means = {.spec = a->spec,
+                                  .fifo = fifo,
+                                  .lock = a->options.lock,
+                                  .oom_score = a->options.oom_score,
+                                  .record = &a->record,
+                                  .scratch = a->out};
     return fifo < 0 ? -1 : payload_launch(p, &means, err);
 }
 

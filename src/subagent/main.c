@@ -114,8 +114,8 @@ int main(int argc, char **argv)
     if (!o.oom_score)
         o.oom_score = oom_score_first();
     prctl(PR_SET_DUMPABLE, 0);
-    int lock = run_lock(o.state_dir, &err);
-    if (lock < 0)
+    o.lock = run_lock(o.state_dir, &err);
+    if (o.lock < 0)
         return fail(o.task, &err, err.code == EWOULDBLOCK ? EXIT_LOCKED : 1);
     struct agent *a = agent_open(&o, &err);
     if (o.mask >= 0)

@@ -188,6 +188,7 @@ static _Noreturn void child(const struct payload *p, const struct payload_means 
     /* A session of its own first: by it a master knows whose orphan this may become. */
     setsid();
     close(p->go_fd);
+    close(means->lock);
     /* Signals first: a STOP may come while the groups are joined, which can take ms. */
     child_signals();
     int out = child_lift(status);

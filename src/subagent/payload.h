@@ -78,6 +78,7 @@ void payload_limit_files(const struct payload *p);
 /* What a payload is launched with; all of it is borrowed for the call. */
 struct payload_means {
     int spec, fifo;
+    int lock; /* not for the child: a replacement of this sub-agent needs it */
     const char *oom_score; /* what it gets back; "": it is unknown */
     struct attempt_file *record;
     struct message *scratch;
