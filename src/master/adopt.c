@@ -7,11 +7,13 @@
 #include "master/adopt.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/proc.h"
+#include "base/record.h"
 #include "master/master.h"
 #include "master/report.h"
 #include "master/ship.h"
@@ -25,19 +27,26 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A second name for the file, for a person: the first one stays, so that every later
- * master sees the same. */
+#define KEPT_MAX (64u << 20)
+
+/* A copy, for a person: the file stays where it is, so that every later master sees the
+ * same, until it is written over. Named by what is in it: one copy of each harm. */
 static void keep_aside(struct run *run, const char *file, const char *why)
 {
     struct master *m = run->master;
+    struct reeve_error err = {0};
+    auto_buf text = BUF_INIT;
     auto_free char *from = run_file_dup(m->state_root, run->id, file);
     auto_free char *damaged = path_join_dup(m->state_root, "damaged");
-    auto_free char *to =
-        xasprintf("%s/%s.%s.%lld", damaged, run->id, file, (long long)clock_wall_ms());
-    struct reeve_error err;
     log_error("task=%s cannot be read and is kept in $STATE/damaged: %s", run->id, why);
-    if (dir_make(damaged, 0700, &err) < 0 || link(from, to) < 0)
-        log_error("task=%s cannot keep %s: %s", run->id, from, strerror(errno));
+    if (file_read(from, &text, KEPT_MAX, &err) == 0 &&
+        dir_make(damaged, 0700, &err) == 0) {
+        auto_free char *to = xasprintf("%s/%s.%s.%08x", damaged, run->id, file,
+                                       crc32c(0, text.data, text.len));
+        file_replace(to, text.data, text.len, 0600, false, &err);
+    }
+    if (err.text[0])
+        log_error("task=%s cannot keep %s: %s", run->id, from, err.text);
 }
 
 static bool same_boot(const struct run *run)
@@ -162,6 +171,18 @@ static uint32_t last_attempt(const struct run *run)
     return attempt ? attempt : 1;
 }
 
+/* Groups do not outlive the boot they were made on. */
+static bool has_group(struct run *run)
+{
+    struct cgroup_dirs dirs;
+    char path[GROUP_PATH_SIZE];
+    cgroup_dirs(run->master->cgroups, run_group(run, "", path), &dirs);
+    for (int i = 0; i < dirs.count; i++)
+        if (access(dirs.dir[i], F_OK) == 0)
+            return true;
+    return false;
+}
+
 /* Which processes belong to it is not known, but which groups: a new sub-agent knows
  * the payload, or how the attempt ended. */
 static void forget_state(struct run *run)
@@ -171,7 +192,8 @@ static void forget_state(struct run *run)
     run->attempt = last_attempt(run);
     run->start_sent = true;
     run->agent_pid = run->payload_pid = 0;
-    snprintf(run->boot, sizeof run->boot, "%s", run->master->boot);
+    snprintf(run->boot, sizeof run->boot, "%s",
+             has_group(run) ? run->master->boot : "before");
 }
 
 static void adopt_one(struct master *m, const char *task)
@@ -180,7 +202,8 @@ static void adopt_one(struct master *m, const char *task)
     auto_free char *state = run_file_dup(m->state_root, task, "state");
     struct run *run = run_create(m, task);
     /* What runs goes on without its spec; there will be no other attempt. */
-    if (spec_load(run, &quota_err, &err) < 0)
+    run->no_spec = spec_load(run, &quota_err, &err) < 0;
+    if (run->no_spec)
         keep_aside(run, "spec.json", err.text);
     /* spec.json without a state: the last master ended between the two; nothing was
      * started. */

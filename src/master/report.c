@@ -252,6 +252,8 @@ void report_run_started(struct run *run)
 /* Registered by its first report: thousands are adopted at once. */
 void report_run_adopted(struct run *run)
 {
+    if (run->master->options->unmonitored)
+        return;
     run->report.registered = true;
     spread(run);
 }

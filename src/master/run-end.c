@@ -103,6 +103,8 @@ static void make_verdict(struct run *run)
 
 static bool wants_restart(const struct run *run)
 {
+    if (run->no_spec)
+        return false;
     if (run->stop == STOP_RESTART)
         return true;
     return (run->stop == STOP_NONE || run->stop == STOP_HOST) &&

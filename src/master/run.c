@@ -175,6 +175,8 @@ int run_restart(struct run *run, const char *text, struct reeve_error *err)
         return reeve_error_set(err, 0, "the master is ending");
     if (run->stop != STOP_NONE && run->stop != STOP_RESTART)
         return reeve_error_set(err, 0, "the run is being ended: %s", run->stop_text);
+    if (run->no_spec)
+        return reeve_error_set(err, 0, "its spec.json cannot be read");
     if (run->phase == PHASE_CLAIMED)
         return 0; /* its first one is about to begin */
     if (run->phase != PHASE_BACKOFF) {

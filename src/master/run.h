@@ -101,6 +101,7 @@ struct run {
     unsigned recoveries; /* in a row that brought no sub-agent that lived for a while */
     unsigned replaced;   /* sub-agents that went on with another one's payload */
     int64_t ready_boot_ms; /* since when the sub-agent at hand is at work; 0: not yet */
+    bool no_spec;   /* spec.json cannot be read: no other attempt */
     bool forgotten; /* its state could not be read: the sub-agent knows more */
     unsigned report_tries, remove_tries;
     bool unsaved;       /* the last state did not get to the disk */

@@ -316,6 +316,30 @@ def test_damaged_state_goes_on(rig, harm):
     rig.wait(task, "failed")
     assert rig.document(task)["status_reason"] == "exit:3"
     assert rig.numbers(task) == [1, 2]
+    # For a person: what was found, whatever was written since.
+    assert [path.read_bytes() for path in (rig.master.state / "damaged").iterdir()] == [harm]
+
+
+def test_damaged_state_of_another_boot(rig):
+    """No group of it is there any more."""
+    task, row = killed_while_running(rig, "echo line 1; exec sleep 300")
+    for pid in [*rig.master.sub_agents(), row["pid"]]:
+        os.kill(pid, signal.SIGKILL)
+    for top in rig.master.groups():
+        for folder, _, _ in os.walk(f"{top}/run/{task}", topdown=False):
+            wait_until(lambda: rmdir(folder), what=f"the end of {folder}")
+    (rig.master.state / "runs" / task / "state").write_bytes(b"")
+    rig.master.start()
+    rig.wait(task, "failed")
+    assert rig.document(task)["status_reason"] == "host-reboot"
+
+
+def rmdir(folder):
+    try:
+        os.rmdir(folder)
+    except OSError:
+        return False
+    return True
 
 
 def test_damaged_state_without_a_record_ends_truthfully(rig):
@@ -359,6 +383,23 @@ def test_damaged_spec_goes_on(rig):
     stop.write_text("")
     rig.wait(task)
     assert rig.numbers(task) == [1, 2]
+
+
+def test_damaged_spec_has_no_other_attempt(rig):
+    """Whatever the policy says, of which `limits` has a copy: it could not begin, again and again."""
+    go = rig.folder / "go"
+    rig.master.start()
+    task = rig.enqueue(f"echo line 1; {until(go)}; exit 3", "--restart always")
+    wait_until(lambda: rig.numbers(task) == [1], what="its first line")
+    rig.master.kill()
+    (rig.master.state / "runs" / task / "spec.json").write_bytes(b"[1, {")
+    rig.master.start()
+    rig.master.wait_phase(task, "running")
+    assert "spec.json cannot be read" in rig.master.control(cmd="restart", task=task)["error"]
+    go.touch()
+    rig.wait(task, "failed")
+    assert rig.document(task)["status_reason"] == "exit:3"
+    assert "attempt 2" not in rig.text(task)
 
 
 def test_host_restart_fails_what_ran(rig):
