@@ -431,6 +431,7 @@ void link_log(struct run *run, int mask)
     struct message *out = begin(run, MESSAGE_LOG);
     message_add_u64(out, TAG_LOG_BUDGET, (uint64_t)log_budget_of(run));
     message_add_u64(out, TAG_LOG_WAIT, log_budget_waits(run));
+    message_add_u64(out, TAG_LOG_AWAY, ship_away(run->master->ship));
     peer_send(run->peer, out, mask);
 }
 

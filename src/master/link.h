@@ -15,8 +15,8 @@ void link_destroy(struct link *l);
 /* Closes the run's connection, if it has one. */
 void link_forget(struct run *run);
 
-/* How its log is kept: its budget, and what it must not show from now on; mask (taken)
- * is the sealed memfd, or -1: as before. */
+/* How its log is kept: its budget, whether the server takes lines, and what it must not
+ * show from now on; mask (taken) is the sealed memfd, or -1: as before. */
 void link_log(struct run *run, int mask);
 /* START of run->attempt; spec (taken) is the sealed memfd for reeve-prepare. 0, or -1
  * if there is no connection. */

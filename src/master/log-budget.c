@@ -4,7 +4,7 @@
 #include "master/log-budget.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "config/size.h"
@@ -15,8 +15,8 @@
 #include "run/run-dir.h"
 
 #include <ev.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define TOTAL (INT64_C(8) << 30)
 /* Of the wait after which what failed is tried again: a second. */
@@ -28,6 +28,7 @@ struct log_budget {
     bool wait;
     int64_t level; /* that runs are held to; INT64_MAX: none */
     ev_timer timer;
+    struct shrink *shrinking;
 };
 
 static int by_size(const void *a, const void *b)
@@ -75,33 +76,68 @@ cJSON *log_budget_to_json(struct run *run)
     return log;
 }
 
-/* Nobody else writes any more. One in a tick, as it may read the disk. */
-static bool shrink_ended(struct run *run)
+/* ---- of a run that has ended: nobody else writes any more ---- */
+
+/* One at a time, by the thread that may wait for the disk. */
+struct shrink {
+    struct log_budget *owner;
+    char task[TASK_ID_SIZE];
+    char *dir;
+    uint64_t budget;
+};
+
+static void shrink_free(struct shrink *x)
 {
-    auto_free char *dir = run_dir_dup(run->master->state_root, run->id);
-    struct reeve_error err = {0};
+    if (x) {
+        x->owner->shrinking = NULL;
+        free(x->dir);
+        free(x);
+    }
+}
+
+static int shrink(void *arg, struct reeve_error *err)
+{
+    const struct shrink *x = arg;
     uint64_t ignored;
-    int lock = run_lock(dir, &err);
-    if (lock < 0)
-        return false;
-    struct spool_writer *w = spool_writer_open(dir, &ignored, &err);
-    if (w) {
-        spool_writer_limit(w, (uint64_t)log_budget_of(run), false);
-        spool_writer_shrink(w);
+    auto_close lock = run_lock(x->dir, err);
+    struct spool_writer *w = lock < 0 ? NULL : spool_writer_open(x->dir, &ignored, err);
+    if (!w)
+        return -1;
+    spool_writer_limit(w, x->budget, SPOOL_FULL_DROP);
+    spool_writer_shrink(w);
+    spool_writer_close(w);
+    return 0;
+}
+
+static void on_shrunk(void *arg, const struct reeve_error *err)
+{
+    struct shrink *x = arg;
+    struct run *run = runs_find(x->owner->master->runs, x->task);
+    if (run && err)
+        log_warn("task=%s %s", run->id, err->text);
+    if (run) {
         run->ship.gaps = true;
         run->ship.held_end = 0;
     }
-    spool_writer_close(w);
-    close(lock);
-    if (!w)
-        log_warn("task=%s %s", run->id, err.text);
-    return true;
+    shrink_free(x);
+}
+
+static void shrink_ended(struct log_budget *b, const struct run *run)
+{
+    if (b->shrinking)
+        return;
+    struct shrink *x = b->shrinking = xcalloc(1, sizeof *x);
+    x->owner = b;
+    snprintf(x->task, sizeof x->task, "%s", run->id);
+    x->dir = run_dir_dup(run->master->state_root, run->id);
+    x->budget = (uint64_t)log_budget_of(run);
+    syncer_call(b->master->sweeper, shrink, on_shrunk, x);
 }
 
 /* Holds the runs that have more to the level, and lets the others go. */
 static void apply(struct log_budget *b)
 {
-    bool ended = false;
+    bool drop = !b->wait && ship_away(b->master->ship);
     for (struct run *run = runs_first(b->master->runs); run; run = run->list_next) {
         bool above = b->level != INT64_MAX && ship_held(run) > b->level;
         if (b->level == INT64_MAX ? !run->ship.level : !above)
@@ -109,8 +145,8 @@ static void apply(struct log_budget *b)
         run->ship.level = b->level == INT64_MAX ? 0 : b->level;
         if (run->peer)
             link_log(run, -1);
-        else if (above && run->agent_gone && !b->wait && !ended)
-            ended = shrink_ended(run);
+        else if (above && drop && run->phase == PHASE_DRAINING && run->agent_gone)
+            shrink_ended(b, run);
     }
 }
 
@@ -186,5 +222,6 @@ void log_budget_destroy(struct log_budget *b)
     if (!b)
         return;
     ev_timer_stop(b->master->loop, &b->timer);
+    shrink_free(b->shrinking);
     free(b);
 }

@@ -413,7 +413,6 @@ void master_destroy(struct master *m)
     runs_destroy(m->runs);
     admit_destroy(m->admit);
     ship_destroy(m->ship);
-    log_budget_destroy(m->log_budget);
     echo_destroy(m->echo);
     if (m->hoststat)
         hoststat_destroy(m->hoststat);
@@ -423,6 +422,7 @@ void master_destroy(struct master *m)
     disk_stop(m->disk);
     syncer_destroy(m->sweeper);
     disk_destroy(m->disk);
+    log_budget_destroy(m->log_budget);
     syncer_destroy(m->applier);
     set_destroy(m);
     reassert_destroy(m->reassert);

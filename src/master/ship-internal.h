@@ -34,6 +34,8 @@ struct ship {
     struct master *master;
     struct run *dirty, **dirty_end;
     ev_timer timer, retry;
+    ev_timer patience;  /* until the server counts as away */
+    bool failing, away; /* the last try has failed; so have those of a while */
     struct batch batch;
     size_t first, sent; /* the window of the batch that is being sent */
     size_t window;      /* its size; 0: all that is left */

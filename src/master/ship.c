@@ -23,6 +23,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "master/echo.h"
+#include "master/link.h"
 #include "master/log-budget.h"
 #include "master/master.h"
 #include "master/metrics.h"
@@ -46,6 +47,9 @@
 #define REFUSED_STEP (256 << 10) /* of lines that nobody takes */
 
 #define READ_FAILURES_MAX 60
+/* Of waits.again, before a server that fails counts as away, and one that is silent. */
+#define FAILING_FOR 5
+#define SILENT_FOR 30
 
 enum taken { TAKEN, TAKEN_IN_PART, TAKE_FAILED };
 
@@ -370,8 +374,45 @@ static void window_ack(struct ship *s)
         ship_ack(s, &s->batch.parts[i]);
 }
 
+static void tell_away(struct ship *s, bool away)
+{
+    if (s->away == away)
+        return;
+    s->away = away;
+    for (struct run *run = runs_first(s->master->runs); run; run = run->list_next)
+        link_log(run, -1);
+}
+
+static void ship_patience_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    tell_away(w->data, true);
+}
+
+static void wait_for_answer(struct ship *s, int64_t patience)
+{
+    ev_timer_stop(s->master->loop, &s->patience);
+    ev_timer_set(&s->patience, (double)(patience * s->master->waits.again_ms) / 1000.0,
+                 0.0);
+    ev_timer_start(s->master->loop, &s->patience);
+}
+
+static void has_failed(struct ship *s)
+{
+    if (!s->failing && !s->away)
+        wait_for_answer(s, FAILING_FOR);
+    s->failing = true;
+}
+
+static void has_taken(struct ship *s)
+{
+    ev_timer_stop(s->master->loop, &s->patience);
+    s->failing = false;
+    tell_away(s, false);
+}
+
 void ship_window_done(struct ship *s)
 {
+    has_taken(s);
     window_ack(s);
     window_next(s);
 }
@@ -404,6 +445,7 @@ void ship_retry_later(struct ship *s)
 {
     int64_t wait = s->backoff_ms ? s->backoff_ms : 200;
     s->backoff_ms = wait * 2 > 30000 ? 30000 : wait * 2;
+    has_failed(s);
     arm_retry(s, wait);
 }
 
@@ -455,7 +497,7 @@ void ship_verified(struct ship *s)
     for (size_t i = s->first; i < s->first + s->sent; i++)
         all = all && !s->batch.parts[i].event;
     if (all)
-        window_next(s);
+        ship_window_done(s);
     else if (partial && s->sent > 1)
         ship_window_halve(s); /* one of those that are left is a bad one */
     else
@@ -483,6 +525,8 @@ void ship_send(struct ship *s)
     struct api_options options = {.json_lines = true, .timeout_ms = 60000};
     if (api_has_extension(s->master->api, "batch"))
         options.headers[0] = s->header;
+    if (!s->failing && !s->away)
+        wait_for_answer(s, SILENT_FOR);
     s->call = api_send(s->master->api, NULL, "events.add_batch", lines, &options,
                        on_reply, s);
 }
@@ -556,7 +600,8 @@ struct ship *ship_create(struct master *m)
     ship_journal_open(s);
     ev_init(&s->timer, ship_timer_cb);
     ev_init(&s->retry, ship_retry_cb);
-    s->timer.data = s->retry.data = s;
+    ev_init(&s->patience, ship_patience_cb);
+    s->timer.data = s->retry.data = s->patience.data = s;
     return s;
 }
 
@@ -566,6 +611,7 @@ void ship_destroy(struct ship *s)
         return;
     ev_timer_stop(s->master->loop, &s->timer);
     ev_timer_stop(s->master->loop, &s->retry);
+    ev_timer_stop(s->master->loop, &s->patience);
     if (s->call)
         api_cancel(s->call);
     batch_free(&s->batch);
@@ -634,6 +680,11 @@ void ship_spooled(struct run *run, uint64_t end, bool gaps)
     run->ship.end = end;
     run->ship.gaps = gaps;
     ship_wake(run);
+}
+
+bool ship_away(const struct ship *s)
+{
+    return s->away;
 }
 
 int ship_reserve(struct run *run)

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct ship;
@@ -21,6 +22,10 @@ void ship_wake(struct run *run);
 void ship_forget(struct run *run);
 /* The sub-agent says where its spool ends, and whether there are gaps in it. */
 void ship_spooled(struct run *run, uint64_t end, bool gaps);
+/* The server takes no lines: tries have failed for a while, or there is no answer for a
+ * long one. The sub-agents are told each change, as runs over their log budget wait for
+ * a server that takes lines. */
+bool ship_away(const struct ship *s);
 /* Before its first line: takes the room that is needed to record what was sent. 0, or
  * -1, which is logged. */
 int ship_reserve(struct run *run);

@@ -88,6 +88,7 @@ enum message_tag {
     TAG_SPOOL_GAPS = 72, /* 1: there are gaps in it, that its budget made */
     TAG_LOG_BUDGET,      /* bytes of disk; absent: as before, 0: no bound */
     TAG_LOG_WAIT,        /* 1: the payload waits where it is reached */
+    TAG_LOG_AWAY,        /* 1: the server takes no lines just now; absent: not known */
     /* of the file `attempt` alone (subagent/attempt.c) */
     TAG_BOOT = 96, /* text: proc_boot_identity() */
     TAG_KILL_AT,

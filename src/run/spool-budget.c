@@ -26,6 +26,7 @@
 #define SEGMENT_MIN (64u << 10)
 #define SEGMENTS 16
 #define GAP_NEW "gap.new"
+#define GAP_SIZE (RECORD_HEADER_SIZE + SPOOL_FIXED_SIZE + SPOOL_GAP_SIZE)
 
 /* The segments from the one that holds `acked` on. */
 struct held {
@@ -172,7 +173,7 @@ static bool is_gap(const struct spool_writer *w, const struct held *h, size_t i)
     struct spool_entry first;
     bool yes = false;
     /* No segment with a line is as small. */
-    return h->sizes[i] <= RECORD_HEADER_SIZE + SPOOL_FIXED_SIZE + SPOOL_GAP_SIZE &&
+    return h->sizes[i] <= GAP_SIZE &&
            count_segment(w->dirfd, h->starts[i], &gap, &first, &yes) == 0 && yes;
 }
 
@@ -195,20 +196,33 @@ static bool find_victim(const struct spool_writer *w, const struct held *h,
     return false;
 }
 
-/* 1 gave up something, 0 there is nothing to be given up, -1 error. */
-static int shrink_step(struct spool_writer *w, uint64_t more)
+/* What give_up() has made of it. */
+static void held_note(struct held *h, size_t victim, bool after_gap)
+{
+    h->total -= h->sizes[victim];
+    if (!after_gap) {
+        h->sizes[victim] = GAP_SIZE;
+        h->total += GAP_SIZE;
+        return;
+    }
+    size_t behind = --h->count - victim;
+    memmove(h->starts + victim, h->starts + victim + 1, behind * sizeof *h->starts);
+    memmove(h->sizes + victim, h->sizes + victim + 1, behind * sizeof *h->sizes);
+}
+
+/* Gives up what may be until there is room for so much more. */
+static void shrink_for(struct spool_writer *w, uint64_t more)
 {
     struct held h = {0};
     size_t victim;
     bool after_gap;
-    int result = held_read(w->dirfd, w->acked, &h);
-    if (result == 0 && h.total + more > w->budget &&
-        find_victim(w, &h, &victim, &after_gap))
-        result = give_up(w, &h, victim, after_gap) < 0 ? -1 : 1;
-    if (result == 1)
-        w->gaps = true;
+    if (held_read(w->dirfd, w->acked, &h) == 0)
+        while (h.total + more > w->budget && find_victim(w, &h, &victim, &after_gap) &&
+               give_up(w, &h, victim, after_gap) == 0) {
+            held_note(&h, victim, after_gap);
+            w->gaps = true;
+        }
     held_free(&h);
-    return result;
 }
 
 static bool is_over(const struct spool_writer *w, uint64_t more)
@@ -233,7 +247,7 @@ static bool moves(struct spool_writer *w)
 
 int spool_make_room(struct spool_writer *w)
 {
-    bool wait = moves(w) || w->wait;
+    bool wait = w->full == SPOOL_FULL_WAIT || (w->full == SPOOL_FULL_JUDGE && moves(w));
     if (!is_over(w, w->segment_bytes))
         return 0;
     if (wait) {
@@ -241,16 +255,15 @@ int spool_make_room(struct spool_writer *w)
         return -1;
     }
     /* Segments of a larger budget may leave too little to give up: then it is more. */
-    while (shrink_step(w, w->segment_bytes) == 1)
-        ;
+    shrink_for(w, w->segment_bytes);
     return 0;
 }
 
 void spool_writer_shrink(struct spool_writer *w)
 {
     w->acked = spool_acked(w->dir);
-    while (w->budget && shrink_step(w, 0) == 1)
-        ;
+    if (w->budget)
+        shrink_for(w, 0);
 }
 
 bool spool_writer_has_gaps(const struct spool_writer *w)
@@ -258,12 +271,15 @@ bool spool_writer_has_gaps(const struct spool_writer *w)
     return w->gaps;
 }
 
-void spool_writer_limit(struct spool_writer *w, uint64_t budget, bool wait)
+void spool_writer_limit(struct spool_writer *w, uint64_t budget, enum spool_full full)
 {
     if (budget && budget < SPOOL_BUDGET_MIN)
         budget = SPOOL_BUDGET_MIN;
+    /* Who is to judge has seen nothing yet. */
+    if (full == SPOOL_FULL_JUDGE && (w->full != full || !w->budget))
+        w->acked_boot = clock_boot_ms();
     w->budget = budget;
-    w->wait = wait;
+    w->full = full;
     w->segment_bytes = budget && budget / SEGMENTS < SPOOL_SEGMENT_BYTES
                            ? budget / SEGMENTS
                            : SPOOL_SEGMENT_BYTES;

@@ -50,7 +50,7 @@ struct spool_writer {
     bool name_synced;       /* the last segment's name would survive a power loss */
     uint64_t segment_bytes; /* of a full segment */
     uint64_t budget;        /* 0: none */
-    bool wait;
+    enum spool_full full;
     bool gaps;          /* some were made, or found */
     uint64_t acked;     /* as it was when that was looked at */
     int64_t acked_boot; /* when it was seen to have moved */

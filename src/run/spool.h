@@ -72,15 +72,21 @@ int spool_writer_add(struct spool_writer *w, enum spool_type type, uint32_t atte
 int spool_writer_add_exit(struct spool_writer *w, uint32_t attempt, int64_t wall_ms,
                           uint64_t raw_end, const struct spool_exit *exit,
                           struct reeve_error *err);
+/* What happens where the budget is reached. */
+enum spool_full {
+    SPOOL_FULL_JUDGE, /* as the next one while the server takes lines (`acked` has moved
+                         within SPOOL_PATIENCE_MS, or that is not over since the limit
+                         was set), else as the last one */
+    SPOOL_FULL_WAIT,  /* output is refused with EDQUOT, and the caller tries again */
+    SPOOL_FULL_DROP   /* lines are given up */
+};
 /* From now on the stream takes no more than so many bytes of disk, of what the server
- * has not acknowledged; 0: no bound. Where it is reached:
- * - while the server takes lines (`acked` has moved within SPOOL_PATIENCE_MS), or if
- *   wait is set, output is refused with EDQUOT, and the caller tries again;
- * - else the middle goes: of what is not acknowledged the first quarter stays, which
- *   says how it began, and the latest; of the rest the oldest segments are given up,
- *   and a gap record in their place says how many lines they had.
- * What is not OUTPUT is always taken. The least is SPOOL_BUDGET_MIN. */
-void spool_writer_limit(struct spool_writer *w, uint64_t budget, bool wait);
+ * has not acknowledged; 0: no bound. Where lines are given up the middle goes: of what
+ * is not acknowledged the first quarter stays, which says how it began, and the latest;
+ * of the rest the oldest segments are given up, and a gap record in their place says
+ * how many lines they had. What is not OUTPUT is always taken. The least is
+ * SPOOL_BUDGET_MIN. */
+void spool_writer_limit(struct spool_writer *w, uint64_t budget, enum spool_full full);
 /* Makes room for the limit now, as far as may be given up. */
 void spool_writer_shrink(struct spool_writer *w);
 /* True if there may be gaps in what the server has not acknowledged. */

@@ -36,6 +36,7 @@ struct agent {
     uint32_t before;   /* ... before the one that has not begun yet */
     uint64_t told_end; /* spool end as of the last SPOOLED */
     bool quitting;
+    bool unmasked; /* what no record may show was told, and could not be read */
     int64_t rest_at;
     struct attempt_file record;
     bool changed;    /* what is to be in it */

@@ -30,7 +30,8 @@
     X(swept, 3)                                                                        \
     X(killing, 4)                                                                      \
     X(timed_out, 5)                                                                    \
-    X(setup_timed_out, 6)
+    X(setup_timed_out, 6)                                                              \
+    X(log_waits, 7)
 
 int attempt_open(struct attempt_file *f, const char *run_dir, struct reeve_error *err)
 {
@@ -58,6 +59,7 @@ static void add_times(struct message *m, const struct payload *p)
     message_add_u64(m, TAG_STOP_SIGNAL, (uint64_t)p->stop_signal);
     message_add_u64(m, TAG_NOFILE_SOFT, p->nofile_soft);
     message_add_u64(m, TAG_NOFILE_HARD, p->nofile_hard);
+    message_add_u64(m, TAG_LOG_BUDGET, p->log_budget);
 }
 
 static void add_exit(struct message *m, const struct payload *p)
@@ -153,6 +155,7 @@ static void parse(struct payload *p, const struct message *m)
     p->stop_signal = (int)number(m, TAG_STOP_SIGNAL, SIGTERM);
     message_get_u64(m, TAG_NOFILE_SOFT, &p->nofile_soft);
     message_get_u64(m, TAG_NOFILE_HARD, &p->nofile_hard);
+    message_get_u64(m, TAG_LOG_BUDGET, &p->log_budget);
 #define X(name, bit) p->name = states >> (bit)&1;
     STATES(X)
 #undef X

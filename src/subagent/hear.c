@@ -64,11 +64,20 @@ static void on_note(struct agent *a, int64_t now)
 static void on_log(struct agent *a, int fd)
 {
     struct reeve_error err;
-    uint64_t budget, wait = 0;
-    message_get_u64(a->in, TAG_LOG_WAIT, &wait);
-    if (message_get_u64(a->in, TAG_LOG_BUDGET, &budget))
-        output_limit(&a->output, budget, wait != 0);
-    if (fd >= 0 && output_mask(&a->output, fd, &err) < 0)
+    const struct output *o = &a->output;
+    uint64_t budget = o->budget, waits = 0, away;
+    enum output_server server = SERVER_UNKNOWN;
+    if (message_get_u64(a->in, TAG_LOG_AWAY, &away))
+        server = away ? SERVER_AWAY : SERVER_TAKES;
+    message_get_u64(a->in, TAG_LOG_WAIT, &waits);
+    if (message_get_u64(a->in, TAG_LOG_BUDGET, &budget)) {
+        a->changed = a->changed || budget != o->budget || (waits != 0) != o->budget_waits;
+        output_limit(&a->output, budget, waits != 0, server);
+    }
+    if (fd < 0)
+        return;
+    a->unmasked = output_mask(&a->output, fd, &err) < 0;
+    if (a->unmasked)
         log_error("%s", err.text);
 }
 

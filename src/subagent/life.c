@@ -21,9 +21,16 @@
 #define LAUNCH_MS 5000
 #define LAUNCH_RETRY_MS 50
 
+static void note_budget(struct agent *a)
+{
+    a->payload.log_budget = a->output.budget;
+    a->payload.log_waits = a->output.budget_waits;
+}
+
 static int save(struct agent *a, int64_t now, struct reeve_error *err)
 {
     bool told = a->save_at != 0;
+    note_budget(a);
     a->changed = attempt_write(&a->record, &a->payload, a->out, err) < 0;
     a->save_at = a->changed ? now + SAVE_RETRY_MS : 0;
     if (a->changed && !told)
@@ -48,6 +55,7 @@ static void begin_attempt(struct agent *a, int64_t now)
     a->link.news &=
         ~(unsigned)(NEWS_STEP | NEWS_RUNNING | NEWS_EXITED | NEWS_UNSEEN | NEWS_STUCK);
     p->begun_at = now;
+    note_budget(a);
     payload_set_deadlines(p);
 }
 
@@ -144,6 +152,8 @@ void life_start(struct agent *a, int *spec, int64_t now)
     }
     if (!bad && *spec < 0)
         bad = reeve_error_set(&err, 0, "START without a spec");
+    if (!bad && a->unmasked)
+        bad = reeve_error_set(&err, 0, "what its log must not show could not be read");
     begin_attempt(a, now);
     if (bad) {
         fail_start(a, &err, now);
@@ -216,6 +226,7 @@ static void take_over(struct agent *a)
     struct payload *p = &a->payload;
     a->taken_over = true;
     a->attempt = a->output.attempt = p->attempt;
+    output_limit(&a->output, p->log_budget, p->log_waits, SERVER_UNKNOWN);
     a->phase = p->executed ? AGENT_RUNNING : AGENT_PREPARING;
     if (payload_take_over(p))
         waiting_payload(a);

@@ -89,18 +89,30 @@ int output_mask(struct output *o, int fd, struct reeve_error *err)
     return 0;
 }
 
-void output_limit(struct output *o, uint64_t budget, bool wait)
+static enum spool_full full(const struct output *o)
+{
+    if (o->budget_waits || o->server == SERVER_TAKES)
+        return SPOOL_FULL_WAIT;
+    return o->server == SERVER_AWAY ? SPOOL_FULL_DROP : SPOOL_FULL_JUDGE;
+}
+
+void output_limit(struct output *o, uint64_t budget, bool waits,
+                  enum output_server server)
 {
     o->budget = budget;
-    o->budget_waits = wait;
-    spool_writer_limit(o->spool, budget, wait);
-    if (!wait)
+    o->budget_waits = waits;
+    o->server = server;
+    spool_writer_limit(o->spool, budget, full(o));
+    if (full(o) == SPOOL_FULL_DROP)
         spool_writer_shrink(o->spool);
+    if (o->lifted)
+        spool_writer_limit(o->spool, 0, full(o));
 }
 
 void output_lift_limit(struct output *o)
 {
-    spool_writer_limit(o->spool, 0, false);
+    o->lifted = true;
+    spool_writer_limit(o->spool, 0, full(o));
     if (o->over_budget)
         o->retry_at = 0;
 }
@@ -110,8 +122,8 @@ int output_open_for_payload(struct output *o, struct reeve_error *err)
     int fd = open(o->fifo_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return reeve_error_set(err, errno, "open %s", o->fifo_path);
-    o->eof = false;
-    spool_writer_limit(o->spool, o->budget, o->budget_waits);
+    o->eof = o->lifted = false;
+    spool_writer_limit(o->spool, o->budget, full(o));
     return fd;
 }
 

@@ -20,6 +20,9 @@
 #define OUTPUT_RETRY_MS 1000 /* after a full disk */
 #define OUTPUT_BUDGET_MS 100 /* after a log that has reached its budget */
 
+/* Whether the server takes lines, as far as the master says. */
+enum output_server { SERVER_UNKNOWN, SERVER_TAKES, SERVER_AWAY };
+
 struct output {
     char *fifo_path;
     int fifo; /* reading end, held for the sub-agent's life */
@@ -39,6 +42,8 @@ struct output {
     bool over_budget; /* that is what is waited for */
     uint64_t budget;  /* spool_writer_limit() */
     bool budget_waits;
+    enum output_server server;
+    bool lifted; /* the budget does not bound what is left of the attempt */
 };
 
 /* Makes or opens the FIFO, the raw file and the spool. */
@@ -47,8 +52,10 @@ int output_open(struct output *o, const char *state_dir, const char *run_dir,
 /* From now on hides what this file names (masker_load()), in place of what it hid; a
  * file that cannot be read changes nothing. */
 int output_mask(struct output *o, int fd, struct reeve_error *err);
-/* How much disk the spool may take: spool_writer_limit(). */
-void output_limit(struct output *o, uint64_t budget, bool wait);
+/* How much disk the spool may take: spool_writer_limit(). Where it is reached lines are
+ * given up if the server is away, and not if waits is set; else the payload waits. */
+void output_limit(struct output *o, uint64_t budget, bool waits,
+                  enum output_server server);
 /* What is left is taken whatever the budget says, as nothing more will come; until
  * output_open_for_payload(). */
 void output_lift_limit(struct output *o);

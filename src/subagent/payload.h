@@ -28,6 +28,8 @@ struct payload {
     int64_t grace_ms, linger_ms, timeout_ms, setup_timeout_ms;
     int stop_signal;
     uint64_t nofile_soft, nofile_hard; /* 0: as inherited */
+    uint64_t log_budget;               /* of its output, as LOG said: output_limit() */
+    bool log_waits;
 
     pid_t pid;       /* 0: none, or reaped */
     pid_t first_pid; /* stays when it is reaped */

@@ -97,6 +97,8 @@ static void make_news(struct agent *a, struct message *m, enum link_news news)
 
 void tell_lost(struct agent *a, int64_t now)
 {
+    struct output *o = &a->output;
+    output_limit(o, o->budget, o->budget_waits, SERVER_UNKNOWN);
     /* The descriptor leaves the epoll set by being closed. */
     a->link_events = 0;
     link_lost(&a->link, now);

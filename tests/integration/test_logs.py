@@ -95,7 +95,7 @@ def test_secrets_left_by_a_dead_agent(hiding, tmp_path):
 
 LINES = 40000  # that do not fit into 2 MiB
 PRINT = "seq 1 {} | sed s/^/line\\ /\\;s/$/\\ " + 80 * "." + "/"
-FULL = {"CLEARML_AGENT__AGENT__REEVE__DEFAULTS__LOG_BUDGET": "2m"}
+FULL = {"CLEARML_AGENT__AGENT__REEVE__DEFAULTS__LOG_BUDGET": "2m", "CLEARML_AGENT__AGENT__REEVE__WAITS__AGAIN": "100ms"}
 
 
 def held(rig, task):

@@ -83,7 +83,7 @@ static void test_drops_the_middle(void **state)
     struct seen seen;
     struct spool_writer *w = writer(*state);
     unsigned number = 0;
-    spool_writer_limit(w, BUDGET, false);
+    spool_writer_limit(w, BUDGET, SPOOL_FULL_DROP);
     for (int i = 0; i < 50; i++) {
         assert_int_equal(fill(w, &number, FILL), 0);
         assert_true(spool_held(*state) <= BUDGET);
@@ -97,7 +97,7 @@ static void test_drops_the_middle(void **state)
     spool_writer_close(w);
     /* Another writer goes on; what was acknowledged makes room. */
     w = writer(*state);
-    spool_writer_limit(w, BUDGET, false);
+    spool_writer_limit(w, BUDGET, SPOOL_FULL_DROP);
     assert_int_equal(spool_ack(*state, spool_writer_end(w), NULL), 0);
     uint64_t end = spool_writer_end(w);
     unsigned first = number;
@@ -115,7 +115,7 @@ static void test_keeps_what_may_be_under_way(void **state)
     unsigned number = 0;
     assert_int_equal(fill(w, &number, 2 * FILL), 0);
     look(*state, 0, 0, &head);
-    spool_writer_limit(w, BUDGET, false);
+    spool_writer_limit(w, BUDGET, SPOOL_FULL_DROP);
     assert_int_equal(fill(w, &number, 30 * FILL), 0);
     look(*state, 0, 0, &seen);
     assert_true(seen.count > head.count);
@@ -140,7 +140,7 @@ static void test_keeps_what_follows_the_acknowledged(void **state)
     assert_true(acked < SPOOL_SEGMENT_BYTES);
     assert_int_equal(spool_ack(*state, acked, NULL), 0);
     assert_int_equal(fill(w, &number, 40 * FILL), 0);
-    spool_writer_limit(w, BUDGET, false);
+    spool_writer_limit(w, BUDGET, SPOOL_FULL_DROP);
     spool_writer_shrink(w);
     assert_true(spool_writer_has_gaps(w));
     struct spool_reader *r = spool_reader_open(*state, acked, NULL);
@@ -159,7 +159,7 @@ static void test_waits(void **state)
     struct spool_exit exit = {0};
     struct spool_writer *w = writer(*state);
     unsigned number = 0;
-    spool_writer_limit(w, BUDGET, true);
+    spool_writer_limit(w, BUDGET, SPOOL_FULL_WAIT);
     assert_int_equal(fill(w, &number, 30 * FILL), EDQUOT);
     assert_true(spool_held(*state) <= BUDGET);
     assert_int_equal(fill(w, &number, 1), EDQUOT);
@@ -178,7 +178,7 @@ static void test_waits_while_lines_go(void **state)
 {
     struct spool_writer *w = writer(*state);
     unsigned number = 0;
-    spool_writer_limit(w, BUDGET, false);
+    spool_writer_limit(w, BUDGET, SPOOL_FULL_JUDGE);
     int error = 0;
     for (unsigned i = 1; !error && i < 300; i++) {
         assert_int_equal(spool_ack(*state, i, NULL), 0);
@@ -191,15 +191,33 @@ static void test_waits_while_lines_go(void **state)
     spool_writer_close(w);
 }
 
+/* Its caller knows whether the server takes lines. */
+static void test_drops_for_a_server_that_is_away(void **state)
+{
+    struct seen seen;
+    struct spool_writer *w = writer(*state);
+    unsigned number = 0;
+    spool_writer_limit(w, BUDGET, SPOOL_FULL_DROP);
+    for (unsigned i = 1; i < 300; i++) {
+        assert_int_equal(spool_ack(*state, i, NULL), 0);
+        assert_int_equal(fill(w, &number, FILL / 10), 0);
+    }
+    assert_true(spool_held(*state) <= BUDGET);
+    look(*state, 0, 0, &seen);
+    assert_int_equal(seen.gaps, 1);
+    assert_int_equal(seen.count + seen.dropped, number);
+    spool_writer_close(w);
+}
+
 /* Its segments are too large for a budget that came later: it goes on all the same. */
 static void test_never_waits_for_nothing(void **state)
 {
     struct seen seen;
     struct spool_writer *w = writer(*state);
     unsigned number = 0;
-    spool_writer_limit(w, 0, false);
+    spool_writer_limit(w, 0, SPOOL_FULL_DROP);
     assert_int_equal(fill(w, &number, 30 * FILL), 0);
-    spool_writer_limit(w, BUDGET, false);
+    spool_writer_limit(w, BUDGET, SPOOL_FULL_DROP);
     for (int i = 0; i < 30; i++)
         assert_int_equal(fill(w, &number, FILL), 0);
     assert_true(spool_held(*state) <= BUDGET + 2 * SPOOL_SEGMENT_BYTES);
@@ -213,9 +231,9 @@ static void test_shrinks_at_once(void **state)
     struct seen seen;
     struct spool_writer *w = writer(*state);
     unsigned number = 0;
-    spool_writer_limit(w, 8 * BUDGET, false);
+    spool_writer_limit(w, 8 * BUDGET, SPOOL_FULL_DROP);
     assert_int_equal(fill(w, &number, 60 * FILL), 0);
-    spool_writer_limit(w, 3 * BUDGET, false);
+    spool_writer_limit(w, 3 * BUDGET, SPOOL_FULL_DROP);
     spool_writer_shrink(w);
     assert_true(spool_held(*state) <= 3 * BUDGET);
     look(*state, 0, 0, &seen);
@@ -234,6 +252,7 @@ int main(void)
         IN_FOLDER(test_keeps_what_follows_the_acknowledged),
         IN_FOLDER(test_waits),
         IN_FOLDER(test_waits_while_lines_go),
+        IN_FOLDER(test_drops_for_a_server_that_is_away),
         IN_FOLDER(test_never_waits_for_nothing),
         IN_FOLDER(test_shrinks_at_once),
     };

@@ -37,6 +37,8 @@ static int write_one(struct attempt_file *f, uint32_t attempt)
     payload_forget(&written);
     written.attempt = attempt;
     written.first_pid = 1000 + (pid_t)attempt;
+    written.log_budget = 5000 + attempt;
+    written.log_waits = attempt % 2;
     return attempt_write(f, &written, &scratch, &err);
 }
 
@@ -50,6 +52,8 @@ static uint32_t read_back(uint64_t *number)
     close(f.fd);
     *number = f.written;
     assert_int_equal(found.first_pid, sound ? 1000 + (pid_t)found.attempt : 0);
+    assert_int_equal(found.log_budget, sound ? 5000 + found.attempt : 0);
+    assert_int_equal(found.log_waits, sound && found.attempt % 2);
     return sound ? found.attempt : 0;
 }
 

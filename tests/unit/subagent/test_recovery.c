@@ -211,6 +211,46 @@ static void fill_and_free(struct driver *d, const char *dir, const char *big)
     assert_int_equal(*p, '\0');
 }
 
+static void log_budget(struct driver *d, uint64_t budget, bool away)
+{
+    message_begin(&d->out, MESSAGE_LOG, 0);
+    message_add_u64(&d->out, TAG_LOG_BUDGET, budget);
+    message_add_u64(&d->out, TAG_LOG_AWAY, away);
+    driver_send(d, -1);
+}
+
+static bool dropped(struct driver *d)
+{
+    auto_buf log = BUF_INIT;
+    driver_read(d, &log);
+    return strstr(buf_str(&log), " dropped here: log budget of ") != NULL;
+}
+
+/* No line is given up while the server takes them, however slowly: not where the budget
+ * is reached, and not where it is told anew. A replacement has it before it is told. */
+static void test_budget_while_the_server_takes_lines(void **state)
+{
+    struct driver *d = *state;
+    driver_begin(d);
+    log_budget(d, 2 * SPOOL_BUDGET_MIN, false);
+    driver_start(d, &(struct start){.script = "seq 1 9000000"});
+    driver_expect(d, MESSAGE_STARTED);
+    assert_false(driver_hears(d, MESSAGE_EXITED, 500));
+    log_budget(d, SPOOL_BUDGET_MIN, false);
+    driver_kill(d);
+    driver_spawn(d);
+    driver_accept(d);
+    assert_false(driver_hears(d, MESSAGE_EXITED, 300));
+    uint64_t held = spool_held(d->state_dir);
+    assert_true(held > SPOOL_BUDGET_MIN && held <= 2 * SPOOL_BUDGET_MIN);
+    assert_false(dropped(d));
+    log_budget(d, SPOOL_BUDGET_MIN, true);
+    for (int i = 0; i < WAIT_MS / 10 && spool_held(d->state_dir) > SPOOL_BUDGET_MIN;
+         i++)
+        usleep(10000);
+    assert_true(dropped(d));
+}
+
 /* It hears its master whatever its notes wait for: a task that prints can be stopped.
  */
 static void stop_in_need(struct driver *d, const char *script, const char *dir,
@@ -322,6 +362,7 @@ int main(void)
         DRIVEN(test_killed_again_and_again),
         DRIVEN(test_stop_on_a_full_disk),
         DRIVEN(test_stop_over_budget),
+        DRIVEN(test_budget_while_the_server_takes_lines),
         DRIVEN(test_full_state_disk),
         DRIVEN(test_full_run_disk),
         DRIVEN(test_start_that_cannot_be_recorded),

@@ -336,6 +336,31 @@ static void test_attempts_and_notes(void **state)
                          "note 3\n");
 }
 
+/* What the log must not show cannot be read: nothing is begun. */
+static void test_no_start_without_a_mask(void **state)
+{
+    struct driver *d = *state;
+    int folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    driver_begin(d);
+    message_begin(&d->out, MESSAGE_LOG, 0);
+    driver_send(d, folder);
+    driver_start(d, &(struct start){.script = "echo secret"});
+    driver_expect(d, MESSAGE_EXITED);
+    char step[32];
+    assert_true(message_get_text(&d->in, TAG_STEP, step, sizeof step));
+    assert_string_equal(step, "start");
+    driver_assert_log(d, "");
+    /* It is told anew with each attempt. */
+    driver_ack(d, 1);
+    message_begin(&d->out, MESSAGE_LOG, 0);
+    driver_send(d, fd_sealed("mask", "v secret\n", 9));
+    driver_start(d, &(struct start){.attempt = 2, .script = "echo secret"});
+    driver_expect(d, MESSAGE_EXITED);
+    assert_exit(d, 0, 0);
+    driver_assert_log(d, "****\n");
+    close(folder);
+}
+
 static void test_lock(void **state)
 {
     struct driver *d = *state;
@@ -413,6 +438,7 @@ int main(void)
         DRIVEN(test_stop_at_once),
         DRIVEN(test_time_out),
         DRIVEN(test_attempts_and_notes),
+        DRIVEN(test_no_start_without_a_mask),
         DRIVEN(test_lock),
         DRIVEN(test_signals_do_not_end_it),
         DRIVEN(test_quit_waits_for_the_payload),
