@@ -26,7 +26,9 @@ struct claim {
     bool waiting;           /* ... and it is in a queue still: no slot is held */
     struct promise promise; /* until its run has one */
     struct need need;
-    int64_t sure_ms; /* clock_boot_ms: when the pop was sent, or was settled */
+    unsigned unanswered; /* pops in a row */
+    int64_t retry_ms;    /* clock_boot_ms: waiting, it is not taken up before */
+    int64_t sure_ms;     /* clock_boot_ms: when the pop was sent, or was settled */
     bool run_made, discarded, told;
     bool started;
     bool direct, require_queue; /* see claim_direct() */

@@ -66,6 +66,25 @@ static bool claimed_already(const struct claim *c, const struct api_reply *r)
            strstr(json_str(task_of(r), "status_message", ""), c->intent);
 }
 
+/* Only this answer is certain: a list may leave a task out for other reasons. */
+static void on_missing(void *arg, const struct api_reply *r)
+{
+    struct claim *c = arg;
+    c->call = NULL;
+    if (claim_refused(r))
+        claim_drop(c, "it is gone");
+    else
+        claim_later(c, c->master->waits.again_ms, claim_settle);
+}
+
+static void ask_missing(struct claim *c)
+{
+    cJSON *body = cJSON_CreateObject();
+    json_set_str(body, "task", c->task);
+    c->call =
+        api_send(c->master->api, NULL, "tasks.get_by_id", body, NULL, on_missing, c);
+}
+
 static void read_back(struct claim *c);
 static void second_look(struct claim *c);
 
@@ -75,12 +94,16 @@ static bool settled(struct claim *c, const struct api_reply *r,
 {
     if (r->result != API_OK) {
         claim_again(c, r, again);
+    } else if (!task_of(r)) {
+        ask_missing(c);
+    } else if (claimed_already(c, r) && runs_find(c->master->runs, c->task)) {
+        claim_drop(c, "its run is there");
     } else if (claimed_already(c, r)) {
         log_info("task=%s settled: its claim was carried out", c->task);
         claim_hold(c);
         claim_fetch(c);
     } else if (!still_queued(r)) {
-        claim_drop(c, "another agent has it, or it is gone");
+        claim_drop(c, "another agent has it, or it waits for nobody any more");
     } else {
         return false;
     }
@@ -177,7 +200,9 @@ static void on_queues(void *arg, const struct api_reply *r)
     claim_hold(c);
     int64_t waited = clock_wall_ms() - c->intent_ms;
     int64_t wait = c->master->waits.settle_ms;
-    claim_later(c, waited >= 0 && waited < wait ? wait - waited : 0, second_look);
+    if (waited < 0) /* a clock was set back */
+        waited = 0;
+    claim_later(c, waited < wait ? wait - waited : 0, second_look);
 }
 
 /* No call answers "in which queue is it": all are looked through, page by page, since
@@ -233,6 +258,10 @@ void claim_wait(struct claim *c)
 
 void claim_settle(struct claim *c)
 {
+    /* What was learnt of it may be another's by the time it is taken. */
+    cJSON_Delete(c->document);
+    c->document = NULL;
+    c->started = false;
     claim_tell_popped(c, true);
     ask_task(c, on_first_look);
 }

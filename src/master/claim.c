@@ -9,6 +9,8 @@
  * (task_bll.py, state machine of task/utils.py).
  * - The claim carries the intent's id in its status_message, so that a later master
  * that finds the intent knows the task for its own (claim-settle.c).
+ * - tasks.started revives what was stopped, so it is sent once at a time: without an
+ * answer the task is looked at before it is sent again.
  * - A server with the extension "claim" does all of it with the pop, in one
  * transaction, and answers with the document. Without an answer it is settled like any
  * other pop.
@@ -39,6 +41,7 @@
 #define INTENT_MAX 4096
 #define SPEC_LARGE (1 << 20)
 #define WARM_MS 5
+#define POPS_IN_A_ROW 3
 
 static char *intent_path_dup(const struct claim *c)
 {
@@ -246,6 +249,11 @@ void claim_write_spec(struct claim *c)
         run_made_and_stopped(c);
         return;
     }
+    if (run && !c->run_made) {
+        /* An earlier one, of the same task. */
+        claim_later(c, m->waits.again_ms, claim_write_spec);
+        return;
+    }
     if (!run) {
         run = run_create(m, c->task);
         run->queue = xstrdup(c->queue);
@@ -323,20 +331,30 @@ static void on_document(void *arg, const struct api_reply *r)
     both_done(c);
 }
 
+/* Whether tasks.started is all of the claim: nothing else moves the task before it. */
+static bool starts_alone(const struct claim *c)
+{
+    return c->direct || api_older_than(c->master->api, 2, 26);
+}
+
 static void on_started(void *arg, const struct api_reply *r)
 {
     struct claim *c = arg;
     c->start_call = NULL;
     if (claim_refused(r)) {
         claim_drop(c, r->message);
-        return;
-    }
-    if (r->result != API_OK) {
+    } else if (r->result == API_OK) {
+        c->started = true;
+        both_done(c);
+    } else if (starts_alone(c)) {
         claim_again(c, r, claim_fetch);
-        return;
+    } else {
+        /* It may have been stopped since it was moved to in_progress. */
+        if (c->call)
+            api_cancel(c->call);
+        c->call = NULL;
+        claim_again(c, r, claim_settle);
     }
-    c->started = true;
-    both_done(c);
 }
 
 /* The words by which a later master knows the task for ours: see claim-settle.c. */
@@ -350,7 +368,8 @@ static char *claim_message_dup(const struct claim *c)
 static void send_started(struct claim *c)
 {
     cJSON *body = cJSON_CreateObject();
-    struct api_options options = {.retry = API_RETRY_SAFE};
+    struct api_options options = {.retry = starts_alone(c) ? API_RETRY_SAFE
+                                                           : API_RETRY_NONE};
     auto_free char *message = claim_message_dup(c);
     json_set_str(body, "task", c->task);
     json_set_str(body, "status_reason", "");
@@ -424,7 +443,7 @@ void claim_take(struct claim *c)
     /* Before API 2.26 there is no new_status, and a popped task cannot be dequeued:
      * tasks.started alone, which would revive one that was stopped meanwhile. One that
      * was not popped leaves its queue by this call in any version. */
-    if (!c->direct && api_older_than(m->api, 2, 26)) {
+    if (!c->direct && starts_alone(c)) {
         claim_fetch(c);
         return;
     }
@@ -484,6 +503,17 @@ static void on_claimed(struct claim *c, cJSON *data, cJSON *document)
     both_done(c);
 }
 
+/* What the server fails at again and again keeps no other task waiting. */
+static void unanswered(struct claim *c, const struct api_reply *r)
+{
+    if (++c->unanswered % POPS_IN_A_ROW || !c->unsure) {
+        claim_again(c, r, claim_pop);
+        return;
+    }
+    c->retry_ms = clock_boot_ms() + c->master->waits.poll_ms;
+    claim_again(c, r, claim_settle);
+}
+
 static void on_pop(void *arg, const struct api_reply *r)
 {
     struct claim *c = arg;
@@ -502,7 +532,7 @@ static void on_pop(void *arg, const struct api_reply *r)
         claim_leave(c, r->message);
     } else {
         c->unsure = c->unsure || r->result == API_UNSURE;
-        claim_again(c, r, claim_pop);
+        unanswered(c, r);
     }
 }
 
@@ -639,7 +669,7 @@ unsigned claims_count(const struct claims *all)
 bool claims_busy(const struct claims *all, const char *task)
 {
     const struct claim *c = find(all, task);
-    return c && !c->waiting;
+    return c && (!c->waiting || clock_boot_ms() < c->retry_ms);
 }
 
 void claims_remember_project(struct claims *all, const char *id, const char *name)
@@ -661,6 +691,29 @@ bool claims_known_project(const struct claims *all, const char *id, char *name,
     return false;
 }
 
+/* Whether the run is this claim's: its spec was written. Else it is of an earlier one,
+ * whose task was enqueued again. */
+static bool became(const struct run *run, const char *intent)
+{
+    return run && (!run->claim[0] || strcmp(run->claim, intent) == 0);
+}
+
+/* queue: "" if it is not known; then the look into all of them says. */
+static void recover(struct claims *all, const char *task, const cJSON *json)
+{
+    const char *queue = json_str(json, "queue", "");
+    struct claim *c =
+        claim_create(all, queue, json_str(json, "queue_name", queue), task);
+    log_info("task=%s an earlier master meant to take it: settling", task);
+    snprintf(c->intent, sizeof c->intent, "%s", json_str(json, "intent", c->intent));
+    c->intent_ms = json_int(json, "ms", c->intent_ms);
+    c->unsure = true;
+    if (json)
+        claim_pop(c);
+    else
+        claim_settle(c);
+}
+
 static void recover_one(const char *task, void *arg)
 {
     struct claims *all = arg;
@@ -679,21 +732,14 @@ static void recover_one(const char *task, void *arg)
         return;
     }
     auto_json *json = json_parse(buf_str(&text), text.len, &err);
-    const char *queue = json_str(json, "queue", "");
-    if (runs_find(all->master->runs, task) || !id_valid(queue) ||
-        strcmp(json_str(json, "task", ""), task) != 0) {
-        if (!json)
-            log_warn("an intent of task=%s cannot be read: %s", task, err.text);
+    const struct run *run = runs_find(all->master->runs, task);
+    bool direct = all->master->options->task || (json && !*json_str(json, "queue", ""));
+    if (!json)
+        log_warn("an intent of task=%s cannot be read: %s", task, err.text);
+    if (direct || (!json && run) || became(run, json_str(json, "intent", "")))
         unlink(path);
-        return;
-    }
-    log_info("task=%s an earlier master meant to take it: settling", task);
-    struct claim *c =
-        claim_create(all, queue, json_str(json, "queue_name", queue), task);
-    snprintf(c->intent, sizeof c->intent, "%s", json_str(json, "intent", c->intent));
-    c->intent_ms = json_int(json, "ms", c->intent_ms);
-    c->unsure = true;
-    claim_pop(c);
+    else
+        recover(all, task, json);
 }
 
 int claims_recover(struct claims *all, struct reeve_error *err)

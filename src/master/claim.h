@@ -36,7 +36,7 @@ void claim_direct(struct claims *c, const char *task, bool require_queue);
 int claims_recover(struct claims *c, struct reeve_error *err);
 /* Claims under way, those that wait in a queue apart: each will need a slot. */
 unsigned claims_count(const struct claims *c);
-/* True while the task is being claimed, and does not wait in a queue. */
+/* True while the task is being claimed, and does not wait in a queue for its turn. */
 bool claims_busy(const struct claims *c, const char *task);
 
 #endif

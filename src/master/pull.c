@@ -28,7 +28,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUSY_HERE "the earlier run of its first task is not over"
 #define WAIT_MS 9000 /* clients and proxies cut at 10 s */
 #define TOGETHER 32  /* claims of one look */
 
@@ -209,9 +208,12 @@ static void on_popped(void *arg, bool sound)
 
 /* The head of the queue is at work here already: its next run starts when this one is
  * gone, so for now there is nothing to take. */
-static bool busy_here(const struct pull *p, const char *task)
+static const char *busy_here(const struct pull *p, const char *task)
 {
-    return runs_find(p->master->runs, task) || claims_busy(p->claims, task);
+    return runs_find(p->master->runs, task)
+               ? "the earlier run of its first task is not over"
+           : claims_busy(p->claims, task) ? "its first task was asked for already"
+                                          : NULL;
 }
 
 static void on_plain_pop(void *arg, const struct api_reply *r)
@@ -267,8 +269,9 @@ static void judge_head(struct pull *p, const cJSON *task)
     struct queue *q = &p->queues[p->at];
     char why[ADMIT_TEXT_SIZE];
     struct need need = {0};
-    if (busy_here(p, p->head))
-        block(p, BUSY_HERE);
+    const char *busy = busy_here(p, p->head);
+    if (busy)
+        block(p, busy);
     else if (task &&
              admit_task(p->master->admit, task, q->name, &need, why) == ADMIT_LATER)
         hold_head(p, why);
@@ -327,8 +330,9 @@ static void head_found(struct pull *p, const char *task, const cJSON *reply)
     struct need none = {0};
     const cJSON *needs = json_get(reply, "needs");
     snprintf(p->head, sizeof p->head, "%s", task);
-    if (busy_here(p, task))
-        block(p, BUSY_HERE);
+    const char *busy = busy_here(p, task);
+    if (busy)
+        block(p, busy);
     else if (needs)
         judge_head(p, needs);
     else if (admit_asks(p->master->admit))

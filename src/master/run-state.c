@@ -162,7 +162,9 @@ static void state_from_json(struct run *run, const cJSON *json)
     run->failures = (uint32_t)json_int(json, "failures", 0);
     run->forgiven = (uint32_t)json_int(json, "forgiven", 0);
     run->claimed_ms = json_int(json, "claimed_ms", 0);
-    snprintf(run->claim, sizeof run->claim, "%s", json_str(json, "claim", ""));
+    const char *claim = json_str(json, "claim", "");
+    if (claim[0]) /* else as the spec has it */
+        snprintf(run->claim, sizeof run->claim, "%s", claim);
     run->started_ms = json_int(json, "started_ms", 0);
     run->started_boot_ms = json_int(json, "started_boot_ms", 0);
     run->due_ms = json_int(json, "due_ms", 0);

@@ -128,6 +128,7 @@ char *spec_make_dup(struct run *run, const cJSON *task, const char *project_name
     run->project_name = xstrdup(project_name);
     json_set_int(spec, "version", SPEC_VERSION);
     json_set_str(spec, "task", run->id);
+    json_set_str(spec, "claim", run->claim);
     json_set_str(spec, "name", run->name);
     json_set_str(spec, "project", run->project_name);
     json_set_str(spec, "project_id", run->project);
@@ -163,6 +164,7 @@ int spec_load(struct run *run, struct reeve_error *quota_err, struct reeve_error
     const char *quota = json_str(spec, "quota_error", NULL);
     if (quota)
         reeve_error_set(quota_err, 0, "%s", quota);
+    snprintf(run->claim, sizeof run->claim, "%s", json_str(spec, "claim", ""));
     run->name = xstrdup(json_str(spec, "name", run->id));
     run->project = xstrdup(json_str(spec, "project_id", ""));
     run->project_name = xstrdup(json_str(spec, "project", ""));

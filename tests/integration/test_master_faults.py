@@ -479,6 +479,89 @@ def test_an_unsure_claim_holds_no_slot_while_its_task_is_queued(rig):
     assert not list((rig.master.state / "intents").iterdir())
 
 
+def test_an_abort_before_the_start_is_not_undone(rig):
+    """tasks.started revives what was stopped: it is not sent again without a look."""
+    def before(name, body):
+        if name == "tasks.started" and rig.proxy.seen[name] == 1:
+            rig.server.call("tasks.stopped", {"task": json.loads(body)["task"], "force": True,
+                                              "status_reason": "by me"})
+            return "drop"
+        return None
+    rig.proxy.before = before
+    rig.master.start()
+    marks = rig.folder / "ran"
+    task = rig.enqueue(f"echo ran >> {marks}")
+    wait_until(lambda: rig.proxy.seen["tasks.started"], what="the claim")
+    rig.wait(rig.enqueue("true"))
+    wait_until(lambda: not list((rig.master.state / "intents").iterdir()), what="the end of the claim")
+    assert (rig.status(task), rig.document(task)["status_reason"]) == ("stopped", "by me")
+    assert not marks.exists()
+
+
+def test_a_pop_that_always_fails_keeps_no_other_waiting(make_rig):
+    """One slot, two queues: the server fails at one task's pop, of the first."""
+    rig = make_rig(env={"CLEARML_AGENT__AGENT__REEVE__WAITS__AGAIN": "50ms"})
+    other = rig.server.queue("other")
+    marks, bad = rig.folder / "ran", [b"none yet"]
+    rig.proxy.before = lambda name, body: (
+        refusal(500) if name == "queues.get_next_task" and bad[0] in body else None)
+    rig.master.start("--queue", "services", "--queue", "other", "--services-mode", "1")
+    held = rig.server.task(script={"binary": "sh", "entry_point": f"-c 'echo ran >> {marks}'"})
+    bad[0] = held.encode()
+    rig.server.call("tasks.enqueue", {"task": held, "queue": rig.queue})
+    wait_until(lambda: rig.proxy.seen["queues.get_next_task"] >= 2, what="pops that fail")
+    for _ in range(2):
+        rig.wait(rig.enqueue("true", queue=other))
+    assert rig.status(held) == "queued"
+    rig.proxy.resume()
+    rig.wait(held)
+    assert marks.read_text() == "ran\n"
+
+
+SETTLE_SOON = {"CLEARML_AGENT__AGENT__REEVE__WAITS__SETTLE": "300ms",
+               "CLEARML_AGENT__AGENT__REEVE__WAITS__AGAIN": "50ms"}
+
+
+def intent_of(rig, task, text=None):
+    """A master that died after its pop of the task, which was carried out."""
+    intents = rig.master.state / "intents"
+    intents.mkdir(parents=True, exist_ok=True)
+    (intents / task).write_text(text if text is not None else json.dumps(
+        {"task": task, "queue": rig.queue, "queue_name": "services", "intent": "0" * 32, "ms": 0}))
+    rig.server.call("queues.get_next_task", {"queue": rig.queue, "task": task})
+    return intents / task
+
+
+@pytest.mark.parametrize("text", [None, "", "{"], ids=["sound", "empty", "damaged"])
+def test_pop_without_a_claim_is_settled(make_rig, text):
+    rig = make_rig(env=SETTLE_SOON)
+    marks = rig.folder / "ran"
+    task = rig.enqueue(f"echo ran >> {marks}")
+    intent = intent_of(rig, task, text)
+    # The list of tasks leaves it out at first: that settles nothing.
+    rig.proxy.after = lambda name, body, answer: (
+        (200, {**answer[1], "data": {"tasks": []}})
+        if name == "tasks.get_all" and rig.proxy.seen[name] <= 2 else None)
+    rig.master.start()
+    rig.wait(task)
+    assert marks.read_text() == "ran\n" and not intent.exists()
+
+
+def test_pop_of_a_task_whose_earlier_run_goes_on(make_rig):
+    """It was enqueued again meanwhile, and popped by a master that died then: one run follows the other."""
+    rig = make_rig(env=SETTLE_SOON)
+    marks = rig.folder / "ran"
+    task, row = killed_while_running(rig, f"echo ran >> {marks}; echo line 1; [ -e {rig.folder}/go ] || sleep 300")
+    (rig.folder / "go").touch()
+    rig.server.call("tasks.stopped", {"task": task, "force": True})
+    rig.server.call("tasks.enqueue", {"task": task, "queue": rig.queue})
+    intent = intent_of(rig, task)
+    rig.master.start()
+    wait_until(lambda: marks.read_text() == "ran\nran\n", what="its second run")
+    rig.wait(task)
+    assert not alive(row["pid"]) and not intent.exists()
+
+
 def test_one_look_for_queues_at_a_time(make_rig):
     """A look into a queue that fails while another queue is looked for by its name."""
     rig = make_rig(env={"CLEARML_AGENT__AGENT__REEVE__WAITS__POLL": "100ms"})
