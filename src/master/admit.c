@@ -16,6 +16,7 @@
 #include "config/size.h"
 #include "master/host-room.h"
 #include "master/master.h"
+#include "master/pull.h"
 #include "master/quota.h"
 
 #include <inttypes.h>
@@ -27,6 +28,11 @@
 #define MEMORY_PERCENT 100
 #define DISK_MIN (INT64_C(64) << 20)
 #define DISK_PARTS 50
+#define STARTS_EACH_CPU 8
+#define STARTS_MIN 16
+/* Of the files that the master may open: what so many starts take, and the rest of its
+ * work. A run that goes on takes 3. */
+#define FILES_SPARE 512
 
 struct queue_use {
     char id[TASK_ID_SIZE];
@@ -41,6 +47,7 @@ struct admit {
     bool leave;                     /* what can never fit, for others */
     bool keep_slots;                /* none is lent */
     unsigned slots, lent;
+    unsigned starting, starts; /* the latter: at most */
     struct need promised;
     struct queue_use *queues;
     unsigned queue_count;
@@ -191,6 +198,8 @@ struct admit *admit_create(struct master *m, struct reeve_error *err)
     struct admit *a = xcalloc(1, sizeof *a);
     a->master = m;
     a->min_disk = -1;
+    a->starts = (unsigned)(host_cpu_milli() * STARTS_EACH_CPU / 1000);
+    a->starts = a->starts < STARTS_MIN ? STARTS_MIN : a->starts;
     if (read_settings(a, m->config, err) == 0)
         return a;
     admit_destroy(a);
@@ -220,25 +229,19 @@ static unsigned queue_index(struct admit *a, const char *id)
     return a->queue_count++;
 }
 
-void admit_hold(struct admit *a, struct promise *p, const char *queue_id,
-                const struct need *need)
+/* The last one's start is what a look waits for; half of them, so that it finds room
+ * for several. */
+static void set_starting(struct admit *a, struct promise *p, bool starting)
 {
-    bool lent = p->lent;
-    admit_release(a, p);
-    p->queue = queue_index(a, queue_id ? queue_id : "");
-    p->need = *need;
-    p->held = true;
-    p->lent = lent;
-    a->promised.memory += need->memory;
-    a->promised.cpu_milli += need->cpu_milli;
-    a->lent += lent;
-    if (lent)
+    if (p->starting == starting)
         return;
-    a->slots++;
-    a->queues[p->queue].slots++;
+    p->starting = starting;
+    a->starting += starting ? 1 : -1;
+    if (!starting && a->starting == a->starts / 2 && a->master->pull)
+        pull_wake(a->master->pull);
 }
 
-void admit_release(struct admit *a, struct promise *p)
+static void give_back(struct admit *a, struct promise *p)
 {
     if (!p->held)
         return;
@@ -250,6 +253,32 @@ void admit_release(struct admit *a, struct promise *p)
         a->queues[p->queue].slots--;
     }
     p->held = p->lent = false;
+}
+
+void admit_hold(struct admit *a, struct promise *p, const char *queue_id,
+                const struct need *need)
+{
+    bool lent = p->lent, new = !p->held;
+    give_back(a, p);
+    p->queue = queue_index(a, queue_id ? queue_id : "");
+    p->need = *need;
+    p->held = true;
+    p->lent = lent;
+    a->promised.memory += need->memory;
+    a->promised.cpu_milli += need->cpu_milli;
+    a->lent += lent;
+    if (new)
+        set_starting(a, p, true);
+    if (lent)
+        return;
+    a->slots++;
+    a->queues[p->queue].slots++;
+}
+
+void admit_release(struct admit *a, struct promise *p)
+{
+    give_back(a, p);
+    set_starting(a, p, false);
 }
 
 static void need_of(const struct limits *l, struct need *need)
@@ -269,6 +298,7 @@ void admit_run(struct admit *a, struct run *run)
     }
     need_of(&run->policy.limits, &need);
     admit_hold(a, &run->promise, run->queue, &need);
+    set_starting(a, &run->promise, run->phase <= PHASE_STARTING);
 }
 
 bool admit_lend(struct admit *a, struct run *run)
@@ -303,6 +333,19 @@ static bool disk_full(struct admit *a)
     return true;
 }
 
+static bool files_short(struct admit *a)
+{
+    int64_t limit = host_files(),
+            spare = limit / 4 < FILES_SPARE ? limit / 4 : FILES_SPARE;
+    if (host_files_left(spare))
+        return false;
+    snprintf(a->why, sizeof a->why,
+             "%u runs need nearly all of the %lld files that reeved may open "
+             "(LimitNOFILE)",
+             runs_count(a->master->runs), (long long)limit);
+    return true;
+}
+
 static bool pressed(struct admit *a)
 {
     for (int i = 0; i < PSI_COUNT; i++) {
@@ -328,7 +371,7 @@ const char *admit_host_full(struct admit *a)
                  capacity);
         return a->why;
     }
-    return disk_full(a) || pressed(a) ? a->why : NULL;
+    return disk_full(a) || files_short(a) || pressed(a) ? a->why : NULL;
 }
 
 const char *admit_queue_full(struct admit *a, const char *id, const char *name)
@@ -342,6 +385,11 @@ const char *admit_queue_full(struct admit *a, const char *id, const char *name)
     snprintf(a->why, sizeof a->why,
              "it has as many runs here as it may (max_runs %" PRId64 ")", max);
     return a->why;
+}
+
+unsigned admit_starts_left(const struct admit *a)
+{
+    return a->starting < a->starts ? a->starts - a->starting : 0;
 }
 
 unsigned admit_slots_free(const struct admit *a)

@@ -27,6 +27,7 @@ struct need {
 struct promise {
     struct need need;
     bool held, lent; /* lent: its slot is another's while its own steps need one */
+    bool starting;   /* its payload is not there yet */
     unsigned queue;  /* of admit.c's table */
 };
 
@@ -49,6 +50,9 @@ void admit_destroy(struct admit *a);
 const char *admit_host_full(struct admit *a);
 /* The same of one queue's own bound (max_runs); names as the configuration has them. */
 const char *admit_queue_full(struct admit *a, const char *id, const char *name);
+/* How many more may be started now, beside those that start already: more at a time
+ * take longer, all of them, and keep the master from its work. */
+unsigned admit_starts_left(const struct admit *a);
 /* How many of the host's are; UINT_MAX without a bound. */
 unsigned admit_slots_free(const struct admit *a);
 /* True if no slot is free: of the host, or of this queue (NULL: of the host). */

@@ -5,12 +5,16 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "master/procfs.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -53,6 +57,19 @@ int64_t host_cpu_milli(void)
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         return (int64_t)CPU_COUNT(&set) * 1000;
     return (int64_t)sysconf(_SC_NPROCESSORS_ONLN) * 1000;
+}
+
+int64_t host_files(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? INT64_MAX : (int64_t)limit.rlim_cur;
+}
+
+bool host_files_left(int64_t least)
+{
+    auto_close lowest = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    return lowest < 0 ? errno != EMFILE && errno != EINVAL
+                      : lowest + least <= host_files();
 }
 
 int host_disk(const char *path, struct host_disk *out)

@@ -36,7 +36,7 @@
 static bool has_room(struct pull *p)
 {
     struct master *m = p->master;
-    if (drain_active(m->drain))
+    if (drain_active(m->drain) || !admit_starts_left(m->admit))
         return false;
     const char *why = admit_host_full(m->admit);
     bool said = p->closed[0];
@@ -119,7 +119,8 @@ static void ask_for_more(const struct pull *p, cJSON *body)
 {
     struct master *m = p->master;
     bool asks = admit_asks(m->admit), needs = api_has_extension(m->api, "needs");
-    unsigned room = admit_slots_free(m->admit);
+    unsigned room = admit_slots_free(m->admit), starts = admit_starts_left(m->admit);
+    room = room < starts ? room : starts;
     if (asks && needs)
         json_set_bool(body, "needs", true);
     if ((asks && !needs) || m->options->order_fairness || room < 2 ||

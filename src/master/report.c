@@ -17,6 +17,7 @@
 #include "master/drain.h"
 #include "master/master.h"
 #include "master/pull.h"
+#include "master/ship.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -280,6 +281,7 @@ static void report_runs(struct master *m, int64_t now)
         if (!run->report.known)
             register_run(run);
         report_run(run, list);
+        ship_rest(run);
         run->report.next_ms = next_time(m);
     }
     if (list && list->child)

@@ -349,9 +349,27 @@ void run_hold_fifos(struct run *run)
         run->steps_fifo = hold_fifo(run, "steps");
 }
 
+/* What the master itself has none of now is not the task's fault. */
+static bool is_scarce(const struct reeve_error *err)
+{
+    return err->code == EMFILE || err->code == ENFILE || err->code == ENOMEM ||
+           err->code == EAGAIN;
+}
+
+static void fail_start(struct run *run, const char *step, const struct reeve_error *err,
+                       void (*again)(struct run *))
+{
+    if (!is_scarce(err)) {
+        run_fail_setup(run, step, err->text);
+        return;
+    }
+    log_warn("task=%s its start waits: %s", run->id, err->text);
+    run_arm(run, run->master->waits.again_ms, again);
+}
+
 static void send_start(struct run *run)
 {
-    struct reeve_error err;
+    struct reeve_error err = {0};
     run_disarm(run);
     /* After a restart of the master there is no session yet; a payload without a token
      * could not reach the server as long as it lives. */
@@ -363,18 +381,22 @@ static void send_start(struct run *run)
         wait_for_agent(run);
         return;
     }
+    auto_close mask = -1;
+    int spec = spec_open(run, &mask, &err);
+    if (spec < 0) {
+        fail_start(run, "start", &err, send_start);
+        return;
+    }
     run->start_sent = true;
     run->start_lost = false;
     if (run_state_save(run) < 0) {
+        close(spec);
         run->start_sent = false;
         run_arm(run, run->master->waits.again_ms, send_start);
         return;
     }
-    auto_close mask = -1;
-    int spec = spec_open(run, &mask, &err);
-    if (spec >= 0)
-        link_log(run, fd_take(&mask));
-    if (spec < 0 || link_start(run, spec, &err) < 0) {
+    link_log(run, fd_take(&mask));
+    if (link_start(run, spec, &err) < 0) {
         run_fail_setup(run, "start", err.text);
         return;
     }
@@ -546,7 +568,7 @@ static void launch(struct run *run)
         report_run_started(run);
     }
     if (make_folders(run, &err) < 0 || make_groups(run, &err) < 0) {
-        run_fail_setup(run, "cgroup", err.text);
+        fail_start(run, "cgroup", &err, launch);
         return;
     }
     if (run->peer) {
@@ -554,7 +576,7 @@ static void launch(struct run *run)
         return;
     }
     if (!run->agent_pid && agent_spawn(run, &err) < 0) {
-        run_fail_setup(run, "start", err.text);
+        fail_start(run, "start", &err, launch);
         return;
     }
     wait_for_agent(run);

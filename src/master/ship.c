@@ -656,6 +656,14 @@ void ship_wake(struct run *run)
     ship_schedule(s, 0.0);
 }
 
+void ship_rest(struct run *run)
+{
+    if (run->ship.dirty || run->ship.acked < run->ship.read)
+        return;
+    spool_reader_close(run->ship.reader);
+    run->ship.reader = NULL;
+}
+
 void ship_forget(struct run *run)
 {
     struct ship *s = run->master->ship;

@@ -19,6 +19,8 @@ void ship_recover(struct ship *s);
 void ship_hurry(struct ship *s);
 /* There may be records in the run's spool, or it is complete: look soon. */
 void ship_wake(struct run *run);
+/* Now and then: of a run that says nothing no file is kept open. */
+void ship_rest(struct run *run);
 void ship_forget(struct run *run);
 /* The sub-agent says where its spool ends, and whether there are gaps in it. */
 void ship_spooled(struct run *run, uint64_t end, bool gaps);

@@ -15,6 +15,7 @@
 #include "master/run-mask.h"
 #include "run/run-dir.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -342,10 +343,11 @@ int spec_open(struct run *run, int *mask, struct reeve_error *err)
     add_git(spec, m->config);
     auto_free char *text = json_format(spec);
     auto_close fd = fd_sealed("reeve-spec", text, strlen(text));
+    int made = fd < 0 ? errno : 0;
     size_t n = strlen(text);
     explicit_bzero(text, n);
     if (fd < 0)
-        return reeve_error_set(err, 0, "cannot make the spec for reeve-prepare");
+        return reeve_error_set(err, made, "make the spec for reeve-prepare");
     *mask = run_mask_open(m->config, env, err);
     return *mask < 0 ? -1 : fd_take(&fd);
 }

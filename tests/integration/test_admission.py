@@ -1,6 +1,7 @@
 """What decides before a pull: slots, memory and CPU promised, disk, bounds of queues; and who waits for whom."""
 
 import json
+import os
 import socket
 
 import pytest
@@ -133,6 +134,35 @@ def test_bound_of_one_queue(make_reeve):
     assert reeve.status(second) == "queued"
     release(reeve)
     assert reeve.wait(holder) == 0 and reeve.wait(second) == 0
+
+
+def test_no_task_fails_for_want_of_open_files(make_rig):
+    """The limit cannot be raised without that capability; what does not fit stays in the queue."""
+    rig = make_rig(env=POLL)
+    go = rig.folder / "go"
+    tasks = [rig.enqueue(f"until [ -e {go} ]; do sleep 0.1; done") for _ in range(20)]
+    rig.master.start(under=("setpriv", "--bounding-set", "-sys_resource", "prlimit", "--nofile=90:90"))
+    wait_until(lambda: "LimitNOFILE" in (rig.master.control(cmd="status")["data"]["admission"]["closed"] or ""), what="the reason")
+    assert rig.status(tasks[-1]) == "queued" and rig.status(tasks[3]) == "in_progress"
+    go.touch()
+    for task in tasks:
+        rig.wait(task)
+
+
+def test_a_silent_run_keeps_no_file_open(make_rig):
+    rig = make_rig(env=setting("waits.report", "100ms"))
+    rig.master.start()
+    more = rig.folder / "more"
+    task = rig.enqueue(f"echo line 1; until [ -e {more} ]; do sleep 0.05; done; echo line 2")
+    rig.master.wait_phase(task, "running")
+
+    def is_open():
+        folder = f"/proc/{rig.master.process.pid}/fd"
+        return any(f"/state/runs/{task}" in os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder) if os.path.lexists(f"{folder}/{fd}"))
+    wait_until(lambda: rig.numbers(task) == [1] and not is_open(), what="its files closed")
+    more.touch()
+    rig.wait(task)
+    assert rig.numbers(task) == [1, 2]
 
 
 def test_full_disk_takes_nothing(make_reeve):
