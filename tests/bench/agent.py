@@ -13,7 +13,8 @@ import subprocess
 import tempfile
 import time
 
-from rig import Host, Note, cpu_seconds, descendants, end, first_line, memory, row, wait_until
+from rig import Host, Note, cpu_seconds, descendants, end, first_line, memory, percentile, row, wait_until
+from docker import Docker
 import versions  # of tests/compat
 
 SETTINGS = """
@@ -34,6 +35,15 @@ while True:
     time.sleep(1000)
 """
 SCRIPT = {"binary": "python3", "entry_point": "main.py", "working_dir": ".", "diff": SERVICE}
+# What it prints is over with it.
+LINES = 50_000
+PRINTER = {**SCRIPT, "diff": f"""import time
+print()
+print(f"at={{time.time()}}", flush=True)
+for i in range(1, {LINES} + 1):
+    print(i)
+print("over")
+"""}
 
 
 class Official:
@@ -112,23 +122,26 @@ class Official:
 class Figures:
     """Of one agent with a few services."""
 
-    def __init__(self, reeve, agent, options, count):
+    def __init__(self, reeve, agent, options, count, tries=1):
         self.reeve = reeve
+        self.tries = tries
         self.agent = agent
         self.count = count
-        self.seconds = 10 if options.quick else 30
+        self.seconds = 5 if options.quick else 20
 
     def measure(self):
-        """A dict: first (ms), line (ms), starts (1/min), memory (kB), cpu (% of a core, each)."""
-        first, line = self.launch_one()
+        """A dict: daemon (MB), first (ms), line (ms), starts (1/s, if there are two), memory (kB), cpu (% of a core, each), lines (1/s)."""
+        daemon = sum(map(memory, self.agent.own())) / 1e6
+        tries = [self.launch_one() for _ in range(self.tries)]
+        first, line = (percentile(values, 50) for values in zip(*tries))
         before = sum(map(memory, self.agent.own()))
         starts = self.launch_all()
         grown = sum(map(memory, self.agent.own())) - before
-        return {"first": 1000 * first, "line": 1000 * line, "starts": starts, "memory": grown / self.count / 1e3,
-                "cpu": self.cpu() / (self.count + 1)}
+        return {"daemon": daemon, "first": 1000 * first, "line": 1000 * line, "starts": starts, "memory": grown / self.count / 1e3,
+                "cpu": self.cpu() / (self.count + self.tries), "lines": self.lines()}
 
-    def enqueue(self, count):
-        tasks = self.reeve.make(SCRIPT, count)
+    def enqueue(self, count, script=SCRIPT):
+        tasks = self.reeve.make(script, count)
         begin = time.time()
         self.reeve.enqueue(tasks, self.agent.queue)
         return tasks, begin
@@ -141,11 +154,26 @@ class Figures:
         seen, text = self.told(task)
         return float(text.rpartition("\nat=")[2].split()[0]) - begin, seen - begin
 
+    def lines(self):
+        """A second, of one service, from its first instruction until the last can be read; none of them may be missing."""
+        (task,), _ = self.enqueue(1, PRINTER)
+        _, text = self.told(task)
+        begin = float(text.rpartition("\nat=")[2].split()[0])
+        wait_until(lambda: "over" in self.reeve.client.data("events.get_task_log", task=task, batch_size=1, order="desc",
+                                                             navigate_earlier=True)["events"][0]["msg"].splitlines()
+                   or self.reeve.count([task], "completed", "failed"), 180, 0.02, "the last line")
+        seen = time.time()
+        wait_until(lambda: self.reeve.count([task], "completed", "failed"), 60, 0.2, "the end of the task")
+        got = [int(line) for line in self.reeve.text(task).splitlines() if line.isdigit()]
+        if got != list(range(1, LINES + 1)):
+            raise Note(f"{len(got)} of {LINES} lines are there, or not in order")
+        return LINES / (seen - begin)
+
     def launch_all(self):
-        """Starts a minute, of a queue that never runs dry."""
+        """Starts a second, of a queue that never runs dry; None of a single one."""
         tasks, _ = self.enqueue(self.count)
         times = sorted(float(self.told(task)[1].rpartition("\nat=")[2].split()[0]) for task in tasks)
-        return 60 * (len(times) - 1) / (times[-1] - times[0])
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else None
 
     def cpu(self):
         pids = self.agent.own()
@@ -168,9 +196,35 @@ class Ours:
 def beside(reeve, home, options, docker):
     agent = Official(reeve, home, docker)
     try:
-        return Figures(reeve, agent.start(), options, 2 if options.quick else 4).measure()
+        return Figures(reeve, agent.start(), options, 1 if options.quick else 4).measure()
     finally:
         agent.stop()
+
+
+def in_containers(reeve, folder, options):
+    """The same with containers, and why there is none of it."""
+    if not options.docker:
+        return {}, "docker mode was not asked for"
+    try:
+        with Docker(folder / "docker") as docker:
+            return beside(reeve, folder / "agent", options, docker), ""
+    except (Note, AssertionError, OSError, subprocess.SubprocessError) as error:
+        return {}, f"no figures in docker mode: {str(error)[:300]}"
+
+
+def rows(ours, process, containers, why):
+    def line(what, key, unit, reach=None, **more):
+        return row(what, reach, ours[key], unit, process[key], containers.get(key), **more)
+    yield line("idle daemon, PSS", "daemon", "MB", note=why)
+    yield line("one Python service: enqueue to its first instruction", "first", "ms")
+    yield line("one Python service: enqueue to its first line on the server", "line", "ms")
+    if process["starts"]:
+        yield line("starts of Python services, one after the other", "starts", "1/s", less_is_better=False)
+    yield line("supervisor PSS per Python service", "memory", "kB")
+    yield line("CPU per idle Python service", "cpu", "% of a core")
+    yield line("log lines of one Python service", "lines", "1/s", less_is_better=False)
+    for what, key in (("less memory than clearml-agent", "memory"), ("sooner at the first instruction than clearml-agent", "first")):
+        yield row(f"times {what}", 500, process[key] / ours[key], "", less_is_better=False)
 
 
 def measure(options):
@@ -181,19 +235,12 @@ def measure(options):
         reeve.env["PATH"] = f"{versions.agent_python().parent}:{os.environ['PATH']}"
         try:
             reeve.start()
-            ours = Figures(reeve, Ours(reeve), options, 50).measure()
+            ours = Figures(reeve, Ours(reeve), options, 10 if options.quick else 50, 5).measure()
             process = beside(reeve, folder / "process", options, None)
-            containers = {}
-            if options.docker:
-                from docker import Docker
-                with Docker(folder / "docker") as docker:
-                    containers = beside(reeve, folder / "agent", options, docker)
+            containers, why = in_containers(reeve, folder, options)
         finally:
-            end(reeve)
-    def line(what, key, unit, **more):
-        return row(what, None, ours[key], unit, process[key], containers.get(key), **more)
-    yield line("one Python service: enqueue to its first instruction", "first", "ms")
-    yield line("one Python service: enqueue to its first line on the server", "line", "ms")
-    yield line("starts of Python services, one after the other", "starts", "1/min", less_is_better=False)
-    yield line("supervisor PSS per Python service", "memory", "kB")
-    yield line("CPU per idle Python service", "cpu", "% of a core")
+            left = end(reeve)
+    if left:
+        raise Note("left behind: " + "; ".join(left)[:500])
+    options.peers = {"agent": process, "docker": containers}
+    yield from rows(ours, process, containers, why)

@@ -22,21 +22,24 @@ import traceback
 
 from rig import OUT, TOP, Note
 
-FIGURES = ("latency", "launches", "lines", "agent", "idle", "server")
+FIGURES = ("agent", "latency", "launches", "lines", "server", "idle")
 COLUMNS = ("what", "reach", "reeve", "clearml-agent", "in docker", "times")
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", action="append", choices=FIGURES, help="may be repeated; all otherwise")
-    parser.add_argument("--quick", action="store_true", help="two minutes: small numbers, good for comparing before and after")
+    parser.add_argument("--quick", action="store_true", help="a minute and a half: small numbers, good for comparing before and after")
     parser.add_argument("--agent", action=argparse.BooleanOptionalAction, default=True, help="measure clearml-agent too")
-    parser.add_argument("--docker", action=argparse.BooleanOptionalAction, default=True, help="and in docker mode, where dockerd runs")
+    parser.add_argument("--docker", action=argparse.BooleanOptionalAction, default=None,
+                        help="and in docker mode, where dockerd is installed (with --quick only if asked for)")
     parser.add_argument("--services", type=int, default=10_000, help="idle ones at the most (default 10000)")
-    parser.add_argument("--tasks", type=int, help="in the server's queue (default 200000, quick 20000); 1000000 take minutes more")
+    parser.add_argument("--tasks", type=int, help="in the server's queue (default 1000000, quick 20000)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, - for standard output")
     options = parser.parse_args()
-    options.tasks = options.tasks or (20_000 if options.quick else 200_000)
+    options.tasks = options.tasks or (20_000 if options.quick else 1_000_000)
+    if options.docker is None:
+        options.docker = not options.quick
     return options
 
 
@@ -129,6 +132,7 @@ def main():
     # A `timeout` ends it as Ctrl-C does: what was started is ended too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     begin = time.monotonic()
+    options.peers = {}  # clearml-agent's figures, for those that come after them
     result = {**circumstances(options), "figures": [], "missing": []}
     for name in options.only or FIGURES:
         if name == "agent" and not options.agent:
@@ -143,6 +147,8 @@ def main():
     for each in result["figures"]:
         if each["note"] and options.json != "-":
             print(f"  {each['what']}: {each['note']}")
+    for why in sorted({each["alone"] for each in result["figures"]} - {""}) * (options.json != "-"):
+        print(f"  no peer, since {why}: {'; '.join(each['what'] for each in result['figures'] if each['alone'] == why)}")
     for missing in result["missing"]:
         print(f"bench.py: {missing}", file=sys.stderr)
     print(f"{result['seconds']} s; kept in {keep(result)}", file=sys.stderr)

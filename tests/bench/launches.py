@@ -1,6 +1,6 @@
 """How many tasks a second one host starts and ends, of a queue that never runs dry."""
 
-from rig import Note, host, row, stamp, wait_until
+from rig import Note, host, peer, row, stamp, wait_until
 
 
 def measure(options):
@@ -20,5 +20,6 @@ def measure(options):
         begin = min(stamp(task["started"]) for task in found)
         launched = max(stamp(task["started"]) for task in found) - begin
         whole = max(stamp(task["completed"]) for task in found) - begin
-    yield row("launches, sustained", 500, (count - 1) / launched, "1/s", less_is_better=False)
+    yield row("launches, sustained", 500, (count - 1) / launched, "1/s", less_is_better=False, **peer(options, "starts"),
+              note=f"{count} tasks; clearml-agent's: Python services")
     yield row("tasks from start to final status", None, (count - 1) / whole, "1/s", less_is_better=False)

@@ -2,7 +2,7 @@
 
 import time
 
-from rig import Note, host, row, stamp, wait_until
+from rig import Note, host, peer, row, stamp, wait_until
 
 
 def check(text, count):
@@ -21,4 +21,5 @@ def measure(options):
         ended = stamp(reeve.times([task], "completed")[0]["completed"])
         check(reeve.text(task), count)
     yield row("log lines end to end, none lost", 200_000, count / (ended - begin), "1/s", less_is_better=False,
-              note=f"{count} lines of one task, from its enqueue to its final status")
+              note=f"{count} lines of one task, from its enqueue to its final status; clearml-agent's: of a Python service",
+              **peer(options, "lines"))

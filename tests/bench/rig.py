@@ -14,7 +14,6 @@ sys.path[:0] = [str(TESTS / "integration"), str(TESTS / "compat")]
 from reeve_server import Client  # noqa: E402
 from reeve_up import FAST, OUT, TOP, Reeve, wait_until  # noqa: E402
 
-TICK = os.sysconf("SC_CLK_TCK")
 SUPERVISOR = ("reeved", "reeve-subagent")
 
 
@@ -22,10 +21,16 @@ class Note(Exception):
     """A figure that cannot be had here, and why."""
 
 
-def row(what, reach, reeve, unit, agent=None, docker=None, less_is_better=True, note=""):
-    """One line of the table; agent and docker: the same of clearml-agent, without and with containers."""
+def row(what, reach, reeve, unit, agent=None, docker=None, less_is_better=True, note="", alone=""):
+    """One line of the table; agent and docker: the same of clearml-agent, without and with containers; alone: why it has none."""
     return {"what": what, "unit": unit, "reach": reach, "reeve": reeve, "agent": agent, "docker": docker,
-            "less_is_better": less_is_better, "note": note}
+            "less_is_better": less_is_better, "note": note, "alone": alone}
+
+
+def peer(options, key):
+    """What clearml-agent did of the same kind in this run: words of row()."""
+    found = {who: figures[key] for who, figures in options.peers.items() if figures.get(key)}
+    return {**found, "alone": "" if found else "clearml-agent was not measured"}
 
 
 def percentile(values, share):
@@ -53,11 +58,12 @@ def memory(pid, field="Pss"):
 
 
 def cpu_seconds(pid):
+    """Of its threads; by the scheduler's own clock, since a tick is more than an idle service takes in a minute."""
     try:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+        return sum(int(pathlib.Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0])
+                   for thread in os.listdir(f"/proc/{pid}/task")) / 1e9
+    except (OSError, IndexError):
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICK
 
 
 def cpu_percent(pids, seconds):
@@ -186,4 +192,4 @@ def first_line(reeve, task, needle, timeout, step):
 
 
 __all__ = ["Calls", "Host", "Note", "OUT", "SUPERVISOR", "TOP", "cpu_percent", "cpu_seconds", "descendants", "end", "first_line",
-           "host", "memory", "name_of", "percentile", "row", "stamp", "wait_until"]
+           "host", "memory", "name_of", "peer", "percentile", "row", "stamp", "wait_until"]

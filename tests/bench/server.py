@@ -1,12 +1,15 @@
 """The embedded server alone, by wrk over loopback: requests a second, and what a pull takes of a short and of a long queue.
 
-The tasks are created and enqueued through the API. The load takes one thread of the same machine.
+The first tasks are created and enqueued through the API; of a long queue the rest are copies of one of them, made in the
+stopped server's own tables. The load takes one thread of the same machine.
 """
 
+import contextlib
 import json
 import pathlib
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -17,6 +20,9 @@ from server_rig import Server
 SECONDS = 5
 CONNECTIONS = 64
 SHORT = 1_000
+PULLS = 400
+SEEDED = 10_000
+ALONE = "clearml-agent is no server; ClearML's own needs Elasticsearch, MongoDB and Redis, which are not here"
 
 # What every script ends with: wrk's own summary as one line of JSON.
 DONE = """
@@ -119,20 +125,23 @@ class Bench:
         self.wrk(CREATE, 64, 3600, lambda: self.ids.stat().st_size >= tasks * 33)
         return self.ids.stat().st_size / 33 / (time.monotonic() - start)
 
-    def fill(self, queued):
-        """Enqueues the first of the tasks, as many as are missing from the queue."""
-        missing = queued - self.waiting()
+    def enqueue(self, count):
+        """The first of the tasks."""
         with open(self.ids, encoding="ascii") as lines:
-            ids = [line.strip() for _, line in zip(range(queued), lines)]
-        for start in range(0, queued, 500):
-            if missing <= 0:
-                break
-            part = ids[start:start + 500]
-            done = self.server.call("tasks.enqueue_many", {"ids": part, "queue": self.queue})
-            if not done["succeeded"]:  # popped by an earlier round: to be put back
-                self.server.call("tasks.reset_many", {"ids": part, "force": True})
-                done = self.server.call("tasks.enqueue_many", {"ids": part, "queue": self.queue})
-            missing -= len(done["succeeded"])
+            ids = [line.strip() for _, line in zip(range(count), lines)]
+        for start in range(0, count, 500):
+            self.server.call("tasks.enqueue_many", {"ids": ids[start:start + 500], "queue": self.queue})
+
+    def lengthen(self, queued):
+        """Until so many are queued, by copies of the queue's first task."""
+        self.client.close()
+        self.server.stop()
+        with contextlib.closing(sqlite3.connect(self.server.data / "reeve.db")) as db, db:
+            copy_head(db, self.queue, queued)
+        self.server.start()
+        self.client = Calls(self.server.endpoint)
+        if self.waiting() != queued:
+            raise Note(f"{self.waiting()} are queued, not {queued}")
 
     def waiting(self):
         return self.server.call("queues.get_num_entries", {"queue": self.queue})["num"]
@@ -148,18 +157,35 @@ def pulls(bench, count):
     return spent
 
 
-def measure_pulls(bench, queued):
-    bench.fill(queued)
-    spent = pulls(bench, 200)
+def copy_head(db, queue, queued):
+    """Copies the task at the head of a queue, with all that stands in the tables of its number, and appends them."""
+    (have,) = db.execute("SELECT count(*) FROM queue_entries WHERE queue = ?", [queue]).fetchone()
+    head, added = db.execute("SELECT task, added FROM queue_entries WHERE queue = ? ORDER BY place LIMIT 1", [queue]).fetchone()
+    (number,) = db.execute("SELECT n FROM tasks WHERE id = ?", [head]).fetchone()
+    (last,) = db.execute("SELECT max(n) FROM tasks").fetchone()
+    db.execute("CREATE TEMP TABLE copies AS WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM k WHERE i < ?)"
+               " SELECT i + ? AS n, lower(hex(randomblob(16))) AS id FROM k", [queued - have, last])
+    for table in ("tasks", "task_bodies", "task_metrics"):
+        columns = [column[1] for column in db.execute(f"PRAGMA table_info({table})")]
+        values = [f"copies.{name}" if name in ("n", "id") else f"{table}.{name}" for name in columns]
+        db.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table}, copies WHERE {table}.n = ?", [number])
+    db.execute("INSERT INTO queue_entries (queue, place, task, added) SELECT ?, (SELECT max(place) FROM queue_entries WHERE queue = ?)"
+               " + (copies.n - ?) * 16777216, copies.id, ? FROM copies", [queue, queue, last, added])
+    db.execute("UPDATE queues SET length = ?, added_s = added_s + ? WHERE id = ?", [queued, (queued - have) * (added // 1000), queue])
+
+
+def measure_pulls(bench, queued, reach):
+    spent = pulls(bench, PULLS)
     for share in (50, 99):
-        yield row(f"pull with {queued:,} queued, p{share}", None, percentile(spent, share), "ms")
+        yield row(f"pull with {queued:,} queued, p{share}", reach if share == 50 else None, percentile(spent, share), "ms",
+                  note=f"of {PULLS}, one after the other", alone=ALONE)
 
 
 def measure_calls(bench, seconds):
     yield "debug.ping", bench.wrk(PING, CONNECTIONS, seconds)
     yield "tasks.get_by_id", bench.wrk(GET_BY_ID, CONNECTIONS, seconds)
     yield "events.add_batch, 10 lines each", bench.wrk(ADD_BATCH, CONNECTIONS, seconds)
-    result = bench.wrk(GET_NEXT_TASK, CONNECTIONS, min(seconds, 3))
+    result = bench.wrk(GET_NEXT_TASK, CONNECTIONS, seconds // 2)
     if not bench.waiting():
         raise Note("the queue ran dry")
     yield "queues.get_next_task", result
@@ -172,13 +198,17 @@ def measure(options):
         server = Server(pathlib.Path(folder) / "server").start()
         try:
             bench = Bench(folder, server)
-            yield row("server: tasks created", None, bench.seed(options.tasks), "1/s", less_is_better=False)
-            yield from measure_pulls(bench, SHORT)
-            yield from measure_pulls(bench, options.tasks)
+            yield row("server: tasks created", None, bench.seed(SEEDED), "1/s", less_is_better=False, alone=ALONE)
+            bench.enqueue(SHORT + PULLS)
+            short = list(measure_pulls(bench, SHORT, None))
+            yield from short
+            bench.lengthen(options.tasks)
+            # Flat: as long as with few.
+            yield from measure_pulls(bench, options.tasks, short[0]["reeve"])
             for call, result in measure_calls(bench, 2 if options.quick else SECONDS):
                 if result["refused"] + result["broken"]:
                     raise Note(f"{call}: {result['refused']} answers of error, {result['broken']} without an answer")
                 yield row(f"server: {call}", 30_000 if call in ("debug.ping", "tasks.get_by_id") else None, result["per_second"], "1/s",
-                          less_is_better=False, note=f"{CONNECTIONS} connections, p99 {result['p99_ms']:.1f} ms")
+                          less_is_better=False, alone=ALONE, note=f"{CONNECTIONS} connections, p99 {result['p99_ms']:.1f} ms")
         finally:
             server.stop()
