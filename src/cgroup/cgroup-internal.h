@@ -61,7 +61,9 @@ void cgroup_find_unified(char out[CGROUP_PATH_MAX]);
 enum cgroup_mode cgroup_mode_of(const char *unified_mount);
 /* The group below which ours may be made; false if there is none. */
 bool cgroup_v2_choose_base(const char *mount, char out[CGROUP_PATH_MAX]);
-/* Our own group's directory. What the mount does not show ("/../x") is its top. */
+/* Our own group's directory; false if the mount does not show it ("/../x"). */
+bool cgroup_v2_own_path(const char *mount, char out[CGROUP_PATH_MAX]);
+/* ... or its top. */
 void cgroup_v2_own_group(const char *mount, char out[CGROUP_PATH_MAX]);
 /* Whether a group has one of two extended attributes, as "1". */
 bool cgroup_v2_marked(const char *dir, const char *const mark[2]);

@@ -35,16 +35,22 @@ static bool delegated(const char *dir)
     return cgroup_v2_marked(dir, delegate_mark) && writable(dir);
 }
 
-/* Our own group's directory. What the mount does not show ("/../x") is its top. */
-void cgroup_v2_own_group(const char *mount, char out[CGROUP_PATH_MAX])
+bool cgroup_v2_own_path(const char *mount, char out[CGROUP_PATH_MAX])
 {
     char text[4096];
-    cgroup_file_read("/proc/self", "cgroup", text, sizeof text);
+    if (cgroup_file_read("/proc/self", "cgroup", text, sizeof text) <= 0)
+        return false;
     const char *own = strncmp(text, "0::/", 4) == 0 ? text : strstr(text, "\n0::/");
-    own = own ? strstr(own, "::") + 2 : "/";
+    own = own ? strstr(own, "::") + 2 : "/..";
     int len = (int)strcspn(own, "\n");
-    if (len == 1 || strncmp(own, "/..", 3) == 0 ||
-        snprintf(out, CGROUP_PATH_MAX, "%s%.*s", mount, len, own) >= CGROUP_PATH_MAX)
+    return strncmp(own, "/..", 3) != 0 &&
+           snprintf(out, CGROUP_PATH_MAX, "%s%.*s", mount, len > 1 ? len : 0, own) <
+               CGROUP_PATH_MAX;
+}
+
+void cgroup_v2_own_group(const char *mount, char out[CGROUP_PATH_MAX])
+{
+    if (!cgroup_v2_own_path(mount, out))
         strcpy(out, mount);
 }
 
