@@ -34,7 +34,7 @@ static int write_temporary(const char *path, const void *data, size_t n, mode_t 
 int file_replace(const char *path, const void *data, size_t n, mode_t mode, bool sync,
                  struct reeve_error *err)
 {
-    auto_free char *tmp = xasprintf("%s.new", path);
+    auto_free char *tmp = xasprintf("%s.tmp", path);
     if (write_temporary(tmp, data, n, mode, sync, err) < 0) {
         unlink(tmp);
         return -1;
@@ -62,7 +62,7 @@ static int overwrite(int fd, const void *data, size_t n, mode_t mode)
         return -1;
     if ((uint64_t)st.st_size > n && ftruncate(fd, (off_t)n) < 0)
         return -1;
-    /* Not for each file system; nothing waits for it. */
+    /* The beginning of its way to the disk, where the file system can; not its end. */
     sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     return 0;
 }

@@ -9,8 +9,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Replaces path by a new file with this content and mode: a temporary beside it, then
- * rename. A reader sees the old or the new content, never a mixture. Process death
+/* Replaces path by a new file with this content and mode: a temporary beside it
+ * (path.tmp), then rename. It has no other writer meanwhile, whose temporary that were.
+ * A reader sees the old or the new content, never a mixture. Process death
  * needs no sync; with sync the file and its folder also survive power loss. 0 or -1. */
 int file_replace(const char *path, const void *data, size_t n, mode_t mode, bool sync,
                  struct reeve_error *err);

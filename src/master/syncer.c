@@ -78,7 +78,7 @@ static void job_call(struct job *job)
 
 static void job_write(struct job *job)
 {
-    auto_free char *tmp = xasprintf("%s.new", job->path);
+    auto_free char *tmp = xasprintf("%s.sync", job->path);
     auto_close fd =
         open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, (mode_t)0600);
     if (fd < 0 || fd_write_all(fd, job->data, job->n) < 0 || fdatasync(fd) < 0 ||
