@@ -27,8 +27,7 @@ void masker_add_value(struct masker *m, const char *value, size_t n);
 void masker_add_name(struct masker *m, const char *name, size_t n);
 /* Names that this says yes to, beside those. NULL: none. */
 void masker_ask_names(struct masker *m, bool (*is_secret)(const char *name, size_t n));
-/* Lines of "v VALUE" and "n NAME", as masker_add_line() makes them; others are passed
- * over. */
+/* Lines of "v VALUE" and "n NAME"; others are passed over. */
 void masker_load(struct masker *m, const char *text, size_t n);
 
 /* Hides, in place, and returns the new length. m may be NULL: nothing is hidden. */

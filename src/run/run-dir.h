@@ -1,18 +1,21 @@
+/* clang-format off */
 /* run-dir.h - where the files of a run are, and who writes which
  *
- * $STATE/runs/<task>/   spec.json  master   what was pulled and resolved; never changed
- *                       limits     master   what applies now
- *                       state      master   phase, attempt, pids, deadlines
- *                       lock       flock held by the one sub-agent that may fork a
- * payload log.<off>  sub-agent (the lock's holder): spool segments acked      master
- * offset in the spool that the server has work/      payload: checkout
- * $RUN/runs/<task>/     out        FIFO: the payload's stdout and stderr
- *                       raw        sub-agent: what was taken from the FIFO, cut once
- * spooled
- *                       steps      FIFO: the payload's status lines
- *                       attempt    sub-agent: what a replacement has to know
- *                       conf       reeve-prepare: the payload's clearml.conf, 0600
+ * $STATE/runs/<task>/   spec.json  master     what was pulled and resolved; never changed
+ *                       limits     master     what applies now
+ *                       state      master     phase, attempt, pids, deadlines
+ *                       lock       sub-agent  flock of the one that may fork a payload
+ *                       log.<off>  sub-agent  (the lock's holder) spool segments
+ *                       acked      master     offset in the spool that the server has
+ *                       work/      payload    checkout
+ * $RUN/runs/<task>/     out        FIFO       the payload's stdout and stderr
+ *                       raw        sub-agent  what was taken from the FIFO; a hole where
+ *                                             it is spooled
+ *                       steps      FIFO       the payload's status lines
+ *                       attempt    sub-agent  what a replacement has to know
+ *                       conf       prepare    the payload's clearml.conf, 0600
  * $RUN/agent.sock, $RUN/control.sock */
+/* clang-format on */
 #ifndef REEVE_RUN_DIR_H
 #define REEVE_RUN_DIR_H
 

@@ -172,7 +172,7 @@ static bool is_gap(const struct spool_writer *w, const struct held *h, size_t i)
     struct spool_gap gap = {0};
     struct spool_entry first;
     bool yes = false;
-    /* No segment with a line is as small. */
+    /* Only what is as small is read. */
     return h->sizes[i] <= GAP_SIZE &&
            count_segment(w->dirfd, h->starts[i], &gap, &first, &yes) == 0 && yes;
 }

@@ -25,7 +25,7 @@ static const char usage[] =
     "                      [--mask FD] [--reconnect-ms N] [--unseen-ms N]\n"
     "                      [--oom-score N] [--join CGROUP_DIR]...\n"
     "Started by reeved, one for each run. SIGTERM does not end it, as it outlives its\n"
-    "master; it goes when its master says so. After SIGKILL the run is lost.\n";
+    "master; it goes when its master says so. After SIGKILL another one goes on.\n";
 
 static int add_group(struct cgroup_dirs *groups, const char *dir)
 {
@@ -109,7 +109,7 @@ int main(int argc, char **argv)
         return fail(o.task, &err, 1);
     }
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    /* A payload without its sub-agent ends as agent-lost. */
+    /* Not every kernel lets a replacement see how the payload has ended. */
     oom_score_lower();
     if (!o.oom_score)
         o.oom_score = oom_score_first();
