@@ -58,16 +58,6 @@ void record_header(unsigned char out[RECORD_HEADER_SIZE], uint8_t version, uint8
     put_le32(out + 8, crc);
 }
 
-void record_append(struct buf *out, uint8_t version, uint8_t type, const void *body,
-                   size_t n)
-{
-    unsigned char h[RECORD_HEADER_SIZE];
-    struct iovec piece = {(void *)(uintptr_t)body, n};
-    record_header(h, version, type, &piece, 1);
-    buf_add(out, h, sizeof h);
-    buf_add(out, body, n);
-}
-
 enum record_result record_parse(const void *data, size_t n, struct record *out)
 {
     const unsigned char *p = data;
@@ -90,15 +80,4 @@ enum record_result record_parse(const void *data, size_t n, struct record *out)
                            .len = len,
                            .size = RECORD_HEADER_SIZE + (size_t)len};
     return RECORD_OK;
-}
-
-size_t record_resync(const void *data, size_t n)
-{
-    const unsigned char *p = data;
-    for (size_t i = 1; i < n; i++) {
-        struct record r;
-        if (p[i] == 'R' && record_parse(p + i, n - i, &r) == RECORD_OK)
-            return i;
-    }
-    return n;
 }

@@ -18,12 +18,8 @@
 /* CRC-32C (Castagnoli) of n bytes, continuing from crc (start with 0). */
 uint32_t crc32c(uint32_t crc, const void *data, size_t n);
 
-/* Appends one record to out. n is at most RECORD_BODY_MAX (asserted). */
-void record_append(struct buf *out, uint8_t version, uint8_t type, const void *body,
-                   size_t n);
-/* The header alone, of a record whose body is these pieces, for a writer that has them
- * in several places and does not copy them. Their sum is at most RECORD_BODY_MAX
- * (asserted). */
+/* The header of a record whose body is these pieces, which its writer has in several
+ * places and does not copy. Their sum is at most RECORD_BODY_MAX (asserted). */
 void record_header(unsigned char out[RECORD_HEADER_SIZE], uint8_t version, uint8_t type,
                    const struct iovec *body, int pieces);
 
@@ -42,7 +38,5 @@ enum record_result {
 };
 
 enum record_result record_parse(const void *data, size_t n, struct record *out);
-/* Distance from data to where the next sound record starts, or n if there is none. */
-size_t record_resync(const void *data, size_t n);
 
 #endif

@@ -35,7 +35,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     auto_buf record = BUF_INIT;
     buf_add(&body, data + 1, size - 1);
     put_le64((unsigned char *)body.data + 4, 0);
-    record_append(&record, SPOOL_VERSION, data[0] % 5, body.data, body.len);
+    unsigned char header[RECORD_HEADER_SIZE];
+    struct iovec piece = {body.data, body.len};
+    record_header(header, SPOOL_VERSION, data[0] % 5, &piece, 1);
+    buf_add(&record, header, sizeof header);
+    buf_add(&record, body.data, body.len);
     walk(record.data, record.len);
     return 0;
 }
