@@ -83,10 +83,11 @@ static void add_limits(cJSON *checks)
     struct rlimit files = {0, 0};
     getrlimit(RLIMIT_NOFILE, &files);
     bool enough = files.rlim_max >= FILES_MIN;
-    doctor_add(checks, enough ? DOCTOR_OK : DOCTOR_WARN, "open files",
-               enough ? NULL : "raise it: LimitNOFILE= of the unit, or ulimit -n",
-               "%llu at most; a run takes about four of the master's",
-               (unsigned long long)files.rlim_max);
+    doctor_add(
+        checks, enough ? DOCTOR_OK : DOCTOR_WARN, "open files",
+        enough ? NULL : "raise it: LimitNOFILE= of the unit, or ulimit -n",
+        "%llu at most; a run takes two of the master's, and five while it starts",
+        (unsigned long long)files.rlim_max);
     int64_t pids = number_in("/proc/sys/kernel/pid_max");
     int64_t threads = number_in("/proc/sys/kernel/threads-max");
     enough = pids >= PIDS_MIN && threads >= PIDS_MIN;

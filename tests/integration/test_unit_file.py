@@ -25,7 +25,7 @@ def unit(reeve):
     """reeved as systemd's service, at its default places, on the queue `unit` of our server."""
     shutil.copy(OUT / "lib/systemd/system/reeved.service", UNITS)
     drop_in = UNITS / "reeved.service.d" / "test.conf"
-    drop_in.parent.mkdir()
+    drop_in.parent.mkdir(exist_ok=True)
     settings = {"CLEARML_API_HOST": reeve.endpoint["api"], "CLEARML_WEB_HOST": reeve.endpoint["web"],
                 "CLEARML_FILES_HOST": reeve.endpoint["files"],
                 "CLEARML_API_ACCESS_KEY": reeve.endpoint["access_key"],
@@ -73,3 +73,19 @@ def test_services_outlive_their_master(reeve, unit, tmp_path):
     assert reeve.wait(task) == 0
     assert "after" in reeve.logs(task).splitlines()
     wait_until(lambda: not group.parent.exists(), what="the group's end")
+
+
+@pytest.mark.vm
+def test_daemon_stop_is_systemctl_stop(reeve, unit):
+    """By the master's own request systemd would have it back in a second."""
+    task = reeve.shell("echo ready; sleep 600", "--queue", "unit")
+    reeve.wait_line(task, "ready")
+    pid = int(next((GROUPS / "run" / task / "payload").glob("cgroup.procs")).read_text().split()[0])
+    done = subprocess.run([OUT / "bin/reeve", "daemon", "--stop", "--run-dir", "/run/reeve"], capture_output=True,
+                          text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert main_pid(unit) == 0 and systemctl("is-active", unit, check=False) == "inactive" and alive(pid)
+    systemctl("start", unit)
+    reeve.run("stop", task)
+    assert reeve.wait(task) == 1
+    wait_until(lambda: not (GROUPS / "run" / task).exists(), what="the group's end")
