@@ -44,6 +44,7 @@
 #define NAMED_MAX 5
 /* Of the wait for a connection: a host under load takes its time to fork. */
 #define START_FACTOR 6
+#define BUSY_MS 5000
 
 void run_fail_setup(struct run *run, const char *step, const char *text)
 {
@@ -356,10 +357,16 @@ static bool is_scarce(const struct reeve_error *err)
            err->code == EAGAIN;
 }
 
+/* A group that is being removed, by whomever, is gone in a moment. */
+static bool is_busy(const struct run *run, const struct reeve_error *err)
+{
+    return err->code == EBUSY && clock_boot_ms() - run->started_boot_ms < BUSY_MS;
+}
+
 static void fail_start(struct run *run, const char *step, const struct reeve_error *err,
                        void (*again)(struct run *))
 {
-    if (!is_scarce(err)) {
+    if (!is_scarce(err) && !is_busy(run, err)) {
         run_fail_setup(run, step, err->text);
         return;
     }

@@ -182,3 +182,14 @@ def test_lines_of_a_set_up_that_is_killed(make_world):
         assert len(injected.hits()) == 1
     assert world.document(task)["status_reason"] == "setup:checkout"
     assert f"Executing task id [{task}]:" in world.text(task)
+
+
+@pytest.mark.parametrize("error", ["EBUSY", "ENOMEM"])
+def test_group_that_cannot_be_made_for_a_moment(make_world, error):
+    world = make_world()
+    world.master.start()
+    with Injector(world.folder / "report", world.master.process.pid, "--thread", "all", "--calls", "mkdir", "--errno", error,
+                  "--path", f"{world.master.group}/run/") as injected:
+        world.job(lines=5, ready=True).check()
+        assert len(injected.hits()) == 1
+    world.check_nothing_left()
