@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -152,6 +153,12 @@ cJSON *json_set_str(cJSON *object, const char *name, const char *value)
 {
     return json_set(object, name,
                     value ? cJSON_CreateString(value) : cJSON_CreateNull());
+}
+
+cJSON *json_set_time(cJSON *object, const char *name, int64_t wall_ms)
+{
+    char text[CLOCK_ISO_SIZE];
+    return json_set_str(object, name, wall_ms ? clock_iso(wall_ms, text) : NULL);
 }
 
 cJSON *json_set_int(cJSON *object, const char *name, int64_t value)

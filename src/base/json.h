@@ -46,6 +46,8 @@ cJSON *json_member(cJSON *object, const char *name);
 cJSON *json_set(cJSON *object, const char *name, cJSON *value);
 cJSON *json_set_str(cJSON *object, const char *name,
                     const char *value); /* NULL: null */
+/* A wall clock's milliseconds as ISO 8601 text; 0: null. */
+cJSON *json_set_time(cJSON *object, const char *name, int64_t wall_ms);
 cJSON *json_set_int(cJSON *object, const char *name, int64_t value);
 cJSON *json_set_num(cJSON *object, const char *name, double value);
 cJSON *json_set_bool(cJSON *object, const char *name, bool value);

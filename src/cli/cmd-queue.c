@@ -31,7 +31,6 @@ static cJSON *queue_row(const cJSON *queue)
     cJSON *row = cJSON_CreateObject(), *tasks = cJSON_CreateArray(), *tag;
     const cJSON *entry, *entries = json_get(queue, "entries");
     bool is_default = false;
-    char time[CLOCK_ISO_SIZE];
     int64_t ms;
     json_set_str(row, "id", json_str(queue, "id", NULL));
     json_set_str(row, "name", json_str(queue, "name", NULL));
@@ -43,7 +42,7 @@ static cJSON *queue_row(const cJSON *queue)
         cJSON_IsString(tag) && strcmp(tag->valuestring, "default") == 0;
     json_set_bool(row, "default", is_default);
     bool known = clock_iso_parse(json_str(queue, "created", ""), &ms) == 0;
-    json_set_str(row, "created", known ? clock_iso(ms, time) : NULL);
+    json_set_time(row, "created", known ? ms : 0);
     return row;
 }
 

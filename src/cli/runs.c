@@ -38,10 +38,9 @@ static void copy_text(cJSON *row, const char *name, const cJSON *task, const cha
 /* ClearML's form of a time in the one that reeve prints. */
 static void copy_time(cJSON *row, const char *name, const cJSON *task, const char *from)
 {
-    char text[CLOCK_ISO_SIZE];
     int64_t ms;
     bool known = clock_iso_parse(json_str(task, from, ""), &ms) == 0;
-    json_set_str(row, name, known ? clock_iso(ms, text) : NULL);
+    json_set_time(row, name, known ? ms : 0);
 }
 
 /* What the run's master wrote there: run-told.c. */

@@ -69,12 +69,6 @@ struct control {
 
 /* ---- rows ---- */
 
-static void set_time(cJSON *row, const char *name, int64_t ms)
-{
-    char text[CLOCK_ISO_SIZE];
-    json_set_str(row, name, ms ? clock_iso(ms, text) : NULL);
-}
-
 static void set_positive(cJSON *row, const char *name, int64_t value)
 {
     if (value > 0)
@@ -137,7 +131,7 @@ static void row_last(cJSON *row, const struct run *run)
     json_set_str(row, "last_reason", text_or_null(v->reason));
     json_set_str(row, "reason_text", text_or_null(v->text));
     json_set_str(row, "aborted_by", text_or_null(v->by));
-    set_time(row, "next_start", run->phase == PHASE_BACKOFF ? run->due_ms : 0);
+    json_set_time(row, "next_start", run->phase == PHASE_BACKOFF ? run->due_ms : 0);
 }
 
 /* The server's word for the task while it is ours, and as far as it is known after. */
@@ -176,8 +170,8 @@ cJSON *control_run_row(const struct run *run)
     json_set(row, "cgroup", row_cgroup(run));
     json_set_str(row, "launcher", "process");
     row_usage(row, run);
-    set_time(row, "started", run->started_ms);
-    set_time(row, "finished", run->phase == PHASE_GONE ? clock_wall_ms() : 0);
+    json_set_time(row, "started", run->started_ms);
+    json_set_time(row, "finished", run->phase == PHASE_GONE ? clock_wall_ms() : 0);
     row_exit(row, run);
     row_last(row, run);
     json_set_str(row, "stuck", text_or_null(run->ending.text));
@@ -254,7 +248,7 @@ static cJSON *server_to_json(const struct master *m)
     if (reachable)
         json_set_str(server, "unreachable_since", NULL);
     else
-        set_time(server, "unreachable_since", api_outage_since_ms(m->api));
+        json_set_time(server, "unreachable_since", api_outage_since_ms(m->api));
     json_set_str(server, "moved_to", api_moved(m->api));
     if (api_latency_ms(m->api) >= 0)
         json_set_num(server, "latency_ms", api_latency_ms(m->api));
@@ -279,7 +273,7 @@ static cJSON *cmd_status(struct master *m, const cJSON *request)
     json_set_int(s, "running", count_phase(m, true));
     json_set_int(s, "restarting", count_phase(m, false));
     json_set(s, "draining", drain_to_json(m->drain));
-    set_time(s, "next_start", next_start(m));
+    json_set_time(s, "next_start", next_start(m));
     json_set_int(s, "stuck", count_stuck(m));
     json_set(s, "ended", metrics_ended(m->metrics));
     json_set(json_set(s, "admission", admit_to_json(m->admit)), "steps",
@@ -302,7 +296,7 @@ static cJSON *trail_to_json(const struct run *run)
         const struct trail *t = &run->trail[i % RUN_TRAIL];
         cJSON *e = cJSON_CreateObject();
         cJSON_AddItemToArray(list, e);
-        set_time(e, "time", t->wall_ms);
+        json_set_time(e, "time", t->wall_ms);
         json_set_str(e, "event", run_event_name(t->event));
         json_set_str(e, "phase", phase_name(t->phase));
     }

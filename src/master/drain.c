@@ -145,12 +145,6 @@ bool drain_active(const struct drain *d)
     return d->active;
 }
 
-static void set_time(cJSON *to, const char *name, int64_t ms)
-{
-    char text[CLOCK_ISO_SIZE];
-    json_set_str(to, name, ms ? clock_iso(ms, text) : NULL);
-}
-
 cJSON *drain_to_json(const struct drain *d)
 {
     struct master *m = d->master;
@@ -160,8 +154,8 @@ cJSON *drain_to_json(const struct drain *d)
     for (struct run *run = runs_first(m->runs); run; run = run->list_next)
         left += run->phase != PHASE_GONE;
     cJSON *json = cJSON_CreateObject();
-    set_time(json, "since", d->since_ms);
-    set_time(json, "deadline", d->deadline_ms);
+    json_set_time(json, "since", d->since_ms);
+    json_set_time(json, "deadline", d->deadline_ms);
     json_set_bool(json, "put_back", d->put_back);
     json_set_int(json, "left", left);
     return json;

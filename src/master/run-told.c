@@ -70,7 +70,7 @@ static void take_answer(struct run *run, const cJSON *task)
 /* next_start: of another attempt, 0 if none follows. */
 static void set_properties(cJSON *runtime, const struct run *run, int64_t next_start)
 {
-    char text[CLOCK_ISO_SIZE > RESTART_TEXT_SIZE ? CLOCK_ISO_SIZE : RESTART_TEXT_SIZE];
+    char text[RESTART_TEXT_SIZE];
     json_set_int(runtime, "reeve.attempt", run->attempt + (next_start ? 1 : 0));
     json_set_int(runtime, "reeve.restarts", run->restarts + (next_start ? 1 : 0));
     json_set_str(
@@ -78,8 +78,7 @@ static void set_properties(cJSON *runtime, const struct run *run, int64_t next_s
         restart_policy_text(run->policy.restart, run->policy.restart_max, text));
     json_set_str(runtime, "reeve.last_reason", run->verdict.reason);
     json_set_str(runtime, "reeve.last_text", run->verdict.text);
-    json_set_str(runtime, "reeve.next_start",
-                 next_start ? clock_iso(next_start, text) : NULL);
+    json_set_time(runtime, "reeve.next_start", next_start);
 }
 
 /* tasks.edit replaces the whole dictionary, so what was there goes along (tasks.edit,
