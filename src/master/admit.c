@@ -44,7 +44,7 @@ struct admit {
     int64_t memory, cpu_milli;      /* capacity; 0: no bound */
     int64_t min_disk;               /* -1: the default */
     double max_pressure[PSI_COUNT]; /* 0: no bound */
-    bool leave;                     /* what can never fit, for others */
+    enum admit_answer large;        /* to what can never fit */
     bool keep_slots;                /* none is lent */
     unsigned slots, lent;
     unsigned starting, starts; /* the latter: at most */
@@ -138,10 +138,13 @@ static int read_settings(struct admit *a, const struct config *c,
         config_read_size(c, "agent.reeve.min_free_disk", &a->min_disk, err) < 0 ||
         read_pressure(a, c, err) < 0)
         return -1;
-    const char *word = config_str(c, large, "refuse");
-    a->leave = strcmp(word, "leave") == 0;
-    if (!a->leave && strcmp(word, "refuse") != 0)
-        return reeve_error_set(err, 0, "%s: refuse or leave, not %.40s", large, word);
+    const char *word = config_str(c, large, "auto");
+    a->large = strcmp(word, "leave") == 0    ? ADMIT_LATER
+               : strcmp(word, "refuse") == 0 ? ADMIT_NEVER
+                                             : ADMIT_OTHERS;
+    if (a->large == ADMIT_OTHERS && strcmp(word, "auto") != 0)
+        return reeve_error_set(err, 0, "%s: auto, refuse or leave, not %.40s", large,
+                               word);
     a->keep_slots = !config_bool(c, "agent.reeve.admission.lend_slots", true);
     return 0;
 }
@@ -467,19 +470,20 @@ static bool lacks(const struct admit *a, const struct need *need,
     return false;
 }
 
-enum admit_answer admit_task(struct admit *a, const cJSON *task, const char *queue_name,
-                             struct need *need, char why[ADMIT_TEXT_SIZE])
+enum admit_answer admit_task(struct admit *a, const cJSON *task,
+                             const struct quota_queue *queue, struct need *need,
+                             char why[ADMIT_TEXT_SIZE])
 {
     struct quota quota;
     struct reeve_error err;
     *need = (struct need){0};
     /* One that cannot be read ends the task by its own reason, once it is pulled. */
-    if (quota_resolve(task, a->master->config, queue_name, &quota, &err) < 0)
+    if (quota_resolve(task, a->master->config, queue, &quota, &err) < 0)
         return ADMIT_YES;
     need_of(&quota.limits, need);
     quota_free(&quota);
     if (lacks(a, need, NULL, why))
-        return a->leave ? ADMIT_LATER : ADMIT_NEVER;
+        return a->large;
     return lacks(a, need, &a->promised, why) ? ADMIT_LATER : ADMIT_YES;
 }
 
@@ -488,7 +492,7 @@ bool admit_refuses(const struct admit *a, const struct limits *limits,
 {
     struct need need;
     need_of(limits, &need);
-    return !a->leave && lacks(a, &need, NULL, why);
+    return a->large != ADMIT_LATER && lacks(a, &need, NULL, why);
 }
 
 /* ---- status ---- */

@@ -14,6 +14,7 @@
 
 struct admit;
 struct config;
+struct quota_queue;
 struct limits;
 struct master;
 struct run;
@@ -33,8 +34,9 @@ struct promise {
 
 enum admit_answer {
     ADMIT_YES,
-    ADMIT_LATER, /* not now */
-    ADMIT_NEVER  /* more than this host has, and it is not for others either: refused */
+    ADMIT_LATER,  /* not now */
+    ADMIT_OTHERS, /* more than this host has: if there are others, it is theirs */
+    ADMIT_NEVER   /* the same, and it is refused */
 };
 
 #define ADMIT_TEXT_SIZE 256
@@ -61,8 +63,9 @@ bool admit_slots_full(const struct admit *a, const char *id, const char *name);
 bool admit_asks(const struct admit *a);
 /* The task at the head of a queue, of its document container and hyperparams; why says
  * what is missing unless the answer is yes. need is filled in any case. */
-enum admit_answer admit_task(struct admit *a, const cJSON *task, const char *queue_name,
-                             struct need *need, char why[ADMIT_TEXT_SIZE]);
+enum admit_answer admit_task(struct admit *a, const cJSON *task,
+                             const struct quota_queue *queue, struct need *need,
+                             char why[ADMIT_TEXT_SIZE]);
 /* Whether a task that was pulled can never run here. */
 bool admit_refuses(const struct admit *a, const struct limits *limits,
                    char why[ADMIT_TEXT_SIZE]);

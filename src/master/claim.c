@@ -610,6 +610,10 @@ void claim_begin(struct claims *all, const char *queue, const char *queue_name,
 {
     struct claim *c = find(all, task);
     bool again = c != NULL;
+    if (again && !c->waiting) {
+        popped(arg, true); /* it was taken up meanwhile */
+        return;
+    }
     if (again)
         take_up(c, queue, queue_name);
     else

@@ -12,13 +12,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define PULL_TEXT_SIZE (ADMIT_TEXT_SIZE + 64)
+
 struct queue {
     struct pull *pull;
-    char *name;                    /* as asked for; the server's once it is known */
-    char *id;                      /* NULL until found */
-    bool told;                     /* that it is missing */
-    char blocked[ADMIT_TEXT_SIZE]; /* why nothing of it is taken now; "": it is */
-    char held[TASK_ID_SIZE];       /* the head of which that was said last */
+    char *name;                   /* as asked for; the server's once it is known */
+    char *id;                     /* NULL until found */
+    bool told;                    /* that it is missing */
+    char blocked[PULL_TEXT_SIZE]; /* why nothing of it is taken now; "": it is */
+    char held[TASK_ID_SIZE];      /* the head of which that was said last */
     struct api_call *wait;
 };
 
@@ -35,6 +37,8 @@ struct pull {
     char closed[ADMIT_TEXT_SIZE]; /* why this host takes nothing now; "": it does */
     size_t start, at, tried;      /* of the round under way */
     char head[TASK_ID_SIZE];      /* of the queue that is looked into */
+    struct need need;             /* of a head that is too large for this host */
+    char large[ADMIT_TEXT_SIZE];  /* ... and why it is */
     struct api_call *call, *names;
     ev_timer timer;
     struct claims *claims;
@@ -47,5 +51,13 @@ void pull_look(struct pull *p);
 /* Finds (or makes) those that are not known, one by one, then looks. */
 void pull_resolve(struct pull *p);
 size_t pull_queues_found(const struct pull *p);
+/* What becomes of the head that is looked at: claimed, or left for now (why: one line;
+ * warn: as a warning). */
+void pull_take(struct pull *p, const struct need *need);
+void pull_hold_head(struct pull *p, const char *why, bool warn);
+/* The look is over, without an answer. */
+void pull_look_later(struct pull *p);
+/* Takes the head, unless other workers serve the queue. why: what this host lacks. */
+void pull_ask_others(struct pull *p, const struct need *need, const char *why);
 
 #endif

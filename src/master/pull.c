@@ -23,6 +23,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "master/drain.h"
+#include "master/quota.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,7 +189,7 @@ static void queue_lost(struct pull *p, const char *why)
     next_queue(p);
 }
 
-static void look_later(struct pull *p)
+void pull_look_later(struct pull *p)
 {
     p->tried = 0;
     p->again = false;
@@ -202,7 +203,7 @@ static void on_popped(void *arg, bool sound)
     if (--p->claiming)
         return;
     if (p->unsound)
-        look_later(p);
+        pull_look_later(p);
     else
         round_over(p, true);
 }
@@ -230,7 +231,7 @@ static void on_plain_pop(void *arg, const struct api_reply *r)
     } else if (r->result == API_REFUSED && r->code == 400) {
         queue_lost(p, r->message);
     } else if (r->result != API_OK) {
-        look_later(p);
+        pull_look_later(p);
     } else {
         next_queue(p);
     }
@@ -244,17 +245,18 @@ static void block(struct pull *p, const char *why)
     next_queue(p);
 }
 
-static void hold_head(struct pull *p, const char *why)
+void pull_hold_head(struct pull *p, const char *why, bool warn)
 {
     struct queue *q = &p->queues[p->at];
+    void (*say)(const char *, ...) = warn ? log_warn : log_info;
     if (strcmp(q->held, p->head) != 0)
-        log_info("task=%s stays in queue %s, and what is behind it waits: %s", p->head,
-                 q->name, why);
+        say("task=%s stays in queue %s, and what is behind it waits: %s", p->head,
+            q->name, why);
     snprintf(q->held, sizeof q->held, "%s", p->head);
     block(p, why);
 }
 
-static void take(struct pull *p, const struct need *need)
+void pull_take(struct pull *p, const struct need *need)
 {
     struct queue *q = &p->queues[p->at];
     p->start = (p->at + 1) % p->count;
@@ -263,21 +265,30 @@ static void take(struct pull *p, const struct need *need)
     claim_begin(p->claims, q->id, q->name, p->head, need, on_popped, p);
 }
 
-/* One that is gone meanwhile (NULL) is not popped either. One that can never run here
+static enum admit_answer admit(struct pull *p, const cJSON *task, struct need *need,
+                               char why[ADMIT_TEXT_SIZE])
+{
+    const struct queue *q = &p->queues[p->at];
+    struct quota_queue names = {q->id, q->name};
+    return admit_task(p->master->admit, task, &names, need, why);
+}
+
+/* One that is gone meanwhile (NULL) is not popped either. One that is never to run here
  * is taken, to be failed with that as its reason. */
 static void judge_head(struct pull *p, const cJSON *task)
 {
-    struct queue *q = &p->queues[p->at];
     char why[ADMIT_TEXT_SIZE];
     struct need need = {0};
     const char *busy = busy_here(p, p->head);
+    enum admit_answer answer = task ? admit(p, task, &need, why) : ADMIT_YES;
     if (busy)
         block(p, busy);
-    else if (task &&
-             admit_task(p->master->admit, task, q->name, &need, why) == ADMIT_LATER)
-        hold_head(p, why);
+    else if (answer == ADMIT_LATER)
+        pull_hold_head(p, why, false);
+    else if (answer == ADMIT_OTHERS)
+        pull_ask_others(p, &need, why);
     else
-        take(p, &need);
+        pull_take(p, &need);
 }
 
 /* Those behind the head, once that is taken, until one cannot be: the next look says
@@ -294,11 +305,10 @@ static void take_behind(struct pull *p, const cJSON *list)
         struct need need = {0};
         if (!id_valid(task) || strlen(task) >= TASK_ID_SIZE || busy_here(p, task) ||
             !has_room(p) || admit_queue_full(p->master->admit, q->id, q->name) ||
-            (needs &&
-             admit_task(p->master->admit, needs, q->name, &need, why) == ADMIT_LATER))
+            (needs && admit(p, needs, &need, why) != ADMIT_YES))
             return;
         snprintf(p->head, sizeof p->head, "%s", task);
-        take(p, &need);
+        pull_take(p, &need);
     }
 }
 
@@ -307,7 +317,7 @@ static void on_needs(void *arg, const struct api_reply *r)
     struct pull *p = arg;
     p->call = NULL;
     if (r->result != API_OK)
-        look_later(p);
+        pull_look_later(p);
     else if (!p->stopped && !drain_active(p->master->drain))
         judge_head(p, cJSON_GetArrayItem(json_get(r->data, "tasks"), 0));
 }
@@ -339,7 +349,7 @@ static void head_found(struct pull *p, const char *task, const cJSON *reply)
     else if (admit_asks(p->master->admit))
         ask_needs(p);
     else
-        take(p, &none);
+        pull_take(p, &none);
     if (p->claiming)
         take_behind(p, json_get(reply, "behind"));
 }
@@ -357,7 +367,7 @@ static void on_peek(void *arg, const struct api_reply *r)
     } else if (r->result == API_REFUSED && r->code == 400) {
         queue_lost(p, r->message);
     } else if (r->result != API_OK) {
-        look_later(p);
+        pull_look_later(p);
     } else if (p->stopped || drain_active(p->master->drain)) {
         return;
     } else if (id_valid(task) && strlen(task) < TASK_ID_SIZE) {

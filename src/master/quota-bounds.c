@@ -16,9 +16,17 @@ const cJSON *quota_of_queue(const struct resolver *r, const char *section,
                             char source[SOURCE_SIZE])
 {
     const cJSON *queues = config_json(r->config, "agent.reeve.queues");
-    snprintf(source, SOURCE_SIZE, "agent.reeve.queues.%.40s.%s",
-             r->queue ? r->queue : "", section);
-    return r->queue ? json_path(queues, r->queue, section, NULL) : NULL;
+    const char *names[] = {r->queue.id, r->queue.name};
+    source[0] = '\0';
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        const cJSON *found =
+            names[i] ? json_path(queues, names[i], section, NULL) : NULL;
+        if (!found)
+            continue;
+        snprintf(source, SOURCE_SIZE, "agent.reeve.queues.%.40s.%s", names[i], section);
+        return found;
+    }
+    return NULL;
 }
 
 int quota_check_memory(struct resolver *r)
@@ -177,7 +185,7 @@ static int check_queue(struct resolver *r, const cJSON *queue)
             return reeve_error_set(r->err, 0,
                                    "agent.reeve.queues.%.60s.%.40s is not known; "
                                    "defaults, ceilings and max_runs are",
-                                   r->queue, item->string);
+                                   r->queue.name, item->string);
         const cJSON *section = quotas ? quota_of_queue(r, item->string, source) : NULL;
         if (check_section(r, section, source) < 0)
             return -1;
@@ -190,7 +198,7 @@ static int check_resolved(const struct config *config, const char *queue,
                           struct reeve_error *err)
 {
     struct quota q;
-    if (quota_resolve(NULL, config, queue, &q, err) < 0)
+    if (quota_resolve(NULL, config, &(struct quota_queue){.name = queue}, &q, err) < 0)
         return -1;
     quota_free(&q);
     return 0;
@@ -203,8 +211,10 @@ int quota_check_config(const struct config *config, struct reeve_error *err)
         return -1;
     cJSON_ArrayForEach(queue, queues)
     {
-        struct resolver r = {.config = config, .queue = queue->string, .err = err};
-        if (check_queue(&r, queue) < 0 || check_resolved(config, queue->string, err) < 0)
+        struct resolver r = {
+            .config = config, .queue = {.name = queue->string}, .err = err};
+        if (check_queue(&r, queue) < 0 ||
+            check_resolved(config, queue->string, err) < 0)
             return -1;
     }
     return 0;

@@ -60,7 +60,7 @@ struct key_info {
 /* While the sources are gone through. */
 struct resolver {
     const struct config *config; /* may be NULL */
-    const char *queue;           /* its name; may be NULL */
+    struct quota_queue queue;
     struct value values[KEY_COUNT];
     struct quota *out;
     struct reeve_error *err;

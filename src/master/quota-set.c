@@ -97,10 +97,12 @@ static void follow_memory(struct resolver *r, const bool changed[KEY_COUNT])
 }
 
 int quota_change(const struct quota *now, const cJSON *values,
-                 const struct config *config, const char *queue, struct quota *out,
-                 struct reeve_error *err)
+                 const struct config *config, const struct quota_queue *queue,
+                 struct quota *out, struct reeve_error *err)
 {
-    struct resolver r = {.config = config, .queue = queue, .out = out, .err = err};
+    struct resolver r = {.config = config, .out = out, .err = err};
+    if (queue)
+        r.queue = *queue;
     bool changed[KEY_COUNT] = {false};
     const cJSON *item;
     quota_clear(out);

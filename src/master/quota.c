@@ -397,11 +397,14 @@ void quota_clean_error(struct reeve_error *err)
     snprintf(err->text, sizeof err->text, "%s", buf_str(&text));
 }
 
-int quota_resolve(const cJSON *task, const struct config *config, const char *queue,
-                  struct quota *out, struct reeve_error *err)
+int quota_resolve(const cJSON *task, const struct config *config,
+                  const struct quota_queue *queue, struct quota *out,
+                  struct reeve_error *err)
 {
     quota_clear(out);
-    struct resolver r = {.config = config, .queue = queue, .out = out, .err = err};
+    struct resolver r = {.config = config, .out = out, .err = err};
+    if (queue)
+        r.queue = *queue;
     if (resolve(&r, task) < 0) {
         quota_free(out);
         quota_clean_error(err);

@@ -49,18 +49,25 @@ struct quota {
     struct words notes;   /* lines for the run's log: what applies, and from where */
 };
 
+/* The one that a task was pulled from; either may be NULL. Settings of its id go before
+ * those of its name, which may be given to another. */
+struct quota_queue {
+    const char *id, *name;
+};
+
 /* Fills *out from a task document as tasks.get_by_id gives it (of it only container and
  * hyperparams are read, and what the restart variable's selector names). config may be
- * NULL, and queue, the name of the one that it was pulled from. 0, or -1 with err
- * naming word or property and what is allowed; *out is then empty. */
-int quota_resolve(const cJSON *task, const struct config *config, const char *queue,
-                  struct quota *out, struct reeve_error *err);
+ * NULL, and queue too. 0, or -1 with err naming word or property and what is allowed;
+ * *out is then empty. */
+int quota_resolve(const cJSON *task, const struct config *config,
+                  const struct quota_queue *queue, struct quota *out,
+                  struct reeve_error *err);
 /* *out is what applies now with some values changed: an object of NAMEs and texts,
  * where "none" lifts a limit. Checked and bounded as above. The notes are about those
  * alone. 0, or -1 with err and *out empty. */
 int quota_change(const struct quota *now, const cJSON *values,
-                 const struct config *config, const char *queue, struct quota *out,
-                 struct reeve_error *err);
+                 const struct config *config, const struct quota_queue *queue,
+                 struct quota *out, struct reeve_error *err);
 /* Whether a task of any queue can have what agent.reeve.defaults and .queues give it,
  * below their ceilings: 0, or -1 with err. */
 int quota_check_config(const struct config *config, struct reeve_error *err);

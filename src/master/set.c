@@ -196,8 +196,8 @@ static int change(struct run *run, const cJSON *values, struct set_job *job,
 {
     struct quota now, wanted;
     quota_of_policy(&run->policy, &now);
-    if (quota_change(&now, values, run->master->config, run->queue_name, &wanted, err) <
-        0)
+    struct quota_queue queue = {run->queue, run->queue_name};
+    if (quota_change(&now, values, run->master->config, &queue, &wanted, err) < 0)
         return -1;
     job->before = run->policy;
     policy_from_quota(&wanted, &run->policy);

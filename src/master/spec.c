@@ -80,8 +80,8 @@ static void resolve_policy(struct run *run, const cJSON *task, cJSON *spec,
 {
     struct quota quota;
     memset(&quota, 0, sizeof quota);
-    if (quota_resolve(task, run->master->config, run->queue_name, &quota, quota_err) <
-        0) {
+    struct quota_queue queue = {run->queue, run->queue_name};
+    if (quota_resolve(task, run->master->config, &queue, &quota, quota_err) < 0) {
         policy_from_json(NULL, &run->policy);
         json_set_str(spec, "quota_error", quota_err->text);
     } else {

@@ -69,6 +69,21 @@ def test_what_can_never_fit_is_refused(make_reeve):
     assert "agent.reeve.capacity.memory" in reeve.logs(task)
 
 
+def test_what_can_never_fit_is_for_others_while_there_are_any(make_reeve):
+    """A worker that serves the queue; one that serves no queue is none."""
+    reeve = make_reeve(env={**POLL, **setting("capacity.memory", "300m")})
+    queue = next(q["id"] for q in reeve.json("status")["queues"])
+    reeve.call("workers.register", worker="elsewhere", queues=[queue])
+    task = reeve.shell("true", "--memory", "301m")
+    wait_until(lambda: "left for the 1 other worker of the queue" in (blocked(reeve) or ""), what="the reason")
+    assert reeve.status(task) == "queued"
+    assert reeve.log.read_text().count("it is left for the 1 other worker") == 1
+    reeve.call("workers.unregister", worker="elsewhere", queues=[queue])
+    reeve.call("workers.register", worker="idle", queues=[])
+    assert reeve.wait(task) == 1
+    assert reeve.task(task)["status_reason"] == "refused"
+
+
 @pytest.mark.parametrize("server", [(), ("--no-extensions",)], ids=["extensions", "plain"])
 def test_needs_are_read_before_the_pop(make_rig, server):
     """From the answer of the look where the server can, else by one more call."""

@@ -184,7 +184,7 @@ SERVER = "api.api_server: \"http://127.0.0.1:9\"\n"
     (SERVER + "agent.reeve.capacity.cpus: -1", {}, "agent.reeve.capacity.cpus: a number"),
     (SERVER + "agent.reeve.max_pressure.io: 101", {}, "agent.reeve.max_pressure.io: per cent"),
     (SERVER + "agent.reeve.min_free_disk: -1", {}, "agent.reeve.min_free_disk"),
-    (SERVER + "agent.reeve.admission.too_large: maybe", {}, "refuse or leave"),
+    (SERVER + "agent.reeve.admission.too_large: maybe", {}, "auto, refuse or leave"),
     (SERVER + "agent.reeve.forced_stop: never", {}, "resume or stop"),
     (SERVER + "agent.reeve.queues.services.max_runs: some", {}, "agent.reeve.queues.services.max_runs: a number"),
     ("agent.reeve.waits.wacht: 1s", {}, "the nearest known one is agent.reeve.waits.watch"),

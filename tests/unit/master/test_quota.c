@@ -31,6 +31,8 @@ static void set_property(cJSON *task, const char *name, const char *value)
     json_set_str(item, "value", value);
 }
 
+static const struct quota_queue services = {"0123456789abcdef", "services"};
+
 static struct config *settings(const char *text)
 {
     struct reeve_error err = {0};
@@ -45,7 +47,7 @@ static struct quota resolve(const cJSON *task, const char *conf)
     struct quota q;
     struct reeve_error err = {0};
     struct config *c = settings(conf);
-    if (quota_resolve(task, c, "services", &q, &err) < 0)
+    if (quota_resolve(task, c, &services, &q, &err) < 0)
         fail_msg("%s", err.text);
     config_destroy(c);
     return q;
@@ -62,7 +64,7 @@ static void refuse(const cJSON *task, const char *conf, const char *expected)
     struct quota q;
     struct reeve_error err = {0};
     struct config *c = settings(conf);
-    assert_int_equal(quota_resolve(task, c, "services", &q, &err), -1);
+    assert_int_equal(quota_resolve(task, c, &services, &q, &err), -1);
     if (!strstr(err.text, expected))
         fail_msg("\"%s\" is not in \"%s\"", expected, err.text);
     config_destroy(c);
@@ -207,7 +209,8 @@ static void test_queues_have_their_own(void **state)
                          "by property reeve.memory)"));
     quota_free(&q);
     struct config *c = settings(conf);
-    assert_int_equal(quota_resolve(task, c, "a.b c", &q, NULL), 0);
+    assert_int_equal(
+        quota_resolve(task, c, &(struct quota_queue){.name = "a.b c"}, &q, NULL), 0);
     assert_true(q.limits.memory == 10 * MIB);
     quota_free(&q);
     assert_int_equal(quota_check_config(c, NULL), 0);
@@ -215,6 +218,24 @@ static void test_queues_have_their_own(void **state)
     refuse_config("agent.reeve.queues.q.ceiling.memory: 5m", "queues.q.ceiling is not");
     refuse_config("agent.reeve.queues.q.ceilings.colour: 5m", "colour is no quota");
     refuse_config("agent.reeve.queues.q.defaults.memory: 5x", "q.defaults.memory");
+}
+
+/* A queue's name may be given to another, and its settings hold by either. */
+static void test_queue_by_id(void **state)
+{
+    auto_json *task = cJSON_CreateObject();
+    struct quota q = resolve(task, "agent.reeve.queues.0123456789abcdef { "
+                                   "defaults.memory: 20m, ceilings.pids: 30 }\n"
+                                   "agent.reeve.queues.services.defaults.memory: 10m");
+    assert_true(q.limits.memory == 20 * MIB);
+    assert_int_equal(q.limits.pids, 30);
+    assert_true(has_note(
+        &q,
+        "quota: memory 20 MiB (agent.reeve.queues.0123456789abcdef.defaults.memory)"));
+    quota_free(&q);
+    q = resolve(task, "agent.reeve.queues.services.defaults.memory: 10m");
+    assert_true(q.limits.memory == 10 * MIB);
+    quota_free(&q);
 }
 
 static void test_host_total(void **state)
@@ -247,7 +268,7 @@ static struct quota change(const struct quota *now, const char *conf,
     struct quota q;
     struct config *c = settings(conf);
     auto_json *json = json_parse(values, strlen(values), NULL);
-    if (quota_change(now, json, c, "services", &q, &err) < 0)
+    if (quota_change(now, json, c, &services, &q, &err) < 0)
         fail_msg("%s", err.text);
     config_destroy(c);
     return q;
@@ -469,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_files_weight_disk_and_setup),
         cmocka_unit_test(test_queues_have_their_own),
         cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_queue_by_id),
         cmocka_unit_test(test_host_total),
         cmocka_unit_test(test_no_limit),
         cmocka_unit_test(test_environment),
