@@ -14,6 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define REMOVE_DEPTH 64
+#define MOVE_TRIES 1000
+
 static int write_temporary(const char *path, const void *data, size_t n, mode_t mode,
                            bool sync, struct reeve_error *err)
 {
@@ -168,9 +171,63 @@ int dir_sync(const char *path, struct reeve_error *err)
     return 0;
 }
 
+struct removal {
+    int top;
+    dev_t dev;
+    unsigned moved; /* to the top, since they were too deep */
+    const atomic_bool *stop;
+};
+
+/* A folder that may not be read is made readable. -1 with errno. */
+static int open_below(int dirfd, const char *name)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    int fd = openat(dirfd, name, flags);
+    if (fd < 0 && errno == EACCES && fchmodat(dirfd, name, 0700, 0) == 0)
+        fd = openat(dirfd, name, flags);
+    return fd;
+}
+
+/* Neither descriptors nor the stack grow with what somebody has nested: from a depth on
+ * a folder is moved to the top, which is gone through again. */
+static int move_up(struct removal *r, int dirfd, const char *name)
+{
+    char to[32];
+    for (int tries = 0; tries < MOVE_TRIES; tries++) {
+        snprintf(to, sizeof to, "deep.%u", r->moved++);
+        if (renameat(dirfd, name, r->top, to) == 0)
+            return 0;
+        if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR)
+            return -1;
+    }
+    return -1;
+}
+
+static int remove_below(struct removal *r, int dirfd, int depth);
+
+static int remove_entry(struct removal *r, int dirfd, const char *name, int depth)
+{
+    int sub = open_below(dirfd, name);
+    struct stat st;
+    if (sub < 0)
+        return unlinkat(dirfd, name, 0) < 0 && errno != ENOENT ? -1 : 0;
+    if (fstat(sub, &st) < 0 || st.st_dev != r->dev) {
+        close(sub);
+        errno = EXDEV;
+        return -1;
+    }
+    if (depth == REMOVE_DEPTH) {
+        close(sub);
+        return move_up(r, dirfd, name);
+    }
+    if (remove_below(r, sub, depth + 1) < 0)
+        return -1;
+    return unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -1 : 0;
+}
+
 /* Takes the descriptor. Every level is opened relative to its parent, so that a tree
  * which changes under us can lead nowhere else. */
-static int remove_below(int dirfd, dev_t dev)
+static int remove_below(struct removal *r, int dirfd, int depth)
 {
     DIR *dir = fdopendir(dirfd);
     if (!dir) {
@@ -182,47 +239,48 @@ static int remove_below(int dirfd, dev_t dev)
     while ((e = readdir(dir))) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
-        int sub = openat(dirfd, e->d_name,
-                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-        if (sub < 0 && errno == EACCES && fchmodat(dirfd, e->d_name, 0700, 0) == 0)
-            sub = openat(dirfd, e->d_name,
-                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (sub >= 0) {
-            struct stat st;
-            if (fstat(sub, &st) < 0 || st.st_dev != dev) {
-                close(sub);
-                errno = EXDEV;
-                failed = errno;
-                continue;
-            }
-            if (remove_below(sub, dev) < 0)
-                failed = errno;
-            if (unlinkat(dirfd, e->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-                failed = errno;
-        } else if (unlinkat(dirfd, e->d_name, 0) < 0 && errno != ENOENT) {
-            failed = errno;
+        if (r->stop && atomic_load(r->stop)) {
+            failed = ECANCELED;
+            break;
         }
+        if (remove_entry(r, dirfd, e->d_name, depth) < 0)
+            failed = errno;
     }
     closedir(dir);
     errno = failed;
     return failed ? -1 : 0;
 }
 
-int dir_remove_tree(const char *path, struct reeve_error *err)
+/* Until no folder was moved to the top any more. */
+static int remove_all(struct removal *r)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
+    for (;;) {
+        unsigned before = r->moved;
+        int fd = openat(r->top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int rc = fd < 0 ? -1 : remove_below(r, fd, 0);
+        if (r->moved == before || (rc < 0 && errno == ECANCELED))
+            return rc;
+    }
+}
+
+int dir_remove_tree_until(const char *path, const atomic_bool *stop,
+                          struct reeve_error *err)
+{
+    auto_close top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (top < 0 && errno == ENOENT)
         return 0;
     struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        reeve_error_set(err, errno, "remove %s", path);
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
-    if (remove_below(fd, st.st_dev) < 0 || (rmdir(path) < 0 && errno != ENOENT))
+    if (top < 0 || fstat(top, &st) < 0)
+        return reeve_error_set(err, errno, "remove %s", path);
+    struct removal r = {.top = top, .dev = st.st_dev, .stop = stop};
+    if (remove_all(&r) < 0 || (rmdir(path) < 0 && errno != ENOENT))
         return reeve_error_set(err, errno, "remove %s", path);
     return 0;
+}
+
+int dir_remove_tree(const char *path, struct reeve_error *err)
+{
+    return dir_remove_tree_until(path, NULL, err);
 }
 
 char *path_join_dup(const char *a, const char *b)

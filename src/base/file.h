@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -33,9 +34,12 @@ int dir_each(const char *path, void (*each)(const char *name, void *arg), void *
              struct reeve_error *err);
 /* Syncs the names in a folder. */
 int dir_sync(const char *path, struct reeve_error *err);
-/* Removes a folder and everything below it, following no symbolic link and crossing no
- * mount. A missing folder is no error. */
+/* Removes a folder and everything below it, however deep, following no symbolic link
+ * and crossing no mount. A missing folder is no error. */
 int dir_remove_tree(const char *path, struct reeve_error *err);
+/* The same until *stop becomes true: ECANCELED then, if something is left. */
+int dir_remove_tree_until(const char *path, const atomic_bool *stop,
+                          struct reeve_error *err);
 /* "a" and "b" as "a/b", to be freed by the caller. */
 char *path_join_dup(const char *a, const char *b);
 

@@ -8,9 +8,11 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -59,8 +61,39 @@ static void test_renew(void **state)
     assert_int_equal(err.code, ENOENT);
 }
 
+/* What a program can make with mkdir and chdir: neither descriptors nor the stack may
+ * grow with it. */
+static void test_deep_tree_is_removed(void **state)
+{
+    char dir[] = "/tmp/reeve-test-XXXXXX";
+    struct rlimit before, few;
+    assert_non_null(mkdtemp(dir));
+    int at = open(dir, O_RDONLY | O_DIRECTORY);
+    for (int i = 0; i < 5000; i++) {
+        assert_int_equal(mkdirat(at, "n", 0700), 0);
+        assert_int_equal(mkdirat(at, "deep.1", 0700), 0);
+        int below = openat(at, "n", O_RDONLY | O_DIRECTORY);
+        close(at);
+        at = below;
+    }
+    close(at);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = 100;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    atomic_bool stop = true;
+    struct reeve_error err = {0};
+    assert_int_equal(dir_remove_tree_until(dir, &stop, &err), -1);
+    assert_int_equal(err.code, ECANCELED);
+    if (dir_remove_tree(dir, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(access(dir, F_OK), -1);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_renew)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_renew),
+                                       cmocka_unit_test(test_deep_tree_is_removed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
