@@ -51,6 +51,7 @@
 #include <sys/prctl.h>
 
 #define CLIENT_NAME "reeve-" PACKAGE_VERSION
+#define SWEEP_MS 1000    /* at the end, for removals */
 #define TRIM_SECONDS 2.0 /* after the start: what that alone took in memory */
 
 /* ---- settings ---- */
@@ -402,6 +403,7 @@ void master_destroy(struct master *m)
     orphans_destroy(m->orphans);
     control_destroy(m->control);
     link_destroy(m->link);
+    bool upgrading = upgrade_due(m->upgrade);
     upgrade_destroy(m->upgrade);
     watch_destroy(m->watch);
     report_destroy(m->report);
@@ -419,11 +421,12 @@ void master_destroy(struct master *m)
     api_destroy(m->api);
     outage_destroy(m->outage);
     syncer_destroy(m->syncer);
-    disk_stop(m->disk);
-    syncer_destroy(m->sweeper);
     disk_destroy(m->disk);
+    /* What was moved away to be removed is found by the next master, which is near in an
+     * upgrade; so are limits, and logs that are too large. */
+    syncer_destroy_within(m->sweeper, upgrading ? 0 : SWEEP_MS);
     log_budget_destroy(m->log_budget);
-    syncer_destroy(m->applier);
+    syncer_destroy_within(m->applier, 0);
     set_destroy(m);
     reassert_destroy(m->reassert);
     cgroup_host_close(m->cgroups, true);

@@ -72,6 +72,7 @@ struct run {
     /* disk.c: what its folder was last found to have, when it is looked at next (boot
      * clock), and what it had when it was stopped for that, else 0. */
     int64_t disk_bytes, disk_next_ms, over_disk;
+    bool disk_under_way;
     unsigned limits_stuck; /* reassert.c: what this host does not hold */
     int64_t reassert_ms;   /* boot clock: the next look at its limits */
     unsigned squeezed;     /* pressure.c: what was said of squeezed_attempt */

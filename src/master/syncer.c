@@ -13,10 +13,12 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define REMOVE_TRIES 3
 
@@ -37,12 +39,13 @@ struct syncer {
     ev_async wake;
     pthread_t thread;
     pthread_mutex_t mutex;
-    pthread_cond_t work;
+    pthread_cond_t work, idle;
     struct job *todo, **todo_end; /* under mutex */
     struct job *finished, **finished_end;
     struct job
         *group; /* being written; only its done pointers are touched from outside */
     bool stop;
+    atomic_bool drop;
 };
 
 static void job_free(struct job *job)
@@ -62,10 +65,11 @@ static char *folder_dup(const char *path)
 }
 
 /* What stays is removed by the next start; a failure of the moment needs none. */
-static void job_remove(struct job *job)
+static void job_remove(struct job *job, const atomic_bool *stop)
 {
     for (int tries = 0; tries < REMOVE_TRIES; tries++)
-        if (dir_remove_tree(job->path, &job->err) == 0)
+        if (dir_remove_tree_until(job->path, stop, &job->err) == 0 ||
+            job->err.code == ECANCELED)
             return;
     job->failed = true;
     log_warn("%s", job->err.text);
@@ -112,7 +116,7 @@ static void *syncer_main(void *arg)
 {
     struct syncer *s = arg;
     pthread_mutex_lock(&s->mutex);
-    while (!s->stop || s->todo) {
+    while (!s->stop || (s->todo && !atomic_load(&s->drop))) {
         if (!s->todo) {
             pthread_cond_wait(&s->work, &s->mutex);
             continue;
@@ -120,14 +124,17 @@ static void *syncer_main(void *arg)
         struct job *group = s->group = steal(&s->todo);
         s->todo_end = &s->todo;
         pthread_mutex_unlock(&s->mutex);
-        for (struct job *job = group; job; job = job->next)
-            job->fn ? job_call(job) : job->data ? job_write(job) : job_remove(job);
+        for (struct job *job = group; job && !atomic_load(&s->drop); job = job->next)
+            job->fn     ? job_call(job)
+            : job->data ? job_write(job)
+                        : job_remove(job, &s->drop);
         group_sync_folders(group);
         pthread_mutex_lock(&s->mutex);
         *s->finished_end = group;
         while (*s->finished_end)
             s->finished_end = &(*s->finished_end)->next;
         s->group = NULL;
+        pthread_cond_signal(&s->idle);
         ev_async_send(s->loop, &s->wake);
     }
     pthread_mutex_unlock(&s->mutex);
@@ -163,6 +170,7 @@ struct syncer *syncer_create(struct ev_loop *loop, struct reeve_error *err)
     s->finished_end = &s->finished;
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->work, NULL);
+    pthread_cond_init(&s->idle, NULL);
     ev_async_init(&s->wake, syncer_wake_cb);
     s->wake.data = s;
     /* Signals belong to the loop's thread. */
@@ -189,6 +197,32 @@ static void jobs_free(struct job *job)
     }
 }
 
+static void wait_idle(struct syncer *s, int ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&s->mutex);
+    while ((s->todo || s->group) &&
+           pthread_cond_timedwait(&s->idle, &s->mutex, &until) == 0)
+        ;
+    pthread_mutex_unlock(&s->mutex);
+}
+
+void syncer_destroy_within(struct syncer *s, int ms)
+{
+    if (!s)
+        return;
+    wait_idle(s, ms);
+    atomic_store(&s->drop, true);
+    syncer_destroy(s);
+}
+
 void syncer_destroy(struct syncer *s)
 {
     if (!s)
@@ -200,7 +234,9 @@ void syncer_destroy(struct syncer *s)
     pthread_join(s->thread, NULL);
     ev_async_stop(s->loop, &s->wake);
     jobs_free(s->finished);
+    jobs_free(s->todo);
     pthread_mutex_destroy(&s->mutex);
+    pthread_cond_destroy(&s->idle);
     pthread_cond_destroy(&s->work);
     free(s);
 }

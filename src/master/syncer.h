@@ -3,8 +3,8 @@
  *
  * Files are replaced atomically and synced in groups: everything that was asked for
  * while the last group was written goes into the next one, with one sync of each
- * folder. The master has three: one for records, one for removals and for measuring
- * folders, which may take long, and one that asks the kernel for limits. */
+ * folder. The master has several: one for records, one for removals, which may take
+ * long, one that asks the kernel for limits, and disk.c's. */
 #ifndef REEVE_SYNCER_H
 #define REEVE_SYNCER_H
 
@@ -19,8 +19,11 @@ struct syncer;
 typedef void (*syncer_done_f)(void *arg, const struct reeve_error *err);
 
 struct syncer *syncer_create(struct ev_loop *loop, struct reeve_error *err);
-/* Waits for what is under way, then ends the thread; open callbacks do not run. */
+/* Waits for all that was asked for, then ends the thread; open callbacks do not run. */
 void syncer_destroy(struct syncer *s);
+/* The same, but for what is found again by another master: after so many ms what has
+ * not begun is dropped, and a removal that is under way ends where it is. */
+void syncer_destroy_within(struct syncer *s, int ms);
 /* Replaces path (mode 0600) by data, which is taken (malloc'd). done may be NULL. */
 void syncer_replace(struct syncer *s, const char *path, char *data, size_t n,
                     syncer_done_f done, void *arg);

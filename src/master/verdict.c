@@ -156,9 +156,16 @@ void verdict_make(const struct verdict_input *in, struct verdict *out)
     } else if (in->over_disk) {
         char used[32], limit[32];
         put(out, VERDICT_DISK);
-        snprintf(out->text, sizeof out->text,
-                 "stopped: its folder has %s, its quota is %s",
-                 bytes_text(in->over_disk, used), bytes_text(in->disk_limit, limit));
+        bytes_text(in->disk_limit, limit);
+        if (in->over_disk == DISK_HIDDEN)
+            snprintf(
+                out->text, sizeof out->text,
+                "stopped: what its folder takes cannot be counted, its quota is %s",
+                limit);
+        else
+            snprintf(out->text, sizeof out->text,
+                     "stopped: its folder has %s, its quota is %s",
+                     bytes_text(in->over_disk, used), limit);
     } else if (strcmp(in->exit->step, STEP_REFUSED) == 0) {
         put(out, VERDICT_REFUSED);
         snprintf(out->text, sizeof out->text, "refused: %s", in->exit->text);

@@ -47,6 +47,8 @@ struct verdict {
     char by[12];     /* ABORTED: on whose request, stop_cause_word() */
 };
 
+#define DISK_HIDDEN (-1)
+
 struct verdict_input {
     const struct spool_exit *exit; /* NULL: no exit record (agent lost) */
     const char *aborted_by; /* a stop was asked for before the end: its cause's word */
@@ -55,7 +57,8 @@ struct verdict_input {
     bool host_down;         /* it was stopped since the host was going down */
     const struct cgroup_stat *stat; /* of the payload's group, or NULL */
     int64_t memory_limit;           /* bytes, LIMIT_NONE */
-    int64_t over_disk, disk_limit;  /* stopped since its folder had so much; 0: not */
+    int64_t over_disk, disk_limit;  /* stopped since its folder had so much, or hides
+                                     * it (DISK_HIDDEN); 0: not */
 };
 
 void verdict_make(const struct verdict_input *in, struct verdict *out);

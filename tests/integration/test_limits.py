@@ -281,6 +281,16 @@ def test_disk_of_the_run(shared):
     assert "written" in log.splitlines() and "its quota of the disk is 5 MiB: stopped" in log
 
 
+def test_disk_that_cannot_be_counted(shared):
+    """A link in the place of its folder is not followed, and no way around the quota."""
+    task = shared.shell("d=${PWD%%/work*}/work; cd /; rm -r $d; ln -s /var/tmp $d; exec sleep 300", "--disk", "5m")
+    assert shared.wait(task) == 1
+    document = shared.task(task)
+    assert document["status_reason"] == "disk"
+    assert "what its folder takes cannot be counted" in document["status_message"]
+    assert "what its folder takes cannot be counted: stopped (measure " in shared.logs(task)
+
+
 def test_disk_within_the_quota(shared):
     task = shared.shell("head -c 2000000 /dev/zero > here; echo written; exec sleep 300", "--disk", "50m")
     shared.wait_line(task, "written")

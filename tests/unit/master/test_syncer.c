@@ -126,6 +126,46 @@ static void test_tree_is_removed(void **state)
     assert_int_equal(access(tree, F_OK), -1);
 }
 
+static int sleep_briefly(void *arg, struct reeve_error *err)
+{
+    usleep(20000);
+    return 0;
+}
+
+static unsigned left_of(const char *dir, unsigned n)
+{
+    unsigned left = 0;
+    for (unsigned i = 0; i < n; i++) {
+        auto_free char *path = xasprintf("%s/%u", dir, i);
+        left += access(path, F_OK) == 0;
+    }
+    return left;
+}
+
+/* Removals that another master does as well are in nobody's way; those that fit are
+ * done. */
+static void test_what_has_not_begun_is_dropped(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < 50; i++) {
+        auto_free char *path = xasprintf("%s/%u", f->dir, i);
+        assert_int_equal(dir_make(path, 0700, NULL), 0);
+        syncer_call(f->syncer, sleep_briefly, NULL, NULL);
+        syncer_remove_tree(f->syncer, path);
+    }
+    syncer_destroy_within(f->syncer, 0);
+    unsigned left = left_of(f->dir, 50);
+    assert_true(left >= 40);
+    f->syncer = syncer_create(f->loop, NULL);
+    for (unsigned i = 0; i < 50; i++) {
+        auto_free char *path = xasprintf("%s/%u", f->dir, i);
+        syncer_remove_tree(f->syncer, path);
+    }
+    syncer_destroy_within(f->syncer, 30000);
+    assert_int_equal(left_of(f->dir, 50), 0);
+    f->syncer = NULL;
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -135,6 +175,7 @@ int main(void)
         T(test_failure_is_told_and_leaves_nothing),
         T(test_forgotten_callback_does_not_run),
         T(test_tree_is_removed),
+        T(test_what_has_not_begun_is_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
