@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import signal
+import sys
 import time
 
 import pytest
@@ -193,3 +194,35 @@ def test_group_that_cannot_be_made_for_a_moment(make_world, error):
         world.job(lines=5, ready=True).check()
         assert len(injected.hits()) == 1
     world.check_nothing_left()
+
+
+# What whoever starts reeved may have left it with.
+ODD = """import os, resource, signal, sys
+os.umask(0o027)
+os.set_inheritable(os.dup2(0, 50), True)
+signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM})
+resource.setrlimit(resource.RLIMIT_NOFILE, (512, 4096))
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+os.execv(sys.argv[1], sys.argv[1:])"""
+# Signals 32 and 33 are the C library's own; posix_spawn(3) anywhere above leaves them ignored.
+TOLD = """for i in $(seq 0 100); do [ ! -e /proc/$$/fd/$i ] || echo descriptor $i; done
+umask; ulimit -Sn; ulimit -Hn; ulimit -c
+sed -En "s/180000000$/000000000/; s/^Sig(Blk|Ign):\\t//p" /proc/self/status
+set -- $(cat /proc/$$/stat); [ $6 = $$ ] && [ $5 = $$ ] && [ $7 = 0 ] && echo a session of its own
+cat /proc/self/oom_score_adj; readlink /proc/$$/fd/0; [ $(readlink /proc/$$/fd/1) = $(readlink /proc/$$/fd/2) ] && echo one stream"""
+
+
+def test_what_a_payload_inherits(make_world, tmp_path):
+    """As reeved was started, but for what is its own; and nothing of reeve's."""
+    (tmp_path / "odd.py").write_text(ODD)
+    world = make_world()
+    world.master.start(under=(sys.executable, tmp_path / "odd.py"))
+    task = world.enqueue(TOLD)
+    world.wait(task)
+    lines = world.text(task).partition("Starting Task Execution:\n\n")[2].splitlines()
+    mine = pathlib.Path("/proc/self/oom_score_adj").read_text().strip()
+    assert lines[:-1] == [
+        "descriptor 0", "descriptor 1", "descriptor 2", "0027", "512", "4096", "0", "0" * 16, "0" * 16,
+        "a session of its own", mine, "/dev/null", "one stream"]
