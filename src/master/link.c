@@ -225,6 +225,7 @@ static void on_hello(struct peer *p, const struct message *m)
     if (run->forgotten && attempt > run->attempt)
         run->attempt = (uint32_t)attempt;
     run->forgotten = false;
+    run_notes_flush(run);
     on_hello_phase(run, m, (uint32_t)attempt);
 }
 

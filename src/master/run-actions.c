@@ -81,6 +81,7 @@ static void agent_reap(struct run *run)
     run->agent_pid = 0;
     run->agent_gone = true;
     link_forget(run);
+    run_notes_flush(run);
 }
 
 static void agent_gone_cb(struct ev_loop *loop, ev_io *w, int revents)

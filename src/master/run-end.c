@@ -169,7 +169,7 @@ void run_act_judge(struct run *run)
     run->exit_acked = run_state_save(run) == 0;
     if (run->notes_due)
         note_end(run);
-    run->notes_due = false;
+    run->notes_due = run->notes.len > 0;
     if (run->exit_acked)
         link_ack_exit(run, run->attempt);
     if (cgroup_remove(m->cgroups, run_group(run, "payload", path), &err) < 0)
@@ -246,12 +246,12 @@ static void note_end_once(struct run *run)
     size_t n = strlen(end);
     bool found = false;
     while (r && !found && spool_reader_next(r, &e, NULL) == 1)
-        found = e.type == SPOOL_NOTE && e.attempt == run->attempt && e.text_len > n &&
-                memcmp(e.text, end, n) == 0;
+        found = e.type == SPOOL_NOTE && e.attempt == run_note_attempt(run) &&
+                e.text_len > n && memcmp(e.text, end, n) == 0;
     spool_reader_close(r);
     if (!found)
         note_end(run);
-    run->notes_due = false;
+    run->notes_due = run->notes.len > 0;
 }
 
 void run_resume(struct run *run)

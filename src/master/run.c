@@ -11,10 +11,8 @@
 #include "master/link.h"
 #include "master/master.h"
 #include "master/ship.h"
-#include "master/run-mask.h"
 #include "run/run-dir.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -91,6 +89,7 @@ void run_destroy(struct run *run)
     free(run->project_name);
     free(run->queue);
     free(run->queue_name);
+    run_notes_free(run);
     free(run);
 }
 
@@ -204,41 +203,6 @@ void run_forget_stop(struct run *run)
     run->stop_text[0] = '\0';
     run->stop_grace_ms = 0;
     run->stop_signal = 0;
-}
-
-static void note_to_spool(struct run *run, char *text)
-{
-    struct masker *masker = run_mask_create(run->master->config, NULL);
-    text[masker_apply(masker, text, strlen(text))] = '\0';
-    masker_destroy(masker);
-    auto_free char *dir = run_dir_dup(run->master->state_root, run->id);
-    struct reeve_error err;
-    int lock = run_lock(dir, &err);
-    if (lock < 0) {
-        log_warn("task=%s note not written: %s", run->id, err.text);
-        return;
-    }
-    uint64_t raw_end;
-    struct spool_writer *w = spool_writer_open(dir, &raw_end, &err);
-    if (!w || spool_writer_add(w, SPOOL_NOTE, run->attempt, clock_wall_ms(), raw_end,
-                               text, strlen(text), &err) < 0)
-        log_warn("task=%s note not written: %s", run->id, err.text);
-    spool_writer_close(w);
-    close(lock);
-    ship_wake(run);
-}
-
-void run_note(struct run *run, const char *fmt, ...)
-{
-    char text[1024];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    if (run->peer && !run->agent_gone)
-        link_note(run, text);
-    else
-        note_to_spool(run, text);
 }
 
 void run_arm(struct run *run, int64_t after_ms, void (*fn)(struct run *))

@@ -8,6 +8,7 @@
 #ifndef REEVE_RUN_H
 #define REEVE_RUN_H
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "cgroup/cgroup.h"
 #include "master/admit.h"
@@ -84,6 +85,7 @@ struct run {
     int64_t started_boot_ms; /* the same on the other clock */
     int64_t due_ms;          /* wall clock: next attempt, in BACKOFF */
     int64_t due_boot_ms;     /* the same on the other clock, which nobody sets */
+    struct buf notes; /* run-notes.c: that wait, each with its NUL */
     bool notes_due;  /* the lines about the attempt's end are, perhaps, not written */
     bool resume_due; /* adopted, and waits for its sub-agent to know that */
     char claim[33];  /* its intent's id, as in the task's status_message; "": unknown */
@@ -212,10 +214,6 @@ int run_restart(struct run *run, const char *text, struct reeve_error *err);
 void run_forgive(struct run *run);
 /* What ended the last attempt does not count for the next one. */
 void run_forget_stop(struct run *run);
-/* A line of reeve's own for the run's log: by the sub-agent, or into the spool if it is
- * gone. */
-void run_note(struct run *run, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
 /* Calls fn from the loop after a while; replaces what was armed before. */
 void run_arm(struct run *run, int64_t after_ms, void (*fn)(struct run *));
 void run_disarm(struct run *run);
@@ -244,6 +242,17 @@ const char *stop_cause_word(enum stop_cause cause);
 bool stop_is_servers(enum stop_cause cause);
 /* What the server is told, or NULL for nothing: "tasks.completed", ... */
 const char *run_final_call(const struct run *run);
+
+/* ---- run-notes.c ---- */
+/* A line of reeve's own for the run's log: by the sub-agent, which is waited for while
+ * it lives, or into the spool if it is gone. */
+void run_note(struct run *run, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The sub-agent has connected, or is gone: what waited for that is written. */
+void run_notes_flush(struct run *run);
+/* Of which attempt such a line is: one that may have begun. */
+uint32_t run_note_attempt(const struct run *run);
+void run_notes_free(struct run *run);
 
 /* ---- run-actions.c ---- */
 void run_act(struct run *run, enum run_action action);

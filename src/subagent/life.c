@@ -246,6 +246,10 @@ int life_recall(struct agent *a, struct reeve_error *err)
     a->attempt = a->output.attempt;
     int found = a->attempt ? spool_find_exit(a->options.state_dir, &e, err) : 0;
     a->certain = attempt_read(&a->record, p, a->out);
+    /* A line of the master's own is of no attempt that has begun. */
+    if (a->certain && a->attempt > p->attempt)
+        a->attempt = a->output.attempt =
+            found == 1 && e.attempt > p->attempt ? e.attempt : p->attempt;
     if (found == 1 && e.attempt == a->attempt && e.attempt >= p->attempt) {
         payload_forget(p);
         a->phase = AGENT_EXITED;

@@ -807,3 +807,22 @@ def test_shutdown_while_a_claim_is_under_way(rig):
     assert not marks.exists()
     assert rig.status(task) == "stopped"
     assert rig.master.sub_agents() == []
+
+
+def test_a_line_waits_for_a_sub_agent_to_connect(rig, tmp_path):
+    """What is said of a run before its sub-agent has found the new master is in its log nevertheless."""
+    rig.master.start()
+    task = rig.enqueue(f"echo line 0; while [ ! -e {tmp_path}/go ]; do sleep 0.1; done; echo line 1")
+    wait_until(lambda: rig.numbers(task) == [0], what="its first line")
+    agent, = rig.master.sub_agents()
+    os.kill(agent, signal.SIGSTOP)
+    rig.master.kill()
+    rig.master.start()
+    changed = rig.master.control(cmd="set", task=task, values={"timeout": "1h"})["data"]["notes"]
+    os.kill(agent, signal.SIGCONT)
+    wait_until(lambda: changed and all(f"reeve: {note}\n" in rig.text(task) for note in changed),
+               what=f"a line about the change: {changed}")
+    (tmp_path / "go").touch()
+    rig.wait(task)
+    assert rig.numbers(task) == [0, 1]
+    assert "note not written" not in rig.master.log.read_text()

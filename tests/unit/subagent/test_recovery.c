@@ -211,6 +211,28 @@ static void fill_and_free(struct driver *d, const char *dir, const char *big)
     assert_int_equal(*p, '\0');
 }
 
+/* The master's own line is no sign that an attempt has begun. */
+static void test_note_of_an_attempt_that_has_not_begun(void **state)
+{
+    struct driver *d = *state;
+    driver_begin(d);
+    driver_start(d, &(struct start){.script = "echo one"});
+    driver_expect(d, MESSAGE_EXITED);
+    driver_ack(d, 1);
+    driver_note(d, "the end");
+    assert_true(driver_wait_log(d, "one\nthe end\n"));
+    driver_kill(d);
+    uint64_t raw;
+    struct spool_writer *w = spool_writer_open(d->state_dir, &raw, NULL);
+    assert_int_equal(spool_writer_add(w, SPOOL_NOTE, 2, 1, raw, "a note\n", 7, NULL),
+                     0);
+    spool_writer_close(w);
+    driver_spawn(d);
+    driver_accept(d);
+    assert_int_equal(driver_u64(d, TAG_CERTAIN, 0), 1);
+    assert_int_equal(driver_u64(d, TAG_ATTEMPT, 99), 1);
+}
+
 static void log_budget(struct driver *d, uint64_t budget, bool away)
 {
     message_begin(&d->out, MESSAGE_LOG, 0);
@@ -361,6 +383,7 @@ int main(void)
         DRIVEN(test_exit_outlives_the_agent),
         DRIVEN(test_killed_again_and_again),
         DRIVEN(test_stop_on_a_full_disk),
+        DRIVEN(test_note_of_an_attempt_that_has_not_begun),
         DRIVEN(test_stop_over_budget),
         DRIVEN(test_budget_while_the_server_takes_lines),
         DRIVEN(test_full_state_disk),
