@@ -11,6 +11,8 @@ case "$*" in
 help) printf 'usage: reeve COMMAND\n\n  up         starts it\n  queue      queues\n  logs       log\n' ;;
 'logs --help') printf 'usage: reeve logs [-f]\n\n  -f, --follow  go on\n      --since TIME  from --then on\n' ;;
 'ps --all --json') printf '[{"id": "aa11", "name": "x"}, {"id":"ab22"}]\n' ;;
+'ps --data D --json') printf '[{"id": "ab33"}]\n' ;;
+'queue list --json') printf '[{"id": "00", "name": "services"}]\n' ;;
 'ps --json') printf '[{"id": "aa11", "exit": null}]\n' ;;
 *) exit 2 ;;
 esac
@@ -45,7 +47,10 @@ expect 'reeve logs a' 'aa11 ab22'
 expect 'reeve stop a' 'aa11'
 expect 'reeve queue c' 'clear create'
 expect 'reeve daemon --on-exit k' 'keep'
-expect 'reeve wait --status c' 'closed completed'
+expect 'reeve wait --status c' 'closed completed created'
+expect 'reeve enqueue aa11 --queue s' 'services'
+expect 'reeve queue rename s' 'services'
+expect 'reeve stop --data D a' 'ab33'
 expect "reeve up --data $dir/" ''
 mkdir "$dir/state"
 expect "reeve up --data $dir/" "$dir/state"
