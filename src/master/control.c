@@ -202,10 +202,10 @@ static cJSON *cmd_ps(struct master *m, const cJSON *request)
     cJSON *rows = cJSON_CreateArray();
     if (json_bool(request, "all", false))
         history_read(m, rows);
+    report_sample_all(m->report);
     for (struct run *run = runs_first(m->runs); run; run = run->list_next) {
         if (run->phase == PHASE_GONE)
             continue;
-        report_sample(run);
         cJSON_AddItemToArray(rows, control_run_row(run));
     }
     return answer_ok(rows);

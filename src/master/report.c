@@ -20,15 +20,18 @@
 #include "master/ship.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define SAMPLE_MIN_MS 500
+#define SAMPLE_ALL_MS 20 /* that the loop may stand still for them */
 #define DRAIN_TAG "reeve:draining"
 
 struct report {
     struct master *master;
     int64_t next_ms, register_ms;
     bool registered, registering;
+    char sampled[TASK_ID_SIZE]; /* the last run of report_sample_all() */
     void (*left)(struct master *m);
 };
 
@@ -184,6 +187,18 @@ void report_sample(struct run *run)
             (double)(now.cpu_usec - run->report.last.cpu_usec) / (double)elapsed / 10.0;
     run->report.last = now;
     run->report.last_ms = ms;
+}
+
+void report_sample_all(struct report *r)
+{
+    struct runs *runs = r->master->runs;
+    struct run *run = runs_find(runs, r->sampled);
+    int64_t end = clock_boot_ms() + SAMPLE_ALL_MS;
+    for (unsigned n = runs_count(runs); n > 0 && clock_boot_ms() <= end; n--) {
+        run = run && run->list_next ? run->list_next : runs_first(runs);
+        report_sample(run);
+        snprintf(r->sampled, sizeof r->sampled, "%s", run->id);
+    }
 }
 
 static int64_t host_available(const struct master *m)

@@ -23,6 +23,9 @@ void report_run_gone(struct run *run);
 /* Takes a new sample of the run's group if the last is old; sets
  * run->report.cpu_percent. */
 void report_sample(struct run *run);
+/* The same of all runs, as far as that takes some ms; with thousands of them the next
+ * call goes on with the others. */
+void report_sample_all(struct report *r);
 /* Called at each tick: sends the reports that are due. */
 void report_tick(struct report *r);
 /* The master's own end: unregisters it; done runs when that is answered or given up. */

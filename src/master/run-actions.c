@@ -382,7 +382,7 @@ static void send_start(struct run *run)
     /* After a restart of the master there is no session yet; a payload without a token
      * could not reach the server as long as it lives. */
     if (run->master->authorized && !api_token(run->master->api)) {
-        run_arm(run, run->master->waits.again_ms / 10 + 1, send_start);
+        run_arm(run, run->master->waits.again_ms, send_start);
         return;
     }
     if (!run->peer) {

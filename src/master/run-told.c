@@ -39,13 +39,12 @@ static void ask(struct run *run, const struct api_options *options, api_done_f d
         api_send(run->master->api, NULL, "tasks.get_all", body, options, done, run);
 }
 
-/* Sent by an earlier master, which died before it put the task back. */
+/* Sent by an earlier master, which died before it put the task back: known by the
+ * claim, as any worker of this name may have stopped it. */
 static bool is_our_stop(const struct run *run, const cJSON *task)
 {
-    char worker[256];
-    const char *message = json_str(task, "status_message", "");
-    return has_status(task, "stopped") && strstr(message, run_worker(run, worker)) &&
-           strstr(message, run->verdict.text);
+    return has_status(task, "stopped") && run->claim[0] &&
+           strstr(json_str(task, "status_message", ""), run->claim);
 }
 
 /* Nothing of ours is sent over what the answer says. */
@@ -295,8 +294,10 @@ static void send_final(struct run *run, const char *endpoint)
 {
     char message[768], worker[256];
     bool success = verdict_success(&run->verdict);
-    snprintf(message, sizeof message, RUN_CHANGED_WORDS "%s%s%s",
-             run_worker(run, worker), success ? "" : ": ",
+    bool claim = run->stop == STOP_PUT_BACK && run->claim[0];
+    snprintf(message, sizeof message, RUN_CHANGED_WORDS "%s%s%s%s%s%s",
+             run_worker(run, worker), claim ? RUN_CLAIM_WORDS : "",
+             claim ? run->claim : "", claim ? "]" : "", success ? "" : ": ",
              success ? "" : run->verdict.text);
     cJSON *body = cJSON_CreateObject();
     json_set_str(body, "task", run->id);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -131,4 +132,29 @@ def test_put_back_at_the_deadline(rig):
     # Here it would begin again at once.
     for task in tasks:
         rig.server.call("tasks.dequeue", {"task": task})
+    rig.master.control(cmd="undrain")
+
+
+def test_what_another_has_stopped_is_not_put_back(rig):
+    """Also where that one has this worker's name: the claim tells them apart."""
+    rig.master.start()
+    task = rig.enqueue("echo up; sleep 300")
+    rig.master.wait_phase(task, "running")
+    killed = []
+
+    def before(name, body):
+        if name != "tasks.stopped" or killed:
+            return None
+        killed.append(json.loads(body))
+        rig.master.kill()
+        rig.server.call("tasks.stopped", {
+            **killed[0], "force": True, "status_message": re.sub(r"\[\w+\]", "[" + "0" * 32 + "]",
+                                                                killed[0]["status_message"])})
+        return "drop"
+    rig.proxy.before = before
+    rig.master.control(cmd="drain", deadline_ms=0, put_back=True)
+    wait_until(lambda: killed and rig.master.process.poll() is not None, what="the end of the master")
+    rig.master.start()
+    wait_until(lambda: rig.master.row(task) is None, what="the end of its run")
+    assert rig.status(task) == "stopped"
     rig.master.control(cmd="undrain")
