@@ -136,11 +136,10 @@ int payload_read_start(struct payload *p, const struct message *m,
 
 static _Noreturn void child_fail(int status, const char *what, int error)
 {
-    char line[256];
-    int n = snprintf(line, sizeof line, "fail start %s: %s\n", what, strerror(error));
-    if (n > 0)
-        fd_write_all(status, line,
-                     (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+    char line[PAYLOAD_LINE_MAX];
+    snprintf(line, sizeof line - 1, "fail start %s: %s", what, strerror(error));
+    strcat(line, "\n");
+    fd_write_all(status, line, strlen(line));
     _exit(127);
 }
 

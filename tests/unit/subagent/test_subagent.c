@@ -211,6 +211,24 @@ static void test_no_program(void **state)
     assert_non_null(strstr(driver_text(d, TAG_TEXT), "No such file"));
 }
 
+static void test_no_program_of_a_long_name(void **state)
+{
+    struct driver *d = *state;
+    char path[500];
+    memset(path, 'a', sizeof path);
+    path[0] = '/';
+    path[sizeof path - 1] = '\0';
+    driver_begin(d);
+    auto_close spec = fd_sealed("spec", "the spec", 8);
+    message_begin(&d->out, MESSAGE_START, 0);
+    message_add_u64(&d->out, TAG_ATTEMPT, 1);
+    message_add_text(&d->out, TAG_PREPARE_PATH, path);
+    driver_send(d, spec);
+    driver_expect(d, MESSAGE_EXITED);
+    assert_exit(d, 127, 0);
+    assert_string_equal(driver_text(d, TAG_STEP), "start");
+}
+
 static void test_no_group(void **state)
 {
     struct driver *d = *state;
@@ -430,6 +448,7 @@ int main(void)
         DRIVEN(test_setup_is_killed),
         DRIVEN(test_hostile_status),
         DRIVEN(test_no_program),
+        DRIVEN(test_no_program_of_a_long_name),
         DRIVEN(test_no_group),
         DRIVEN(test_daemon_is_left_behind),
         DRIVEN(test_linger),
