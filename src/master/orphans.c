@@ -15,6 +15,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -200,22 +201,42 @@ struct taking {
     struct cgroup_dirs groups;
     struct proc_names names;
     char variable[sizeof "CLEARML_TASK_ID=" + TASK_ID_SIZE];
+    pid_t *sessions; /* of all payloads, sorted */
+    size_t count;
 };
 
-/* What is in our session was started by the master. A daemon has a session of its own.
- */
+static int compare_pids(const void *a, const void *b)
+{
+    pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void list_sessions(struct taking *t)
+{
+    struct runs *runs = t->run->master->runs;
+    t->sessions = xcalloc(runs_count(runs) + 1, sizeof *t->sessions);
+    for (const struct run *run = runs_first(runs); run; run = run->list_next)
+        if (run->session > 0)
+            t->sessions[t->count++] = run->session;
+    qsort(t->sessions, t->count, sizeof *t->sessions, compare_pids);
+}
+
+/* What is in our session was started by the master. A daemon has a session of its own,
+ * so its environment is read; but not that of the payloads, which may be thousands. */
 static bool is_of(const struct taking *t, pid_t pid)
 {
     pid_t session = getsid(pid);
     if (session <= 0 || session == getsid(0))
         return false;
-    return session == t->run->session || proc_has_variable(pid, t->variable);
+    if (bsearch(&session, t->sessions, t->count, sizeof session, compare_pids))
+        return session == t->run->session;
+    return proc_has_variable(pid, t->variable);
 }
 
 static void take_in(pid_t pid, void *arg)
 {
     struct taking *t = arg;
-    if (proc_is_ending(pid) || !is_of(t, pid))
+    if (!is_of(t, pid) || proc_is_ending(pid))
         return;
     cgroup_dirs_take_in(&t->groups, pid);
     proc_names_add(&t->names, pid);
@@ -229,8 +250,10 @@ bool orphans_take_in(struct run *run)
     cgroup_dirs(run->master->cgroups, run_group(run, "payload", group), &t.groups);
     snprintf(t.variable, sizeof t.variable, "CLEARML_TASK_ID=%s", run->id);
     proc_names_begin(&t.names, text, sizeof text, NAMED_MAX, false);
+    list_sessions(&t);
     proc_each_child(take_in, &t);
     proc_names_end(&t.names);
+    free(t.sessions);
     if (text[0])
         run_note(run, "reeve: found outside its cgroup, and brought back: %s", text);
     return text[0];

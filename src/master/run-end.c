@@ -157,6 +157,7 @@ void run_act_judge(struct run *run)
         run->call = NULL;
     }
     run_disarm(run);
+    run->session = 0; /* nothing is in it: the number may be another run's by now */
     run->looked = false;
     make_verdict(run);
     if (!waited(run))

@@ -187,7 +187,7 @@ static void state_from_json(struct run *run, const cJSON *json)
     run->start_lost =
         json_bool(json, "start_lost", run->start_sent && run->recoveries > 0);
     run->replaced = (unsigned)json_int(json, "replaced", 0);
-    run->session = run->payload_pid;
+    run->session = run_is_live(run) ? run->payload_pid : 0;
     run->orphaned = run->recoveries || run->replaced;
     run->ship.last_ms = json_int(json, "last_event_ms", 0);
     run->over_disk = json_int(json, "over_disk", 0);
