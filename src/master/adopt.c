@@ -158,17 +158,16 @@ static void adopt_run(struct run *run, const struct reeve_error *quota_err)
     ship_wake(run);
 }
 
+static bool any(const struct spool_entry *e, const void *arg)
+{
+    return true;
+}
+
 static uint32_t last_attempt(const struct run *run)
 {
     auto_free char *dir = run_dir_dup(run->master->state_root, run->id);
-    struct spool_reader *r = spool_reader_open(dir, 0, NULL);
     struct spool_entry e;
-    uint32_t attempt = 0;
-    while (r && spool_reader_next(r, &e, NULL) == 1)
-        if (e.attempt > attempt)
-            attempt = e.attempt;
-    spool_reader_close(r);
-    return attempt ? attempt : 1;
+    return spool_find_last(dir, any, NULL, &e, NULL) == 1 && e.attempt ? e.attempt : 1;
 }
 
 /* Groups do not outlive the boot they were made on. */

@@ -235,22 +235,24 @@ void run_act_wait(struct run *run)
     run_arm(run, wait > 0 ? wait : 0, backoff_due);
 }
 
+static bool ends_or_says(const struct spool_entry *e, const void *arg)
+{
+    const struct run *run = arg;
+    char line[64];
+    const char *end = end_line(run, line);
+    size_t n = strlen(end);
+    return e->type == SPOOL_EXIT ||
+           (e->type == SPOOL_NOTE && e->attempt == run_note_attempt(run) &&
+            e->text_len > n && memcmp(e->text, end, n) == 0);
+}
+
 /* The last master may have ended between the verdict and the lines about it. They are
  * in the spool, or were never sent: the sub-agent has connected since. */
 static void note_end_once(struct run *run)
 {
-    char line[64];
     auto_free char *dir = run_dir_dup(run->master->state_root, run->id);
-    struct spool_reader *r = spool_reader_open(dir, 0, NULL);
     struct spool_entry e;
-    const char *end = end_line(run, line);
-    size_t n = strlen(end);
-    bool found = false;
-    while (r && !found && spool_reader_next(r, &e, NULL) == 1)
-        found = e.type == SPOOL_NOTE && e.attempt == run_note_attempt(run) &&
-                e.text_len > n && memcmp(e.text, end, n) == 0;
-    spool_reader_close(r);
-    if (!found)
+    if (spool_find_last(dir, ends_or_says, run, &e, NULL) != 1 || e.type != SPOOL_NOTE)
         note_end(run);
     run->notes_due = run->notes.len > 0;
 }

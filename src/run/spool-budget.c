@@ -19,7 +19,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -79,45 +78,38 @@ uint64_t spool_held(const char *dir)
 
 /* ---- giving up ---- */
 
+struct count {
+    struct spool_gap *gap;
+    struct spool_entry *first;
+    bool any, is_gap;
+};
+
+static void count_entry(const struct spool_entry *e, void *arg)
+{
+    struct count *c = arg;
+    if (!c->any)
+        *c->first = *e;
+    c->any = true;
+    if (e->type == SPOOL_GAP) {
+        c->is_gap = true;
+        c->gap->next = e->gap.next;
+        c->gap->lines += e->gap.lines;
+        c->gap->bytes += e->gap.bytes;
+    } else if (e->type != SPOOL_EXIT) {
+        c->gap->bytes += e->text_len;
+        for (size_t i = 0; i < e->text_len; i++)
+            c->gap->lines += e->text[i] == '\n';
+    }
+}
+
 /* Adds what a segment has to the gap; *is_gap: it is one itself. */
 static int count_segment(int dirfd, uint64_t start, struct spool_gap *gap,
                          struct spool_entry *first, bool *is_gap)
 {
-    char name[SPOOL_NAME_SIZE];
-    struct stat st;
-    struct spool_entry e;
-    *is_gap = false;
-    auto_close fd =
-        openat(dirfd, spool_name(start, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return -1;
-    size_t n = (size_t)st.st_size, at = 0;
-    if (n == 0)
-        return 0;
-    char *p = mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (p == MAP_FAILED)
-        return -1;
-    while (at < n) {
-        if (spool_parse(p + at, n - at, start + at, &e) != RECORD_OK) {
-            at += spool_resync(p + at, n - at, start + at);
-            continue;
-        }
-        if (at == 0)
-            *first = e;
-        at += (size_t)(e.next - e.offset);
-        if (e.type == SPOOL_GAP) {
-            *is_gap = true;
-            gap->next = e.gap.next;
-            gap->lines += e.gap.lines;
-            gap->bytes += e.gap.bytes;
-        } else if (e.type != SPOOL_EXIT) {
-            gap->bytes += e.text_len;
-            for (size_t i = 0; i < e.text_len; i++)
-                gap->lines += e.text[i] == '\n';
-        }
-    }
-    munmap(p, n);
-    return 0;
+    struct count c = {gap, first, false, false};
+    int result = spool_each(dirfd, start, count_entry, &c);
+    *is_gap = c.is_gap;
+    return result;
 }
 
 /* A segment with nothing but the gap record, in the place of the one at start. */

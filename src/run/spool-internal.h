@@ -38,6 +38,11 @@ enum record_result spool_parse(const void *p, size_t n, uint64_t offset,
 /* Distance to the next record that belongs where it is, or n. */
 size_t spool_resync(const void *p, size_t n, uint64_t offset);
 
+/* Calls each with every sound record of a segment, in order; its text is valid within
+ * the call. 0, or -1 with errno. */
+int spool_each(int dirfd, uint64_t start,
+               void (*each)(const struct spool_entry *e, void *arg), void *arg);
+
 /* spool-writer.c's own, shared with spool-budget.c. */
 struct spool_writer {
     char *dir;

@@ -251,22 +251,3 @@ int spool_reader_next(struct spool_reader *r, struct spool_entry *out,
         }
     }
 }
-
-int spool_find_exit(const char *dir, struct spool_entry *out, struct reeve_error *err)
-{
-    struct spool_reader *r = spool_reader_open(dir, 0, err);
-    if (!r)
-        return -1;
-    struct spool_entry e;
-    int found = 0, result;
-    while ((result = spool_reader_next(r, &e, err)) == 1) {
-        if (e.type != SPOOL_EXIT)
-            continue;
-        *out = e;
-        out->text = "";
-        out->text_len = 0;
-        found = 1;
-    }
-    spool_reader_close(r);
-    return result < 0 ? -1 : found;
-}

@@ -127,7 +127,13 @@ int64_t spool_acked_ms(const char *dir);
 /* Makes the files that spool_ack() writes, so that a disk that is full later is in
  * nobody's way: a line that was sent and not recorded would be sent twice. 0 or -1. */
 int spool_ack_reserve(const char *dir, struct reeve_error *err);
-/* Finds the last exit record of the stream; 1 found, 0 none, -1 error. */
+/* The last entry that is wanted, without its text, of the last few segments: what is
+ * looked for stands near the end, and a loop that looks must not read a whole spool.
+ * 1 found, 0 none, -1 error. A GAP is as it is on disk. */
+typedef bool (*spool_wanted_f)(const struct spool_entry *e, const void *arg);
+int spool_find_last(const char *dir, spool_wanted_f wanted, const void *arg,
+                    struct spool_entry *out, struct reeve_error *err);
+/* The last exit record, if it is one of those. */
 int spool_find_exit(const char *dir, struct spool_entry *out, struct reeve_error *err);
 
 #endif

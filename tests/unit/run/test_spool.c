@@ -258,6 +258,37 @@ static void fill(struct spool_writer *w, int from, int to)
     }
 }
 
+static bool says_found(const struct spool_entry *e, const void *arg)
+{
+    return e->text_len == 6 && memcmp(e->text, "found\n", 6) == 0;
+}
+
+/* From the end on, and no further than a segment or two. */
+static void test_find_last(void **state)
+{
+    uint64_t raw;
+    struct spool_entry e;
+    struct spool_exit x = {.code = 3};
+    struct spool_writer *w = writer(*state, &raw);
+    assert_int_equal(spool_find_last(*state, says_found, NULL, &e, NULL), 0);
+    assert_int_equal(spool_writer_add_exit(w, 1, 1, 0, &x, NULL), 0);
+    add(w, 6, "found\n");
+    uint64_t next = spool_writer_end(w);
+    add(w, 12, "found\n");
+    add(w, 18, "other\n");
+    assert_int_equal(spool_find_last(*state, says_found, NULL, &e, NULL), 1);
+    assert_int_equal(e.offset, next);
+    assert_int_equal(spool_find_exit(*state, &e, NULL), 1);
+    assert_int_equal(e.exit.code, 3);
+    fill(w, 19, 500);
+    assert_int_equal(spool_find_exit(*state, &e, NULL), 1);
+    fill(w, 500, 5000);
+    assert_true(count_segments(*state) > 3);
+    assert_int_equal(spool_find_exit(*state, &e, NULL), 0);
+    spool_writer_close(w);
+    assert_int_equal(spool_find_exit("/nonexistent", &e, NULL), -1);
+}
+
 static int count_lines(const char *dir, uint64_t offset, int first)
 {
     auto_buf all = BUF_INIT;
@@ -494,6 +525,7 @@ int main(void)
 #define IN_FOLDER(f) cmocka_unit_test_setup_teardown(f, folder_setup, folder_teardown)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(test_round_trip),
+        IN_FOLDER(test_find_last),
         IN_FOLDER(test_no_exit),
         IN_FOLDER(test_text_is_made_sound),
         IN_FOLDER(test_torn_at_every_byte),
