@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/oom-score.h"
 #include "master/master.h"
+#include "master/notify.h"
 #include "master/upgrade.h"
 
 #include <malloc.h>
@@ -75,6 +76,7 @@ int main(int argc, char **argv)
     upgrade_begun();
     log_info("reeved %s serves as worker %s", PACKAGE_VERSION, m->worker);
     tell_ready(options.ready_fd);
+    notify_ready();
     int code = master_run(m);
     if (upgrade_due(m->upgrade))
         code = 1; /* if nothing can be executed: systemd is to start it again */

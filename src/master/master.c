@@ -26,6 +26,7 @@
 #include "master/link.h"
 #include "master/log-budget.h"
 #include "master/metrics.h"
+#include "master/notify.h"
 #include "master/orphans.h"
 #include "master/outage.h"
 #include "master/pull.h"
@@ -284,6 +285,7 @@ static int make_parts(struct master *m, struct reeve_error *err)
     m->steps = steps_create(m);
     m->report = report_create(m);
     m->watch = watch_create(m);
+    m->notify = notify_create(m->loop);
     m->metrics = metrics_create(m);
     m->link = link_create(m, err);
     if (!m->link)
@@ -386,19 +388,29 @@ struct master *master_create(struct options *options, struct reeve_error *err)
     return m;
 }
 
+/* Another signal to end ends nothing half-way; but before a successor, which inherits
+ * what is ignored and would not hear it either, it ends this one. */
+static void stop_signal(struct master *m, ev_signal *w, int signo)
+{
+    ev_signal_stop(m->loop, w);
+    if (!upgrade_due(m->upgrade))
+        signal(signo, SIG_IGN);
+}
+
 void master_destroy(struct master *m)
 {
     if (!m)
         return;
-    ev_signal_stop(m->loop, &m->sigterm);
-    ev_signal_stop(m->loop, &m->sigint);
-    ev_signal_stop(m->loop, &m->sighup);
+    stop_signal(m, &m->sigterm, SIGTERM);
+    stop_signal(m, &m->sigint, SIGINT);
+    stop_signal(m, &m->sighup, SIGHUP);
     ev_timer_stop(m->loop, &m->exit_timer);
     ev_timer_stop(m->loop, &m->trim_timer);
     stop_order_end(m->stop_order);
     ev_timer_stop(m->loop, &m->host_timer);
     host_down_forget(m);
     metrics_destroy(m->metrics);
+    notify_destroy(m->notify);
     tick_destroy(m->tick);
     orphans_destroy(m->orphans);
     control_destroy(m->control);

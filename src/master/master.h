@@ -83,6 +83,7 @@ struct master {
     struct tick *tick;       /* what is looked at from time to time */
     struct control *control; /* control.sock */
     struct metrics *metrics; /* figures for Prometheus */
+    struct notify *notify;   /* systemd's watchdog */
     struct orphans *orphans; /* of sub-agents that were killed */
     struct upgrade *upgrade; /* a new program in our place */
     unsigned replaced;       /* sub-agents that others went on for, since the start */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "master/master.h"
+#include "master/notify.h"
 #include "master/pull.h"
 #include "master/report.h"
 #include "master/stop-order.h"
@@ -144,6 +145,7 @@ void master_shutdown(struct master *m, bool stop_runs)
     }
     m->exiting = true;
     m->stop_runs = stop_runs;
+    notify_stopping();
     pull_stop(m->pull);
     if (stop_runs && m->options->task)
         stop_task(m, false);

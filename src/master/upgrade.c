@@ -13,6 +13,7 @@
 #include "base/utf8.h"
 #include "master/child.h"
 #include "master/master.h"
+#include "master/notify.h"
 #include "master/pull.h"
 
 #include <errno.h>
@@ -238,6 +239,7 @@ static void go(struct upgrade *u)
     struct master *m = u->master;
     log_info("executing %s in the place of %s %s", u->binary, "reeved",
              PACKAGE_VERSION);
+    notify_reloading();
     pull_stop(m->pull);
     u->until_ms = clock_boot_ms() + m->waits.claims_ms;
     ev_timer_start(m->loop, &u->step);
