@@ -37,6 +37,8 @@ struct ship {
     ev_timer patience;  /* until the server counts as away */
     bool failing, away; /* the last try has failed; so have those of a while */
     struct batch batch;
+    size_t settled;     /* parts of it that are through, once all of it is sent */
+    bool settling;      /* ... and the others follow */
     size_t first, sent; /* the window of the batch that is being sent */
     size_t window;      /* its size; 0: all that is left */
     size_t live;        /* events of it that were sent */

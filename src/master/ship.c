@@ -47,12 +47,14 @@
 #define REFUSED_STEP (256 << 10) /* of lines that nobody takes */
 
 #define READ_FAILURES_MAX 60
+#define SETTLE_RUNS 64 /* in one turn of the loop: 3 ms */
 /* Of waits.again, before a server that fails counts as away, and one that is silent. */
 #define FAILING_FOR 5
 #define SILENT_FOR 30
 
 enum taken { TAKEN, TAKEN_IN_PART, TAKE_FAILED };
 
+static void arm(struct ship *s, double after);
 static void ship_schedule(struct ship *s, double after);
 
 static char *run_dir_of(const struct run *run)
@@ -325,22 +327,42 @@ static void end_recovery(struct ship *s)
     id_new(s->epoch);
 }
 
-/* Writes `acked` of each run in the batch, then looks who is done. */
+/* True if the part was its run's last: `acked` was written, the run perhaps is done. */
+static bool settle_part(struct ship *s, size_t i)
+{
+    struct part *p = &s->batch.parts[i];
+    struct run *run = runs_find(s->master->runs, p->task);
+    bool last = i + 1 == s->batch.count || strcmp(p[1].task, p->task) != 0;
+    if (!run || !last)
+        return false;
+    write_ack(run);
+    check_drained(run);
+    return true;
+}
+
+static void settle_some(struct ship *s)
+{
+    int runs = 0;
+    while (s->settled < s->batch.count && runs < SETTLE_RUNS)
+        runs += settle_part(s, s->settled++);
+    if (s->settled < s->batch.count) {
+        arm(s, 0.0);
+        return;
+    }
+    s->settling = false;
+    batch_free(&s->batch);
+    ship_schedule(s, s->more ? 0.0 : (double)s->master->waits.flush_ms / 1000.0);
+}
+
+/* All of it is at the server. A batch may be of hundreds of runs, each of which has a
+ * file: the loop has its turns between them, the next batch waits for the last. */
 static void batch_settle(struct ship *s)
 {
     if (s->recovered)
         end_recovery(s);
-    for (size_t i = 0; i < s->batch.count; i++) {
-        struct part *p = &s->batch.parts[i];
-        struct run *run = runs_find(s->master->runs, p->task);
-        bool last = i + 1 == s->batch.count || strcmp(p[1].task, p->task) != 0;
-        if (!run || !last)
-            continue;
-        write_ack(run);
-        check_drained(run);
-    }
-    batch_free(&s->batch);
-    ship_schedule(s, s->more ? 0.0 : (double)s->master->waits.flush_ms / 1000.0);
+    s->settled = 0;
+    s->settling = true;
+    settle_some(s);
 }
 
 void ship_refuse_run(struct ship *s, const char *task, const char *why)
@@ -568,16 +590,24 @@ static void ship_flush(struct ship *s)
 
 static void ship_timer_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
-    ship_flush(w->data);
+    struct ship *s = w->data;
+    if (s->settling)
+        settle_some(s);
+    else
+        ship_flush(s);
+}
+
+static void arm(struct ship *s, double after)
+{
+    ev_now_update(s->master->loop);
+    ev_timer_set(&s->timer, after, 0.0);
+    ev_timer_start(s->master->loop, &s->timer);
 }
 
 static void ship_schedule(struct ship *s, double after)
 {
-    if (s->batch.count || !s->dirty || ev_is_active(&s->timer))
-        return;
-    ev_now_update(s->master->loop);
-    ev_timer_set(&s->timer, after, 0.0);
-    ev_timer_start(s->master->loop, &s->timer);
+    if (!s->batch.count && s->dirty && !ev_is_active(&s->timer))
+        arm(s, after);
 }
 
 /* ---- interface ---- */
