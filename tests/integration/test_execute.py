@@ -178,6 +178,23 @@ def test_unmonitored(reeve, execute):
     assert reeve.log_events(task) == []
 
 
+def test_unmonitored_when_taken_up_again(reeve, execute, tmp_path):
+    """Its worker is none of the server's, whoever has begun it."""
+    task = make_task(reeve, f"echo $$ >{tmp_path}/pid\nuntil [ -e {tmp_path}/go ]; do sleep 0.1; done\n")
+    before = {w["id"] for w in reeve.call("workers.get_all")["workers"]}
+    first = execute(task, "--disable-monitoring", stderr=subprocess.DEVNULL)
+    wait_file(tmp_path / "pid")
+    first.kill()
+    first.communicate(timeout=WAIT)
+    second = execute(task, "--disable-monitoring")
+    # Two of its reports would have come by then: FAST has one each second.
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.wait(2.5)
+    assert {w["id"] for w in reeve.call("workers.get_all")["workers"]} == before
+    (tmp_path / "go").touch()
+    assert end(second)[0] == 0
+
+
 def spool_bytes(reeve):
     return sum(p.stat().st_size for p in reeve.data.glob("state/execute/*/runs/*/log.*"))
 
