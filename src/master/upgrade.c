@@ -220,14 +220,18 @@ static char *last_line(char *text)
     return newline ? newline + 1 : text;
 }
 
+/* Or perhaps, if systemd says so. */
+static bool is_ending(const struct master *m)
+{
+    return m->exiting || m->host_child;
+}
+
 static void upgrade_step_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct upgrade *u = w->data;
     struct master *m = u->master;
-    if (m->exiting) { /* told to end meanwhile */
-        ev_timer_stop(loop, w);
+    if (is_ending(m)) /* told to meanwhile */
         return;
-    }
     if (pull_claims(m->pull) > 0 && clock_boot_ms() < u->until_ms)
         return;
     u->due = true;
@@ -253,7 +257,7 @@ static void on_checked(void *arg, int code, const char *said)
     char *line = last_line(text);
     u->child = NULL;
     utf8_trim(line);
-    if (u->master->exiting) {
+    if (is_ending(u->master)) {
         reeve_error_set(&err, 0, "reeved is ending");
         refuse(u, 1, &err);
     } else if (code != 0) {
@@ -291,10 +295,10 @@ void upgrade_begin(struct upgrade *u, const char *binary, upgrade_done_f done,
 {
     struct master *m = u->master;
     struct reeve_error err = {0};
-    if (u->child || u->binary || m->exiting || m->options->task) {
+    if (u->child || u->binary || is_ending(m) || m->options->task) {
         reeve_error_set(&err, 0,
                         m->options->task ? "it runs one task, and ends with it"
-                        : m->exiting     ? "reeved is ending"
+                        : is_ending(m)   ? "reeved is ending"
                                          : "an upgrade is under way already");
         done(arg, NULL, 1, &err);
         return;
