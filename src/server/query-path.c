@@ -19,6 +19,8 @@ static size_t skip(const char *at, const char *what)
  * leading '_' as %_ and the '%' itself twice. */
 static char *name_unescape_dup(const char *name, size_t n)
 {
+    if (!memchr(name, '%', n))
+        return xstrndup(name, n);
     auto_buf out = BUF_INIT;
     auto_free char *text = xstrndup(name, n);
     for (const char *p = text; *p;) {

@@ -461,8 +461,28 @@ static int query_where(struct query *q)
 
 /* ---- running it ---- */
 
-static cJSON *row_document(const struct query *q, sqlite3_stmt *stmt, const cJSON *only)
+struct documents {
+    const struct query *q;
+    const cJSON *only;
+    bool *wanted; /* of the type's fields: those with a column in the answer */
+    cJSON *list;
+};
+
+static bool *find_wanted_dup(const struct query *q, const cJSON *only)
 {
+    const struct doc_type *docs = q->c->docs;
+    size_t count = 0;
+    while (docs && docs->fields[count].path)
+        count++;
+    bool *wanted = xcalloc(count + 1, sizeof *wanted);
+    for (size_t i = 0; i < count; i++)
+        wanted[i] = field_wanted(&docs->fields[i], only);
+    return wanted;
+}
+
+static cJSON *row_document(const struct documents *d, sqlite3_stmt *stmt)
+{
+    const struct query *q = d->q;
     if (!q->c->docs) {
         const char *text = (const char *)sqlite3_column_text(stmt, 0);
         return text ? cJSON_Parse(text) : NULL;
@@ -470,7 +490,7 @@ static cJSON *row_document(const struct query *q, sqlite3_stmt *stmt, const cJSO
     cJSON *doc = cJSON_CreateObject();
     int col = 0;
     for (const struct doc_field *f = q->c->docs->fields; f->path; f++) {
-        if (!field_wanted(f, only))
+        if (!d->wanted[f - q->c->docs->fields])
             continue;
         cJSON *value = doc_value(stmt, col++, f);
         if (value)
@@ -539,16 +559,10 @@ static int query_rows(struct query *q, sqlite3_stmt *stmt, query_row_f row, void
     return api_fail(q->call, API_BAD_REGEX, sqlite3_errmsg(q->call->db), NULL);
 }
 
-struct documents {
-    const struct query *q;
-    const cJSON *only;
-    cJSON *list;
-};
-
 static void add_document(sqlite3_stmt *row, void *arg)
 {
     struct documents *d = arg;
-    cJSON *doc = row_document(d->q, row, d->only);
+    cJSON *doc = row_document(d, row);
     if (!doc)
         return;
     query_project(doc, d->only);
@@ -600,7 +614,8 @@ static cJSON *query_answer(struct query *q, const cJSON *order, struct page *pag
     auto_stmt *stmt = query_statement(q, buf_str(&columns), buf_str(&tail));
     if (!stmt)
         return NULL;
-    struct documents docs = {q, only, cJSON_CreateArray()};
+    auto_free bool *wanted = find_wanted_dup(q, only);
+    struct documents docs = {q, only, wanted, cJSON_CreateArray()};
     if (query_rows(q, stmt, add_document, &docs)) {
         cJSON_Delete(docs.list);
         return NULL;
