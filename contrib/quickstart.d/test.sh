@@ -10,6 +10,8 @@ vm_packages=(qemu-system-x86 busybox-static cpio)
 python_packages=(pytest requests selenium clearml)
 # A lane's parts follow one another. The VMs and the browser mostly wait, so they go beside the rest.
 lanes=("unit integration compat" "vm faults web sanitizers")
+# What the sanitizers leave to --long: it waits, for a network or among many tasks, more than it runs code of its own.
+spared=(net_names net_nginx net_proxy net_session net_tls many outlive host_down silent drain ending admission)
 # So many failed tests of a suite, or a failed VM, are run again, alone, when both lanes are done: a machine of two
 # processors that runs both may starve one for longer than it waits. What then passes is named; more is no accident.
 again_at_most=5
@@ -155,7 +157,10 @@ test_sanitizers() {
         { add 0 1 0 "sanitizers (build)"; return 0; }
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
     unit_tests sanitizers-unit san
-    python_tests sanitizers-integration "$top/build/san-out" "$top/tests/integration"
+    local ignored=()
+    [ ${#long[@]} -gt 0 ] || ignored=("${spared[@]/#/--ignore=$top/tests/integration/test_}")
+    ignored=("${ignored[@]/%/.py}")
+    python_tests sanitizers-integration "$top/build/san-out" "$top/tests/integration" "${ignored[@]}"
     unset ASAN_OPTIONS UBSAN_OPTIONS
 }
 

@@ -126,6 +126,7 @@ def test_decorator_on_queues(sdk, served, project):
     assert "the pipeline says: from 0 to 4" in log_of(served, task["id"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options, status, ran", [
     ([], "failed", {"bad": "failed"}),
     (["--abort-on-failure"], "failed", {"bad": "failed"}),
@@ -138,6 +139,7 @@ def test_failure(sdk, server, project, tmp_path, options, status, ran):
     assert task["status"] == status and statuses(server, task["id"]) == ran
 
 
+@pytest.mark.slow
 def test_retries(sdk, server, project, tmp_path):
     sdk.needs("1.9.0", "retry_on_failure")
     done = sdk.run("pipeline_failures", "--project", project, "--count", tmp_path / "count",
@@ -148,6 +150,7 @@ def test_retries(sdk, server, project, tmp_path):
     assert statuses(server, task["id"]) == dict.fromkeys(("bad", "after", "last"), "completed")
 
 
+@pytest.mark.slow
 def test_abort(sdk, served, project, tmp_path):
     """Aborted as the web page does it, with its steps: reeve ends both."""
     sdk.run("pipeline_functions", "--project", project, "--controller-queue", "services",
@@ -163,6 +166,7 @@ def test_abort(sdk, served, project, tmp_path):
     assert list(tasks_of(served, task)) == ["make"]
 
 
+@pytest.mark.slow
 def test_again(sdk, served, project):
     """A pipeline that is found by its name runs as a copy on the queue, its steps at their side."""
     sdk.needs("1.13.0", "PipelineController.get")

@@ -157,6 +157,12 @@ class Proxy:
         self.listener.server_close()
 
 
+# What failed is tried again at once, nearly: these tests have calls fail.
+AGAIN = {"CLEARML_AGENT__API__HTTP__RETRIES__BACKOFF_FACTOR": "0.05",
+         "CLEARML_AGENT__API__HTTP__RETRIES__BACKOFF_MAX": "0.5",
+         "CLEARML_AGENT__AGENT__REEVE__WAITS__AGAIN": "100ms"}
+
+
 class Master:
     """reeved alone on folders of its own."""
 
@@ -168,7 +174,7 @@ class Master:
         self.worker = "host"
         self.group = f"reeve-faults-{os.getpid()}-{self.folder.name[-8:]}"
         self.env = clean_environment(**{
-            **FAST, "CLEARML_API_HOST": url, "HOME": str(self.folder),
+            **FAST, **AGAIN, "CLEARML_API_HOST": url, "HOME": str(self.folder),
             "CLEARML_API_ACCESS_KEY": server.endpoint["access_key"],
             "CLEARML_API_SECRET_KEY": server.endpoint["secret_key"], **(env or {})})
         self.log = self.folder / "reeved.log"

@@ -27,6 +27,10 @@ def failing(name, times, answer):
 # ---- calls that fail
 
 
+# The fault suite loses each of them, and kills masters at the calls around them.
+CLAIM_STEPS = ["queues.get_next_task", "tasks.dequeue", "tasks.started", "tasks.get_by_id"]
+
+
 def in_one_step(rig, name):
     """Of "claim" the call that does it whole, by the extension."""
     if name != "claim":
@@ -37,8 +41,10 @@ def in_one_step(rig, name):
     return "queues.get_next_task"
 
 
-@pytest.mark.parametrize("answer", [refusal(500), refusal(429), refusal(403, 20), "drop"],
-                         ids=["500", "429", "403", "dropped"])
+@pytest.mark.parametrize("answer", [
+    pytest.param(refusal(500), id="500"), pytest.param("drop", id="dropped"),
+    pytest.param(refusal(429), id="429", marks=pytest.mark.long),
+    pytest.param(refusal(403, 20), id="403", marks=pytest.mark.long)])
 def test_final_status_is_sent_until_it_is_there(rig, answer):
     rig.proxy.before = failing("tasks.completed", 3, answer)
     rig.master.start()
@@ -48,8 +54,8 @@ def test_final_status_is_sent_until_it_is_there(rig, answer):
     assert rig.document(task)["status_reason"] == "exit:0"
 
 
-@pytest.mark.parametrize("name", ["claim", "queues.get_next_task", "tasks.dequeue", "tasks.started",
-                                  "tasks.get_by_id", "projects.get_by_id"])
+@pytest.mark.parametrize("name", ["claim", *(pytest.param(name, marks=pytest.mark.long) for name in CLAIM_STEPS),
+                                  "projects.get_by_id"])
 @pytest.mark.parametrize("answer", [refusal(500), "drop"], ids=["500", "dropped"])
 def test_claim_over_failures(rig, name, answer):
     """Each failure but a refusal leaves open whether the call was carried out. claim: with the pop."""
@@ -196,8 +202,11 @@ def test_refused_task_ends_all_the_same(rig):
     rig.wait(task[0])
 
 
-@pytest.mark.parametrize("server", [[], ["--no-extensions"]], ids=["reeve-server", "plain server"])
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("server,when", [
+    pytest.param([], "before", id="before-reeve-server"),
+    pytest.param(["--no-extensions"], "after", id="after-plain server"),
+    pytest.param([], "after", id="after-reeve-server", marks=pytest.mark.long),
+    pytest.param(["--no-extensions"], "before", id="before-plain server", marks=pytest.mark.long)])
 def test_lines_once_over_kills_of_the_master(make_rig, server, when):
     """kill -9 with a batch under way, before and after the server has carried it out."""
     rig = make_rig(*server)
@@ -230,8 +239,8 @@ def test_lines_once_over_kills_of_the_master(make_rig, server, when):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("name", ["claim", "queues.get_next_task", "tasks.dequeue", "tasks.started",
-                                  "tasks.get_by_id", "tasks.completed"])
+@pytest.mark.parametrize("name", ["claim", *(pytest.param(name, marks=pytest.mark.long) for name in CLAIM_STEPS),
+                                  "tasks.completed"])
 def test_kill_at_each_call(rig, name, when):
     """A master that dies before or after a call was carried out: the task runs once."""
     name = in_one_step(rig, name)

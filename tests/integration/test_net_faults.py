@@ -73,6 +73,7 @@ def test_server_restarts(rig):
     lives_through(rig, lambda: rig.server.stop(kill=True), rig.server.start, [])
 
 
+@pytest.mark.long
 def test_silent_server(rig):
     """It takes requests and never says a word. The master's calls end by their time-outs."""
     silence = threading.Event()

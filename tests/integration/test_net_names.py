@@ -107,6 +107,7 @@ def test_first_address_is_silent(named, silent):
     Counting(named).check()
 
 
+@pytest.mark.long
 def test_every_address_is_silent(rig, silent):
     """A black hole: the master answers meanwhile, and a command gives up in a line."""
     rig.master.env["CLEARML_API_HOST"] = f"http://127.0.0.1:{silent('127.0.0.1')}"

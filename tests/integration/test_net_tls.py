@@ -58,7 +58,7 @@ def test_private_authority_of_the_configuration_file(tls, authority, tmp_path):
     assert str(authority.file) in rig.text(task)
 
 
-@pytest.mark.parametrize("word", ["false", "False", "no", "0"])
+@pytest.mark.parametrize("word", ["false", "0", *(pytest.param(word, marks=pytest.mark.long) for word in ("False", "no"))])
 def test_without_verification(tls, word):
     rig = tls(env={"CLEARML_API_HOST_VERIFY_CERT": word}, names="DNS:elsewhere.example", days=-1)
     works(rig)
