@@ -83,8 +83,12 @@ void mask_each_secret(const cJSON *tree, void (*each)(void *arg, const char *val
         /* The contents of files are hidden when they are shown, but most of their lines
          * are no secret. */
         bool secret = secret_setting(name) && strcmp(name, "contents") != 0;
-        if (cJSON_IsString(item) && (secret || secret_variable(name, strlen(name))))
+        bool variable = secret_variable(name, strlen(name));
+        auto_free char *number = NULL;
+        if (cJSON_IsString(item) && (secret || variable))
             each(arg, item->valuestring);
+        else if (cJSON_IsNumber(item) && variable) /* no "token_expiration_sec" */
+            each(arg, number = cJSON_PrintUnformatted(item));
         else
             mask_each_secret(item, each, arg);
     }

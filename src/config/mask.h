@@ -15,8 +15,8 @@ void mask_texts(const struct masker *m, cJSON *tree);
 /* For what is shown of a task: addresses, and NAME=value where NAME is in capitals and
  * secret by its words. */
 struct masker *mask_for_showing(void);
-/* Every text in the tree that is a secret by its name, as a setting or as a variable.
- */
+/* Every text in the tree that is a secret by its name, as a setting or as a variable;
+ * and every number that is one as a variable. */
 void mask_each_secret(const cJSON *tree, void (*each)(void *arg, const char *value),
                       void *arg);
 

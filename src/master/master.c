@@ -31,6 +31,7 @@
 #include "master/outage.h"
 #include "master/pull.h"
 #include "master/report.h"
+#include "master/run-token.h"
 #include "master/reassert.h"
 #include "master/set.h"
 #include "master/ship.h"
@@ -425,6 +426,7 @@ void master_destroy(struct master *m)
     if (m->runs && m->cgroups && runs_count(m->runs) == 0)
         cgroup_remove(m->cgroups, "run", NULL);
     runs_destroy(m->runs);
+    run_token_forget(&m->token);
     admit_destroy(m->admit);
     ship_destroy(m->ship);
     echo_destroy(m->echo);

@@ -38,6 +38,7 @@ struct orphans;
 struct tick;
 struct upgrade;
 struct child;
+struct run_token;
 struct stop_order;
 
 struct master {
@@ -86,6 +87,7 @@ struct master {
     struct notify *notify;   /* systemd's watchdog */
     struct orphans *orphans; /* of sub-agents that were killed */
     struct upgrade *upgrade; /* a new program in our place */
+    struct run_token *token; /* the last one that a payload was given */
     unsigned replaced;       /* sub-agents that others went on for, since the start */
 
     struct posted *posted, **posted_end; /* run.c: events that wait for their turn */

@@ -31,25 +31,36 @@ static void add(struct buf *out, char kind, const char *text)
     }
 }
 
-/* What is said by numbers and such words is no secret, whatever its name is. */
+#define DIGITS "0123456789.,-+"
+/* Configured as a password, a number of so many digits is one. */
+#define NUMBER_MIN 6
+
+static bool is_number(const char *text)
+{
+    return text[strspn(text, DIGITS)] == '\0';
+}
+
+/* What is said by such words is no secret, whatever its name is. */
 static bool is_common(const char *text)
 {
     static const char *const words[] = {"true", "false", "none", "null", "default"};
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         if (strcasecmp(text, words[i]) == 0)
             return true;
-    return text[strspn(text, "0123456789.,-+")] == '\0';
+    return false;
 }
 
 static void add_value(void *arg, const char *value)
 {
-    if (!is_common(value))
+    if (!is_common(value) && (!is_number(value) || strlen(value) >= NUMBER_MIN))
         add(arg, 'v', value);
 }
 
+/* A variable that only sounds like one has a number: END_TOKEN=128001. */
 static void add_variable(struct buf *out, const char *name, size_t n, const char *value)
 {
-    if (secret_variable(name, n) && strlen(value) >= VARIABLE_MIN && !is_common(value))
+    if (secret_variable(name, n) && strlen(value) >= VARIABLE_MIN &&
+        !is_common(value) && !is_number(value))
         add(out, 'v', value);
 }
 

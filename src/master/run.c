@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "master/link.h"
 #include "master/master.h"
+#include "master/run-token.h"
 #include "master/ship.h"
 #include "run/run-dir.h"
 
@@ -90,6 +91,7 @@ void run_destroy(struct run *run)
     free(run->queue);
     free(run->queue_name);
     run_notes_free(run);
+    run_token_forget(&run->token);
     free(run);
 }
 

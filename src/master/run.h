@@ -26,6 +26,7 @@
 
 struct master;
 struct peer;
+struct run_token;
 struct api_call;
 
 #define TASK_ID_SIZE 65
@@ -85,6 +86,7 @@ struct run {
     int64_t started_boot_ms; /* the same on the other clock */
     int64_t due_ms;          /* wall clock: next attempt, in BACKOFF */
     int64_t due_boot_ms;     /* the same on the other clock, which nobody sets */
+    struct run_token *token; /* run-token.c: its payload's; NULL: none is known */
     struct buf notes; /* run-notes.c: that wait, each with its NUL */
     bool notes_due;  /* the lines about the attempt's end are, perhaps, not written */
     bool resume_due; /* adopted, and waits for its sub-agent to know that */

@@ -13,6 +13,7 @@
 #include "master/master.h"
 #include "master/quota.h"
 #include "master/run-mask.h"
+#include "master/run-token.h"
 #include "run/run-dir.h"
 
 #include <errno.h>
@@ -318,6 +319,7 @@ int spec_mask_open(struct run *run, struct reeve_error *err)
 {
     auto_json *spec = spec_read(run, err);
     auto_json *env = payload_env(run, json_get(spec, "env"));
+    run_token_add(run, env);
     return run_mask_open(run->master->config, env, err);
 }
 
@@ -348,6 +350,7 @@ int spec_open(struct run *run, int *mask, struct reeve_error *err)
     explicit_bzero(text, n);
     if (fd < 0)
         return reeve_error_set(err, made, "make the spec for reeve-prepare");
+    run_token_note(run);
     *mask = run_mask_open(m->config, env, err);
     return *mask < 0 ? -1 : fd_take(&fd);
 }

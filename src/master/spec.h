@@ -22,7 +22,8 @@ int spec_load(struct run *run, struct reeve_error *quota_err, struct reeve_error
  * configuration, git credentials. The descriptor, or -1. *mask: another one, with what
  * the run's log must not show (run-mask.h). */
 int spec_open(struct run *run, int *mask, struct reeve_error *err);
-/* The second one alone, for a sub-agent in the place of one that is gone. */
+/* The second one alone, for a sub-agent in the place of one that is gone: with the token
+ * that its payload has. */
 int spec_mask_open(struct run *run, struct reeve_error *err);
 
 #endif

@@ -15,8 +15,10 @@ from reeve_up import OUT, SLOW, Reeve, sanitized, wait_until
 GIT_PASS = "g1t-p4ss-w0rd"
 AWS_KEY = "aws/secret+key"
 PHRASE = "correct horse battery"
+NUMBER = "314159265"
 HIDDEN = {"CLEARML_AGENT_GIT_PASS": GIT_PASS, "AWS_SECRET_ACCESS_KEY": AWS_KEY,
           "CLEARML_AGENT__AGENT__REEVE__MASK__VALUES": f'["{PHRASE}"]',
+          "CLEARML_AGENT__SDK__STORE__DB_PASSWORD": NUMBER,
           "CLEARML_AGENT__AGENT__REEVE__MASK__NAMES": '["VAULT_*"]'}
 
 
@@ -53,7 +55,7 @@ def test_secrets_reach_no_disk(hiding, tmp_path):
     """Neither the spool nor the server has one, wherever a line is cut; names and addresses included."""
     script = tmp_path / "print.sh"
     script.write_text(f"""
-        echo "pass {GIT_PASS} key {AWS_KEY}, {PHRASE}."
+        echo "pass {GIT_PASS} key {AWS_KEY}, {PHRASE}, {NUMBER}."
         echo "token $CLEARML_AUTH_TOKEN"
         echo "mine $MY_TOKEN"
         echo "remote https://someone:hidden-word@example.com/x"
@@ -65,9 +67,9 @@ def test_secrets_reach_no_disk(hiding, tmp_path):
         """)
     task = hiding.shell(f". {script}", "--env", "MY_TOKEN=an-own-token")
     hiding.wait_line(task, "finished")
-    secrets = (GIT_PASS, AWS_KEY, PHRASE, "an-own-token", "hidden-word", "nobody-knows", "eyJ")
+    secrets = (GIT_PASS, AWS_KEY, PHRASE, NUMBER, "an-own-token", "hidden-word", "nobody-knows", "eyJ")
     for text in (spool_text(hiding, task), log_text(hiding, task)):
-        assert "pass **** key ****, ****." in text
+        assert "pass **** key ****, ****, ****." in text
         assert "remote https://someone:****@example.com/x" in text
         assert not [s for s in secrets if s in text.replace("\n", "")], text[:2000]
     shown = hiding.run("inspect", task, "--json").stdout
@@ -89,6 +91,22 @@ def test_secrets_left_by_a_dead_agent(hiding, tmp_path):
     hiding.wait_line(task, "pass **** end", 60)
     hiding.run("stop", task, check=False)
     hiding.wait(task)
+
+
+def test_token_of_a_payload_that_outlives_master_and_agent(rig, tmp_path):
+    """It has the token of its start, whatever master and sub-agent look after it by now."""
+    rig.master.start()
+    task = rig.enqueue(f"echo ready; while [ ! -e {tmp_path}/say ]; do sleep 0.05; done; "
+                       f"echo token $CLEARML_AUTH_TOKEN end")
+    wait_until(lambda: "ready" in rig.text(task), what="its first line")
+    rig.master.kill()
+    rig.master.start()
+    agent, = rig.master.sub_agents()
+    os.kill(agent, signal.SIGKILL)
+    wait_until(lambda: rig.master.sub_agents() not in ([], [agent]), what="another sub-agent")
+    (tmp_path / "say").touch()
+    rig.wait(task)
+    assert "\ntoken **** end\n" in rig.text(task)
 
 
 # ---- the budget
