@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The figures that reeve is to reach, with clearml-agent's beside them where it does the same work.
 
-    bench.py [--only FIGURE]... [--quick] [--no-agent] [--no-docker] [--services N] [--tasks N] [--json FILE]
+    bench.py [--only FIGURE]... [--quick | --smoke] [--no-agent] [--no-docker] [--services N] [--tasks N] [--json FILE]
 
 What is measured is the installed reeve (REEVE_OUT), as root. clearml-agent comes from PyPI into build/compat (REEVE_COMPAT_VENVS).
 Prints a table; --json writes the same as one JSON value. Each run is also appended to a history (REEVE_BENCH_HISTORY, else
@@ -30,6 +30,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", action="append", choices=FIGURES, help="may be repeated; all otherwise")
     parser.add_argument("--quick", action="store_true", help="a minute and a half: small numbers, good for comparing before and after")
+    parser.add_argument("--smoke", action="store_true", help="seconds: whether all of it works; no figure is worth anything")
     parser.add_argument("--agent", action=argparse.BooleanOptionalAction, default=True, help="measure clearml-agent too")
     parser.add_argument("--docker", action=argparse.BooleanOptionalAction, default=None,
                         help="and in docker mode, where dockerd is installed (with --quick only if asked for)")
@@ -37,7 +38,9 @@ def arguments():
     parser.add_argument("--tasks", type=int, help="in the server's queue (default 1000000, quick 20000)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, - for standard output")
     options = parser.parse_args()
-    options.tasks = options.tasks or (20_000 if options.quick else 1_000_000)
+    options.quick = options.quick or options.smoke
+    options.agent = options.agent and not options.smoke
+    options.tasks = options.tasks or (2_000 if options.smoke else 20_000 if options.quick else 1_000_000)
     if options.docker is None:
         options.docker = not options.quick
     return options
@@ -93,7 +96,7 @@ def processor():
 def circumstances(options):
     return {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "commit": said("git", "rev-parse", "--short=12", "HEAD"),
             "changed": bool(said("git", "status", "--porcelain", "-uno")), "kernel": os.uname().release, "cpu": processor(),
-            "cpus": os.cpu_count(), "load": os.getloadavg()[0], "quick": options.quick}
+            "cpus": os.cpu_count(), "load": os.getloadavg()[0], "quick": options.quick, "smoke": options.smoke}
 
 
 def history():

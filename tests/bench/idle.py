@@ -7,6 +7,7 @@ from rig import SUPERVISOR, Note, cpu_seconds, host, memory, peer, row, wait_unt
 IDLE = {"binary": "sleep", "entry_point": "infinity"}
 STEPS = (1, 100, 1_000, 10_000)
 QUICK = (1, 100)
+SMOKE = (1, 10)
 REACH_RSS = {1_000: 16, 10_000: 64}
 MB = 1e6
 NEEDED = 1_200_000  # bytes of each service, its own process and the kernel's share with it
@@ -24,7 +25,7 @@ class Figures:
     def __init__(self, reeve, options):
         self.reeve = reeve
         self.options = options
-        self.seconds = 5 if options.quick else 20
+        self.seconds = 1 if options.smoke else 5 if options.quick else 20
         self.tasks = []
         self.master = reeve.pids("reeved")[0]
         self.supervisor_0 = memory(self.master)
@@ -40,7 +41,7 @@ class Figures:
         wait_until(lambda: self.reeve.running() >= count, 60 + count / 20, 0.5, f"{count} running services")
         spent = time.monotonic() - begin
         # What the start has left to do: workers to register, lines to send.
-        time.sleep(5 + count / 1000)
+        time.sleep(1 if self.options.smoke else 5 + count / 1000)
         return missing / spent
 
     def stop(self):
@@ -101,11 +102,11 @@ class Figures:
 def measure(options):
     missing = None
     with host() as reeve:
-        time.sleep(3)
+        time.sleep(1 if options.smoke else 3)
         figures = Figures(reeve, options)
         yield row("master RSS, idle", 8, memory(figures.master, "Rss") / MB, "MB", **peer(options, "daemon"))
         yield row("CPU without a service, embedded server included", None, figures.cpu()[1], "% of a core")
-        for count in [step for step in (QUICK if options.quick else STEPS) if step <= options.services]:
+        for count in [step for step in (SMOKE if options.smoke else QUICK if options.quick else STEPS) if step <= options.services]:
             try:
                 yield from figures.step(count)
             except (Note, AssertionError) as error:

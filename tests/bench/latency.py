@@ -24,7 +24,7 @@ def sample(reeve, script):
 
 
 def measure(options):
-    count = 60 if options.quick else 400
+    count = 5 if options.smoke else 60 if options.quick else 400
     with host() as reeve:
         sample(reeve, DATE)  # the first one ever fills caches
         samples = [sample(reeve, DATE) for _ in range(count)]

@@ -4,7 +4,7 @@ from rig import Note, host, peer, row, stamp, wait_until
 
 
 def measure(options):
-    count = 500 if options.quick else 3000
+    count = 50 if options.smoke else 500 if options.quick else 3000
     with host("--queue", "first") as reeve:
         reeve.call("queues.create", name="later")
         tasks = reeve.make({"binary": "true"}, count)

@@ -12,7 +12,7 @@ def check(text, count):
 
 
 def measure(options):
-    count = 200_000 if options.quick else 4_000_000
+    count = 20_000 if options.smoke else 200_000 if options.quick else 4_000_000
     with host() as reeve:
         task = reeve.make({"binary": "seq", "entry_point": str(count)})[0]
         begin = time.time()
