@@ -520,7 +520,8 @@ static void on_pop(void *arg, const struct api_reply *r)
     c->call = NULL;
     const char *task = json_str(json_get(r->data, "entry"), "task", "");
     cJSON *claimed = json_get(r->data, "claimed");
-    if (r->result == API_OK && strcmp(task, c->task) == 0 && cJSON_IsObject(claimed)) {
+    if (r->result == API_OK && strcmp(task, c->task) == 0 &&
+        strcmp(json_str(claimed, "id", ""), c->task) == 0) {
         on_claimed(c, r->data, claimed);
     } else if (r->result == API_OK && strcmp(task, c->task) == 0) {
         claim_take(c);

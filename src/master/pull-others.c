@@ -19,7 +19,8 @@
 static bool is_own(const struct master *m, const char *worker)
 {
     size_t n = strlen(m->worker);
-    return strncmp(worker, m->worker, n) == 0 && (!worker[n] || worker[n] == ':');
+    return strncmp(worker, m->worker, n) == 0 &&
+           (!worker[n] || strncmp(worker + n, ":service:", 9) == 0);
 }
 
 static bool serves(const cJSON *worker, const char *queue)

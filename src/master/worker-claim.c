@@ -40,7 +40,7 @@ int worker_claim(char **worker, bool chosen, const char *api_url)
     int error = take(first, api_url, &fd);
     if (chosen && error == EADDRINUSE)
         log_warn("another reeved of this host is worker %s too: their figures mix, and "
-                 "each takes the other's runs for its own; choose another --worker-id",
+                 "the server forgets both when one ends; choose another --worker-id",
                  first);
     for (int i = 2; !chosen && error == EADDRINUSE && i < MASTERS_MAX; i++) {
         free(*worker);

@@ -73,12 +73,13 @@ def test_what_can_never_fit_is_for_others_while_there_are_any(make_reeve):
     """A worker that serves the queue; one that serves no queue is none."""
     reeve = make_reeve(env={**POLL, **setting("capacity.memory", "300m")})
     queue = next(q["id"] for q in reeve.json("status")["queues"])
-    reeve.call("workers.register", worker="elsewhere", queues=[queue])
+    other = reeve.json("status")["worker"] + ":gpu0"
+    reeve.call("workers.register", worker=other, queues=[queue])
     task = reeve.shell("true", "--memory", "301m")
     wait_until(lambda: "left for the 1 other worker of the queue" in (blocked(reeve) or ""), what="the reason")
     assert reeve.status(task) == "queued"
     assert reeve.log.read_text().count("it is left for the 1 other worker") == 1
-    reeve.call("workers.unregister", worker="elsewhere", queues=[queue])
+    reeve.call("workers.unregister", worker=other, queues=[queue])
     reeve.call("workers.register", worker="idle", queues=[])
     assert reeve.wait(task) == 1
     assert reeve.task(task)["status_reason"] == "refused"
