@@ -185,6 +185,38 @@ def test_lines_of_a_set_up_that_is_killed(make_world):
     assert f"Executing task id [{task}]:" in world.text(task)
 
 
+def never_forks(world, times):
+    return Injector(world.folder / "report", world.master.process.pid, "--program", "reeve-subagent",
+                    "--calls", "clone,clone3", "--errno", "EAGAIN", "--times", times)
+
+
+def test_stopped_while_it_cannot_fork(make_world):
+    world = make_world()
+    world.master.start()
+    with never_forks(world, 0) as injected:
+        task = world.enqueue("echo begun")
+        wait_until(lambda: len(injected.hits()) > 2, what="a fork that fails")
+        world.server.call("tasks.stop", {"task": task, "status_reason": "aborted"})
+        world.wait(task, "stopped")
+    assert "begun" not in world.text(task)
+    world.check_nothing_left()
+
+
+def test_master_comes_while_it_cannot_fork(make_world):
+    """It says that nothing has begun, and the START that it is given again is the one at hand."""
+    world = make_world()
+    world.master.start()
+    with never_forks(world, 20) as injected:
+        job = world.job(lines=5, code=3, ready=True)
+        wait_until(lambda: len(injected.hits()) > 2, what="a fork that fails")
+        world.master.kill()
+        world.master.start()
+        job.check()
+        assert len(injected.hits()) == 20
+    assert job.marks() == ["begin", "end"]
+    world.check_nothing_left()
+
+
 @pytest.mark.parametrize("error", ["EBUSY", "ENOMEM"])
 def test_group_that_cannot_be_made_for_a_moment(make_world, error):
     world = make_world()
