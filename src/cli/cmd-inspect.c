@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "config/config.h"
 #include "config/mask.h"
 
 static const struct arg_spec specs[] = {ARGS_JSON, ARGS_SERVER, ARGS_LAST};
@@ -42,6 +43,20 @@ static cJSON *row_of_task(const cJSON *task)
     return row;
 }
 
+/* The task's document says what its user wrote, secrets of this host among it. */
+static void mask_task(const struct args *args, cJSON *task)
+{
+    auto_buf secrets = BUF_INIT;
+    struct config *c = config_load(args_value(args, "config", NULL), NULL);
+    struct masker *masker = mask_for_showing();
+    if (c)
+        mask_gather(&secrets, c);
+    masker_load(masker, buf_str(&secrets), secrets.len);
+    mask_texts(masker, task);
+    masker_destroy(masker);
+    config_destroy(c);
+}
+
 static int collect(struct session *s, const char *word, cJSON **row,
                    struct reeve_error *err)
 {
@@ -61,9 +76,7 @@ static int collect(struct session *s, const char *word, cJSON **row,
         cJSON_Delete(*row);
         *row = row_of_task(task);
     }
-    struct masker *masker = mask_for_showing();
-    mask_texts(masker, task);
-    masker_destroy(masker);
+    mask_task(s->args, task);
     json_set(*row, "task", task ? task : cJSON_CreateNull());
     return CLI_DONE;
 }

@@ -65,7 +65,8 @@ def test_secrets_reach_no_disk(hiding, tmp_path):
         echo finished
         while [ ! -e {tmp_path}/go ]; do sleep 0.05; done
         """)
-    task = hiding.shell(f". {script}", "--env", "MY_TOKEN=an-own-token")
+    task = hiding.shell(f". {script}", "--env", "MY_TOKEN=an-own-token",
+                        "--env", f"WORDS={PHRASE}")
     hiding.wait_line(task, "finished")
     secrets = (GIT_PASS, AWS_KEY, PHRASE, NUMBER, "an-own-token", "hidden-word", "nobody-knows", "eyJ")
     for text in (spool_text(hiding, task), log_text(hiding, task)):
