@@ -80,8 +80,9 @@ static void probe_v2_features(struct cgroup_probe *p, const char *group)
     unsigned on = cgroup_v2_controllers(p->base, "cgroup.subtree_control");
     bool memory = on & CGROUP_MEMORY, io = on & CGROUP_IO;
     enum cgroup_answer *f = p->feature;
-    f[CGROUP_FEATURE_KILL] = has_file(group, "cgroup.kill") ? CGROUP_YES : CGROUP_NO;
-    f[CGROUP_FEATURE_PSI] = has_file(group, "cpu.pressure") ? CGROUP_YES : CGROUP_NO;
+    enum cgroup_answer no = p->makes ? CGROUP_NO : CGROUP_UNKNOWN;
+    f[CGROUP_FEATURE_KILL] = has_file(group, "cgroup.kill") ? CGROUP_YES : no;
+    f[CGROUP_FEATURE_PSI] = has_file(group, "cpu.pressure") ? CGROUP_YES : no;
     f[CGROUP_FEATURE_PEAK] = surely(has_v2(p, "memory.peak", kernel_is(5, 19)), memory);
     f[CGROUP_FEATURE_OOM_GROUP] =
         surely(has_v2(p, "memory.oom.group", kernel_is(4, 19)), memory);
@@ -98,6 +99,8 @@ static void probe_v2(struct cgroup_probe *p, const char *mount)
     if (!cgroup_v2_choose_base(mount, p->base)) {
         p->base[0] = '\0';
         p->error = EACCES;
+        for (int i = 0; i < CGROUP_FEATURE_COUNT; i++)
+            p->feature[i] = CGROUP_UNKNOWN;
         return;
     }
     p->delegated = strcmp(p->base, mount) != 0;
@@ -128,6 +131,16 @@ static void probe_v1_io(struct cgroup_probe *p, const char *group)
     p->feature[CGROUP_FEATURE_IO_MAX] = rate ? CGROUP_YES : CGROUP_NO;
 }
 
+/* Only a group has these files. */
+static void leave_unknown(struct cgroup_probe *p, unsigned controllers)
+{
+    enum cgroup_answer *f = p->feature;
+    if (controllers & CGROUP_MEMORY)
+        f[CGROUP_FEATURE_PEAK] = f[CGROUP_FEATURE_SWAP] = CGROUP_UNKNOWN;
+    if (controllers & CGROUP_IO)
+        f[CGROUP_FEATURE_IO_WEIGHT] = f[CGROUP_FEATURE_IO_MAX] = CGROUP_UNKNOWN;
+}
+
 static void probe_hierarchy(struct cgroup_probe *p, const char *dir,
                             unsigned controllers)
 {
@@ -136,6 +149,7 @@ static void probe_hierarchy(struct cgroup_probe *p, const char *dir,
     if (error) {
         p->error = error;
         p->unusable |= controllers;
+        leave_unknown(p, controllers);
         return;
     }
     p->makes = true;
@@ -146,9 +160,23 @@ static void probe_hierarchy(struct cgroup_probe *p, const char *dir,
     rmdir(group);
 }
 
+static void probe_v1_unified(struct cgroup_probe *p, const char *unified)
+{
+    char group[CGROUP_PATH_MAX] = "";
+    if (unified[0] && try_group(unified, group) != 0) {
+        p->feature[CGROUP_FEATURE_KILL] = p->feature[CGROUP_FEATURE_PSI] =
+            CGROUP_UNKNOWN;
+        return;
+    }
+    p->feature[CGROUP_FEATURE_KILL] = has_file(group, "cgroup.kill");
+    p->feature[CGROUP_FEATURE_PSI] = has_file(group, "cpu.pressure");
+    if (unified[0])
+        rmdir(group);
+}
+
 static void probe_v1(struct cgroup_probe *p, const char *unified)
 {
-    char options[256], group[CGROUP_PATH_MAX] = "";
+    char options[256];
     FILE *mounts = setmntent("/proc/self/mounts", "re");
     struct mntent *m;
     while (mounts && (m = getmntent(mounts))) {
@@ -166,11 +194,7 @@ static void probe_v1(struct cgroup_probe *p, const char *unified)
     if (mounts)
         endmntent(mounts);
     p->feature[CGROUP_FEATURE_OOM_GROUP] = CGROUP_NO;
-    bool made = unified[0] && try_group(unified, group) == 0;
-    p->feature[CGROUP_FEATURE_KILL] = has_file(group, "cgroup.kill");
-    p->feature[CGROUP_FEATURE_PSI] = has_file(group, "cpu.pressure");
-    if (made)
-        rmdir(group);
+    probe_v1_unified(p, unified);
     p->controllers &= ~p->unusable;
 }
 
