@@ -122,7 +122,7 @@ static char **agent_environment(void)
 {
     static const char *const others[] = {
         "CLEARML_CONFIG_FILE=", "TRAINS_CONFIG_FILE=", "CLEARML_AGENT__",
-        "NOTIFY_SOCKET=", "WATCHDOG_", "REEVE_DATA="};
+        "NOTIFY_SOCKET=",       "WATCHDOG_",           "REEVE_DATA="};
     extern char **environ;
     size_t n = 0, kept = 0;
     while (environ[n])
@@ -150,15 +150,20 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
     struct cgroup_dirs dirs;
     cgroup_dirs_to_join(m->cgroups, run_group(run, "agent", group), &dirs);
 
-    char reconnect[24], unseen[24];
-    snprintf(reconnect, sizeof reconnect, "%lld", (long long)m->waits.reconnect_ms);
-    snprintf(unseen, sizeof unseen, "%lld", (long long)m->waits.unseen_ms);
+    const struct {
+        char *name;
+        int64_t ms;
+    } waits[] = {{"--reconnect-ms", m->waits.reconnect_ms},
+                 {"--unseen-ms", m->waits.unseen_ms},
+                 {"--line-ms", m->waits.line_ms},
+                 {"--full-ms", m->waits.full_ms}};
+    char waits_ms[ARRAY_SIZE(waits)][24];
     /* A predecessor may have left output, which is recorded before HELLO. */
     bool output = run->attempt > 1 || run->start_sent;
     auto_close mask = output ? spec_mask_open(run, err) : -1;
     if (output && mask < 0)
         return -1;
-    char *argv[20 + 2 * CGROUP_DIRS_MAX];
+    char *argv[24 + 2 * CGROUP_DIRS_MAX];
     int n = 0;
     argv[n++] = m->subagent_path;
     argv[n++] = "--task";
@@ -169,10 +174,11 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
     argv[n++] = run_dir;
     argv[n++] = "--socket";
     argv[n++] = socket;
-    argv[n++] = "--reconnect-ms";
-    argv[n++] = reconnect;
-    argv[n++] = "--unseen-ms";
-    argv[n++] = unseen;
+    for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
+        snprintf(waits_ms[i], sizeof waits_ms[i], "%lld", (long long)waits[i].ms);
+        argv[n++] = waits[i].name;
+        argv[n++] = waits_ms[i];
+    }
     if (*oom_score_first()) {
         argv[n++] = "--oom-score";
         argv[n++] = (char *)(uintptr_t)oom_score_first();

@@ -37,7 +37,9 @@ struct config;
     X(disk, 10000, 1)              /* ... at the room that its folder takes */         \
     X(stuck, 1000, 1)              /* ... at processes that could not be ended */      \
     X(unseen, 10000, 1)            /* for others to reap a payload that is not ours */ \
-    X(reconnect, 2000, 1)          /* sub-agents come to a new master within this */   \
+    X(line, 5000, 1)               /* a line without its end is shown after this */    \
+    X(full, 1000, 1) /* a payload's output that found the disk full is tried again */  \
+    X(reconnect, 2000, 1)  /* sub-agents come to a new master within this */           \
     X(recover, 125, 1)     /* before a second sub-agent replaces a lost; doubles */    \
     X(recovered, 10000, 0) /* one that was at work so long is not one of a row */      \
     X(again, 1000, 1)      /* what failed or was not possible is tried again */

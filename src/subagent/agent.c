@@ -127,6 +127,8 @@ struct agent *agent_open(const struct agent_options *options, struct reeve_error
     a->in = &in_pages.m;
     a->out = &out_pages.m;
     a->spec = -1;
+    a->output.line_ms = options->line_ms;
+    a->output.full_ms = options->full_ms;
     payload_forget(&a->payload);
     a->payload.steps_path = path_join_dup(options->run_dir, "steps");
     ignore_signals();

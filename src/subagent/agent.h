@@ -14,11 +14,12 @@ struct agent_options {
     const char *state_dir;
     const char *run_dir;
     const char *socket;
-    int64_t reconnect_ms;  /* within this of its appearance it connects to a master */
-    int64_t unseen_ms;     /* see payload_look() */
-    int lock;              /* of the run: what is forked gives it up */
-    int mask;              /* file of what is to be masked (masker_load()), or -1 */
-    const char *oom_score; /* what a payload gets back; "" if it is unknown */
+    int64_t reconnect_ms; /* within this of its appearance it connects to a master */
+    int64_t unseen_ms;    /* see payload_look() */
+    int64_t line_ms, full_ms; /* see struct output */
+    int lock;                 /* of the run: what is forked gives it up */
+    int mask;                 /* file of what is to be masked (masker_load()), or -1 */
+    const char *oom_score;    /* what a payload gets back; "" if it is unknown */
 };
 
 /* Borrows the options for the agent's life. There is one agent a process. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "base/alloc.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/id.h"
@@ -23,6 +24,7 @@
 static const char usage[] =
     "usage: reeve-subagent --task ID --state-dir DIR --run-dir DIR --socket PATH\n"
     "                      [--mask FD] [--reconnect-ms N] [--unseen-ms N]\n"
+    "                      [--line-ms N] [--full-ms N]\n"
     "                      [--oom-score N] [--join CGROUP_DIR]...\n"
     "Started by reeved, one for each run. SIGTERM does not end it, as it outlives its\n"
     "master; it goes when its master says so. After SIGKILL another one goes on.\n";
@@ -42,6 +44,26 @@ static int read_fd(const char *text)
     return fd > STDERR_FILENO && fd_set_cloexec(fd, 1) == 0 ? fd : -1;
 }
 
+/* True if it is one; a value that is none is 0. */
+static bool read_wait(const char *name, const char *value, struct agent_options *o)
+{
+    const struct {
+        const char *name;
+        int64_t *ms;
+    } waits[] = {{"--reconnect-ms", &o->reconnect_ms},
+                 {"--unseen-ms", &o->unseen_ms},
+                 {"--line-ms", &o->line_ms},
+                 {"--full-ms", &o->full_ms}};
+    for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
+        if (strcmp(name, waits[i].name) != 0)
+            continue;
+        int64_t ms = strtoll(value, NULL, 10);
+        *waits[i].ms = ms < INT32_MAX ? ms : 0;
+        return true;
+    }
+    return false;
+}
+
 static int read_arguments(int argc, char **argv, struct agent_options *o,
                           struct cgroup_dirs *groups)
 {
@@ -57,20 +79,17 @@ static int read_arguments(int argc, char **argv, struct agent_options *o,
             o->run_dir = value;
         else if (strcmp(name, "--socket") == 0)
             o->socket = value;
-        else if (strcmp(name, "--reconnect-ms") == 0)
-            o->reconnect_ms = strtoll(value, NULL, 10);
-        else if (strcmp(name, "--unseen-ms") == 0)
-            o->unseen_ms = strtoll(value, NULL, 10);
         else if (strcmp(name, "--mask") == 0)
             o->mask = read_fd(value);
         else if (strcmp(name, "--oom-score") == 0)
             o->oom_score = value;
-        else if (strcmp(name, "--join") != 0 || add_group(groups, value) < 0)
+        else if (strcmp(name, "--join") == 0 ? add_group(groups, value) < 0
+                                             : !read_wait(name, value, o))
             return -1;
     }
     return o->task && id_valid(o->task) && o->state_dir && o->run_dir && o->socket &&
-                   o->reconnect_ms > 0 && o->reconnect_ms < INT32_MAX &&
-                   o->unseen_ms > 0 && o->unseen_ms < INT32_MAX
+                   o->reconnect_ms > 0 && o->unseen_ms > 0 && o->line_ms > 0 &&
+                   o->full_ms > 0
                ? 0
                : -1;
 }
@@ -94,7 +113,11 @@ static int fail(const char *task, const struct reeve_error *err, int code)
 int main(int argc, char **argv)
 {
     static struct cgroup_dirs groups;
-    struct agent_options o = {.mask = -1, .reconnect_ms = 2000, .unseen_ms = 10000};
+    struct agent_options o = {.mask = -1,
+                              .reconnect_ms = 2000,
+                              .unseen_ms = 10000,
+                              .line_ms = 5000,
+                              .full_ms = 1000};
     struct reeve_error err;
     fill_standard_descriptors();
     log_init("subagent", STDERR_FILENO);

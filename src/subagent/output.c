@@ -67,7 +67,8 @@ static int open_raw(struct output *o, const char *run_dir, struct reeve_error *e
 int output_open(struct output *o, const char *state_dir, const char *run_dir,
                 struct reeve_error *err)
 {
-    *o = (struct output){.fifo = -1, .raw = -1};
+    *o = (struct output){
+        .fifo = -1, .raw = -1, .line_ms = o->line_ms, .full_ms = o->full_ms};
     o->fifo_path = path_join_dup(run_dir, "out");
     o->spool = spool_writer_open(state_dir, &o->recorded, err);
     if (!o->spool || open_fifo(o, err) < 0 || open_raw(o, run_dir, err) < 0)
@@ -135,7 +136,7 @@ bool output_wants_fifo(const struct output *o)
 /* One line in our own log for each time that a disk fills up. */
 static void stall(struct output *o, int64_t now, const char *what)
 {
-    o->retry_at = now + OUTPUT_RETRY_MS;
+    o->retry_at = now + o->full_ms;
     o->over_budget = false;
     if (!o->told_full)
         log_warn("the payload's output waits: %s", what);
@@ -228,7 +229,7 @@ static bool make_records(struct output *o, enum lines_mode mode, int64_t now)
     while ((result = make_record(o, mode, now)) == 1)
         ;
     if (o->done < o->taken && !o->pause_at)
-        o->pause_at = now + OUTPUT_PAUSE_MS;
+        o->pause_at = now + o->line_ms;
     return result == 0;
 }
 

@@ -16,8 +16,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define OUTPUT_PAUSE_MS 5000 /* a line without its end is shown after this */
-#define OUTPUT_RETRY_MS 1000 /* after a full disk */
 #define OUTPUT_BUDGET_MS 100 /* after a log that has reached its budget */
 
 /* Whether the server takes lines, as far as the master says. */
@@ -35,9 +33,11 @@ struct output {
     uint64_t done;     /* made into lines up to here */
     uint64_t recorded; /* raw_end of the last record */
     uint64_t freed;    /* given back up to here */
-    int64_t pause_at;  /* boot ms when a partial line is shown, or 0 */
-    int64_t retry_at;  /* boot ms when a full disk is tried again, or 0 */
-    struct buf notes;  /* that wait for room, each with its NUL */
+    int64_t line_ms,
+        full_ms;      /* the waits for pause_at, and for retry_at on a full disk */
+    int64_t pause_at; /* boot ms when a partial line is shown, or 0 */
+    int64_t retry_at; /* boot ms when a full disk is tried again, or 0 */
+    struct buf notes; /* that wait for room, each with its NUL */
     bool told_full, told_budget;
     bool over_budget; /* that is what is waited for */
     uint64_t budget;  /* spool_writer_limit() */

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import shutil
 import signal
 import threading
@@ -782,6 +783,19 @@ def test_hung_sub_agent_is_replaced_while_the_server_is_away(rig):
     go.touch()
     rig.wait(task)
     assert rig.numbers(task) == [1, 2]
+
+
+def test_waits_reach_the_sub_agent(make_rig):
+    waits = {"RECONNECT": 61, "UNSEEN": 62, "LINE": 63, "FULL": 64}
+    rig = make_rig(env={f"CLEARML_AGENT__AGENT__REEVE__WAITS__{name}": f"{ms}ms" for name, ms in waits.items()})
+    rig.master.start()
+    task = rig.enqueue("printf part; sleep 300", "--stop-timeout 1")
+    wait_until(lambda: "part" in rig.text(task), what="a line without its end")
+    agent, = rig.master.sub_agents()
+    words = pathlib.Path(f"/proc/{agent}/cmdline").read_bytes().decode().split("\0")
+    assert {w: words[words.index(f"--{w.lower()}-ms") + 1] for w in waits} == {w: str(n) for w, n in waits.items()}
+    rig.server.call("tasks.stop", {"task": task})
+    rig.wait(task, "stopped")
 
 
 @pytest.mark.parametrize("phase", ["running", "backoff"])
