@@ -23,10 +23,13 @@ def freeze(row, value):
 
 
 @pytest.mark.parametrize("who", ["master", "sub-agent"])
-def test_stopped_for_a_while(world, who):
-    """SIGSTOP: the payload goes on as far as the FIFO takes its lines, and all of them come."""
+def test_stopped_for_a_while(make_world, who):
+    """SIGSTOP: the payload goes on as far as the FIFO takes its lines, and all of them come. Who is stopped for longer
+    than a while would be replaced."""
+    world = make_world(env={"CLEARML_AGENT__AGENT__REEVE__WAITS__ALIVE": "10m"})
     world.master.start()
     job = world.job(lines=1000, each=BUSY)
+    job.wait_begun()
     world.master.wait_phase(job.task, "running", 60)
     pids = [world.master.process.pid] if who == "master" else world.master.sub_agents()
     assert pids

@@ -250,7 +250,7 @@ def test_all_runs_together(make_reeve):
     assert reeve.task(task)["status_reason"] == "host-oom"
     assert reeve.row(other)["phase"] == "running"
     reeve.run("stop", other)
-    reeve.wait(other)
+    assert reeve.wait(other) == 1 and reeve.task(other)["status"] == "stopped"
 
 
 def test_pressure_and_memory_events(shared):
