@@ -65,6 +65,24 @@ def test_master_dies_with_a_batch_while_the_disk_is_full(make_world):
     world.check()
 
 
+def test_master_dies_when_nothing_could_be_recorded(make_world):
+    """What it sent may come twice then, but no line is taken for one that the server has."""
+    world = make_world()
+    world.master.start()
+    job = world.job(lines=60, each="sleep 0.05 9>&-")
+    job.doubled = True
+    for _ in range(3):
+        wait_until(lambda: world.numbers(job.task), what="its first line")
+        with world.fail_master("--calls", "pwrite64", "--path", "/state/", "--errno", "EIO") as injected:
+            sent = len(world.numbers(job.task))
+            # It prints on while a master starts, and may be through.
+            wait_until(lambda: (len(world.numbers(job.task)) > sent + 2 and injected.hits()) or
+                       59 in world.numbers(job.task), what="more lines")
+            world.master.kill()
+        world.master.start()
+    world.check()
+
+
 def test_full_disk_of_the_server(make_world):
     """Nothing that was answered is lost, what was not is sent again."""
     world = make_world(disks=[("server", "8m")])
