@@ -40,6 +40,7 @@ struct cgroup_backend {
                  bool fresh, struct reeve_error *);
     void (*read_limits)(struct cgroup_host *, const char *path, struct limits *);
     void (*read_stat)(struct cgroup_host *, const char *path, struct cgroup_stat *);
+    int64_t (*read_cpu)(struct cgroup_host *, const char *path); /* usec, -1: unknown */
 };
 
 extern const struct cgroup_backend cgroup_backend_v1; /* hybrid as well */

@@ -495,12 +495,9 @@ static bool hit_limit(const char *dir, const char *failures, const char *peak,
 
 static void read_memory(const char *dir, struct cgroup_stat *out)
 {
-    char text[8192];
     out->memory = cgroup_file_number(dir, "memory.usage_in_bytes", 0);
     out->memory_max = (uint64_t)cgroup_file_number(dir, "memory.failcnt", 0);
     out->memory_peak = cgroup_file_number(dir, "memory.max_usage_in_bytes", -1);
-    cgroup_file_read(dir, "memory.stat", text, sizeof text);
-    out->memory_anon = cgroup_text_number(text, "total_rss", 0);
     /* v1 counts a kill in the victim's own group, which may be one that the payload
      * made below this one. */
     auto_close fd = cgroup_walk_open(dir);
@@ -534,12 +531,21 @@ static void read_io(const char *dir, struct cgroup_stat *out)
     }
 }
 
+static int64_t v1_read_cpu(struct cgroup_host *host, const char *path)
+{
+    char dir[CGROUP_PATH_MAX];
+    int64_t ns = -1;
+    if (group_dir(host, path, CGROUP_CPUACCT, dir))
+        ns = cgroup_file_number(dir, "cpuacct.usage", -1);
+    return ns < 0 ? -1 : ns / 1000;
+}
+
 static void v1_read_stat(struct cgroup_host *host, const char *path,
                          struct cgroup_stat *out)
 {
     char dir[CGROUP_PATH_MAX], text[512];
-    if (group_dir(host, path, CGROUP_CPUACCT, dir))
-        out->cpu_usec = (uint64_t)cgroup_file_number(dir, "cpuacct.usage", 0) / 1000;
+    int64_t cpu = v1_read_cpu(host, path);
+    out->cpu_usec = cpu < 0 ? 0 : (uint64_t)cpu;
     if (group_dir(host, path, CGROUP_CPU, dir)) {
         cgroup_file_read(dir, "cpu.stat", text, sizeof text);
         out->cpu_throttled_usec =
@@ -561,4 +567,5 @@ const struct cgroup_backend cgroup_backend_v1 = {
     .apply = v1_apply,
     .read_limits = v1_read_limits,
     .read_stat = v1_read_stat,
+    .read_cpu = v1_read_cpu,
 };

@@ -305,6 +305,15 @@ static void read_io_stat(const char *dir, struct cgroup_stat *out)
     }
 }
 
+static int64_t v2_read_cpu(struct cgroup_host *host, const char *path)
+{
+    char dir[CGROUP_PATH_MAX], text[512];
+    if (cgroup_path_format(dir, host->unified, path, NULL) < 0 ||
+        cgroup_file_read(dir, "cpu.stat", text, sizeof text) < 0)
+        return -1;
+    return cgroup_text_number(text, "usage_usec", -1);
+}
+
 static void v2_read_stat(struct cgroup_host *host, const char *path,
                          struct cgroup_stat *out)
 {
@@ -316,8 +325,6 @@ static void v2_read_stat(struct cgroup_host *host, const char *path,
     out->cpu_throttled_usec = (uint64_t)cgroup_text_number(text, "throttled_usec", 0);
     out->memory = cgroup_file_number(dir, "memory.current", 0);
     out->memory_peak = cgroup_file_number(dir, "memory.peak", -1);
-    cgroup_file_read(dir, "memory.stat", text, sizeof text);
-    out->memory_anon = cgroup_text_number(text, "anon", 0);
     cgroup_file_read(dir, "memory.events", text, sizeof text);
     out->memory_high = (uint64_t)cgroup_text_number(text, "high", 0);
     out->memory_max = (uint64_t)cgroup_text_number(text, "max", 0);
@@ -334,4 +341,5 @@ const struct cgroup_backend cgroup_backend_v2 = {
     .apply = v2_apply,
     .read_limits = v2_read_limits,
     .read_stat = v2_read_stat,
+    .read_cpu = v2_read_cpu,
 };

@@ -284,6 +284,11 @@ int cgroup_read_limits(struct cgroup_host *host, const char *path, struct limits
     return 0;
 }
 
+int64_t cgroup_read_cpu(struct cgroup_host *host, const char *path)
+{
+    return check_path(path, NULL) < 0 ? -1 : host->backend->read_cpu(host, path);
+}
+
 int cgroup_read_stat(struct cgroup_host *host, const char *path,
                      struct cgroup_stat *out, struct reeve_error *err)
 {

@@ -81,7 +81,6 @@ struct cgroup_stat {
     uint64_t cpu_usec;
     uint64_t cpu_throttled_usec;
     int64_t memory;      /* bytes now, page cache included */
-    int64_t memory_anon; /* bytes now, without page cache */
     int64_t memory_peak; /* -1 where the kernel has none (v2 before 5.19) */
     int64_t pids;
     uint64_t read_bytes, write_bytes;
@@ -99,6 +98,9 @@ struct cgroup_stat {
  * kernel no pressure. */
 bool cgroup_read_psi(struct cgroup_host *host, const char *path, enum psi_resource r,
                      struct psi *out);
+/* Processor time in microseconds, by one file where cgroup_read_stat reads a dozen; -1
+ * if it is not known. While it stays, none of its processes has done anything. */
+int64_t cgroup_read_cpu(struct cgroup_host *host, const char *path);
 int cgroup_read_stat(struct cgroup_host *host, const char *path,
                      struct cgroup_stat *out, struct reeve_error *err);
 

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 
 #define SAMPLE_MIN_MS 500
+#define SAME_MAX 10
 #define SAMPLE_ALL_MS 20 /* that the loop may stand still for them */
 #define DRAIN_TAG "reeve:draining"
 
@@ -173,14 +174,27 @@ void report_leave(struct report *r, void (*done)(struct master *m))
 
 /* ---- the runs ---- */
 
+/* Most services sleep, and what does nothing takes nothing else; but for what the
+ * kernel reclaims or writes on its account, which a look now and then finds. */
+static bool has_slept(struct run *run, const char *group)
+{
+    int64_t cpu = cgroup_read_cpu(run->master->cgroups, group);
+    if (!run->report.last_ms || cpu < 0 || (uint64_t)cpu != run->report.last.cpu_usec ||
+        run->report.same++ >= SAME_MAX)
+        run->report.same = 0;
+    return run->report.same > 0;
+}
+
 void report_sample(struct run *run)
 {
-    struct cgroup_stat now;
+    struct cgroup_stat now = run->report.last;
     char path[GROUP_PATH_SIZE];
     int64_t ms = clock_boot_ms(), elapsed = ms - run->report.last_ms;
-    if ((run->report.last_ms && elapsed < SAMPLE_MIN_MS) ||
-        cgroup_read_stat(run->master->cgroups, run_group(run, "payload", path), &now,
-                         NULL) < 0)
+    if (run->report.last_ms && elapsed < SAMPLE_MIN_MS)
+        return;
+    run_group(run, "payload", path);
+    if (!has_slept(run, path) &&
+        cgroup_read_stat(run->master->cgroups, path, &now, NULL) < 0)
         return;
     if (run->report.last_ms && now.cpu_usec >= run->report.last.cpu_usec && elapsed > 0)
         run->report.cpu_percent =

@@ -174,6 +174,7 @@ struct run {
         struct cgroup_stat last;
         int64_t last_ms;
         double cpu_percent;
+        unsigned same;   /* samples in a row in which it did nothing */
         bool registered; /* it is to be reported */
         bool known;      /* the server has its time-out */
     } report;

@@ -292,6 +292,7 @@ static void what_is_not_there_is_enoent(void **state)
     assert_int_equal(err.code, ENOENT);
     assert_int_equal(cgroup_read_stat(host, "run/none", &stat, &err), -1);
     assert_int_equal(err.code, ENOENT);
+    assert_int_equal(cgroup_read_cpu(host, "run/none"), -1);
     assert_int_equal(cgroup_remove(host, "run/none", &err), 0);
     struct cgroup_dirs dirs;
     cgroup_dirs(host, "run/none", &dirs);
