@@ -415,6 +415,7 @@ static void send_start(struct run *run)
         return;
     }
     run_hold_fifos(run);
+    ship_reserve(run); /* while the sub-agent begins */
     run_arm(run, START_FACTOR * run->master->waits.agent_ms, start_overdue);
 }
 
@@ -573,7 +574,7 @@ static void launch(struct run *run)
         run_post(run, RUN_EVENT_ENDED);
         return;
     }
-    if (run_state_save(run) < 0 || ship_reserve(run) < 0) {
+    if (run_state_save(run) < 0) {
         run_arm(run, run->master->waits.again_ms, launch);
         return;
     }

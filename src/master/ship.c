@@ -725,14 +725,12 @@ bool ship_away(const struct ship *s)
     return s->away;
 }
 
-int ship_reserve(struct run *run)
+void ship_reserve(struct run *run)
 {
     auto_free char *dir = run_dir_of(run);
     struct reeve_error err;
-    int result = spool_ack_reserve(dir, &err);
-    if (result < 0)
+    if (spool_ack_reserve(dir, &err) < 0)
         log_error("task=%s %s", run->id, err.text);
-    return result;
 }
 
 /* The disk is asked only where the stream has gaps, and when something has changed. */

@@ -28,9 +28,9 @@ void ship_spooled(struct run *run, uint64_t end, bool gaps);
  * long one. The sub-agents are told each change, as runs over their log budget wait for
  * a server that takes lines. */
 bool ship_away(const struct ship *s);
-/* Before its first line: takes the room that is needed to record what was sent. 0, or
- * -1, which is logged. */
-int ship_reserve(struct run *run);
+/* At its START: takes the room that is needed to record what was sent. What fails is
+ * logged, and tried again with the first record. */
+void ship_reserve(struct run *run);
 /* Bytes of disk of what the server has not acknowledged: of one run, of all. */
 int64_t ship_held(struct run *run);
 int64_t ship_pending_bytes(const struct ship *s);

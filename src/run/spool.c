@@ -249,15 +249,25 @@ static int write_acked(const char *dir, uint64_t offset, int64_t last_ms,
     return file_renew(path, text, (size_t)n, 0600, err);
 }
 
+/* It has a byte, and so its place on the disk. */
+static int reserve(const char *dir, const char *name, struct reeve_error *err)
+{
+    auto_free char *path = path_join_dup(dir, name);
+    auto_close fd =
+        open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return 0;
+    if (fd >= 0 && fd_write_all(fd, "0\n0\n", 4) == 0)
+        return 0;
+    reeve_error_set(err, errno, "create %s", path);
+    if (fd >= 0)
+        unlink(path);
+    return -1;
+}
+
 int spool_ack_reserve(const char *dir, struct reeve_error *err)
 {
-    auto_free char *other = path_join_dup(dir, "acked.new");
-    int64_t last_ms;
-    uint64_t offset = read_acked(dir, &last_ms);
-    for (int i = 0; i < 2 && access(other, F_OK) < 0; i++)
-        if (write_acked(dir, offset, last_ms, err) < 0)
-            return -1;
-    return 0;
+    return reserve(dir, "acked", err) < 0 ? -1 : reserve(dir, "acked.new", err);
 }
 
 int spool_ack_ms(const char *dir, uint64_t offset, uint64_t keep, int64_t last_ms,
