@@ -44,7 +44,6 @@
 #define NAMED_MAX 5
 /* Of the wait for a connection: a host under load takes its time to fork. */
 #define START_FACTOR 6
-#define BUSY_MS 5000
 
 void run_fail_setup(struct run *run, const char *step, const char *text)
 {
@@ -155,6 +154,7 @@ static int agent_spawn(struct run *run, struct reeve_error *err)
         int64_t ms;
     } waits[] = {{"--reconnect-ms", m->waits.reconnect_ms},
                  {"--unseen-ms", m->waits.unseen_ms},
+                 {"--launch-ms", m->waits.launch_ms},
                  {"--line-ms", m->waits.line_ms},
                  {"--full-ms", m->waits.full_ms}};
     char waits_ms[ARRAY_SIZE(waits)][24];
@@ -367,7 +367,8 @@ static bool is_scarce(const struct reeve_error *err)
 /* A group that is being removed, by whomever, is gone in a moment. */
 static bool is_busy(const struct run *run, const struct reeve_error *err)
 {
-    return err->code == EBUSY && clock_boot_ms() - run->started_boot_ms < BUSY_MS;
+    return err->code == EBUSY &&
+           clock_boot_ms() - run->started_boot_ms < run->master->waits.launch_ms;
 }
 
 static void fail_start(struct run *run, const char *step, const struct reeve_error *err,

@@ -36,6 +36,7 @@ struct config;
     X(reassert, 120000, 1)         /* between two looks at a run's limits */           \
     X(disk, 10000, 1)              /* ... at the room that its folder takes */         \
     X(stuck, 1000, 1)              /* ... at processes that could not be ended */      \
+    X(launch, 5000, 1)             /* for what may be in a START's way to pass */     \
     X(unseen, 10000, 1)            /* for others to reap a payload that is not ours */ \
     X(line, 5000, 1)               /* a line without its end is shown after this */    \
     X(full, 1000, 1) /* a payload's output that found the disk full is tried again */  \

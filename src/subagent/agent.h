@@ -16,6 +16,7 @@ struct agent_options {
     const char *socket;
     int64_t reconnect_ms; /* within this of its appearance it connects to a master */
     int64_t unseen_ms;    /* see payload_look() */
+    int64_t launch_ms;    /* how long a START is tried again */
     int64_t line_ms, full_ms; /* see struct output */
     int lock;                 /* of the run: what is forked gives it up */
     int mask;                 /* file of what is to be masked (masker_load()), or -1 */

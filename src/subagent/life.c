@@ -17,8 +17,6 @@
 /* A process closes its streams some moments before it is gone. */
 #define SETTLE_MS 200
 #define SAVE_RETRY_MS 1000
-/* A host that cannot fork for longer than this will not soon. */
-#define LAUNCH_MS 5000
 #define LAUNCH_RETRY_MS 50
 
 static void note_budget(struct agent *a)
@@ -160,7 +158,7 @@ void life_start(struct agent *a, int *spec, int64_t now)
         return;
     }
     a->spec = fd_take(spec);
-    a->launch_until = now + LAUNCH_MS;
+    a->launch_until = now + a->options.launch_ms;
     launch(a, now);
 }
 

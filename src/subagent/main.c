@@ -24,7 +24,7 @@
 static const char usage[] =
     "usage: reeve-subagent --task ID --state-dir DIR --run-dir DIR --socket PATH\n"
     "                      [--mask FD] [--reconnect-ms N] [--unseen-ms N]\n"
-    "                      [--line-ms N] [--full-ms N]\n"
+    "                      [--launch-ms N] [--line-ms N] [--full-ms N]\n"
     "                      [--oom-score N] [--join CGROUP_DIR]...\n"
     "Started by reeved, one for each run. SIGTERM does not end it, as it outlives its\n"
     "master; it goes when its master says so. After SIGKILL another one goes on.\n";
@@ -52,6 +52,7 @@ static bool read_wait(const char *name, const char *value, struct agent_options 
         int64_t *ms;
     } waits[] = {{"--reconnect-ms", &o->reconnect_ms},
                  {"--unseen-ms", &o->unseen_ms},
+                 {"--launch-ms", &o->launch_ms},
                  {"--line-ms", &o->line_ms},
                  {"--full-ms", &o->full_ms}};
     for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
@@ -88,8 +89,8 @@ static int read_arguments(int argc, char **argv, struct agent_options *o,
             return -1;
     }
     return o->task && id_valid(o->task) && o->state_dir && o->run_dir && o->socket &&
-                   o->reconnect_ms > 0 && o->unseen_ms > 0 && o->line_ms > 0 &&
-                   o->full_ms > 0
+                   o->reconnect_ms > 0 && o->unseen_ms > 0 && o->launch_ms > 0 &&
+                   o->line_ms > 0 && o->full_ms > 0
                ? 0
                : -1;
 }
@@ -116,6 +117,7 @@ int main(int argc, char **argv)
     struct agent_options o = {.mask = -1,
                               .reconnect_ms = 2000,
                               .unseen_ms = 10000,
+                              .launch_ms = 5000,
                               .line_ms = 5000,
                               .full_ms = 1000};
     struct reeve_error err;

@@ -152,11 +152,11 @@ def test_killed_while_it_lets_its_payload_go(make_world, at):
     that was lost."""
     world = make_world()
     world.master.start()
-    calls = {"joined": ("--calls", "pwritev", "--path", "/attempt", "--at", "2"),
-             "recorded": ("--calls", "pwritev", "--path", "/attempt", "--at", "2", "--when", "exit"),
+    calls = {"joined": ("--calls", "pwritev", "--path", "/attempt", "--at", "1"),
+             "recorded": ("--calls", "pwritev", "--path", "/attempt", "--at", "1", "--when", "exit"),
              "gone": ("--calls", "write", "--path", "pipe:", "--at", "1", "--when", "exit")}[at]
     with Injector(world.folder / "report", world.master.process.pid, "--program", "reeve-subagent",
-                  *calls) as injected:
+                  "--after", "clone,clone3:", *calls) as injected:
         world.job(lines=5, code=3, ready=True).check()
         assert len(injected.hits()) == 1
     assert ("taken over" in world.log()) == (at != "joined")
