@@ -13,10 +13,11 @@
 
 /* What the kernels take: a quota of 1 ms in a period of at most 1 s is one thousandth
  * of a CPU; pids.max refuses more than the largest pid; v1 counts operations in 32
- * bits. */
+ * bits; v2 refuses a rate of 1. */
 #define CPU_MILLI_MAX 10000000
 #define PIDS_LIMIT_MAX 4194304
 #define IOPS_MAX 4294967294
+#define RATE_MIN 2
 
 static void clamp(int64_t *v, int64_t low, int64_t high)
 {
@@ -51,10 +52,10 @@ void limits_clamp(struct limits *l)
     if (l->memory_swap != LIMIT_NONE && l->memory_swap < l->memory)
         l->memory_swap = l->memory;
     clamp(&l->pids, 1, PIDS_LIMIT_MAX);
-    clamp(&l->read_bps, 1, INT64_MAX);
-    clamp(&l->write_bps, 1, INT64_MAX);
-    clamp(&l->read_iops, 1, IOPS_MAX);
-    clamp(&l->write_iops, 1, IOPS_MAX);
+    clamp(&l->read_bps, RATE_MIN, INT64_MAX);
+    clamp(&l->write_bps, RATE_MIN, INT64_MAX);
+    clamp(&l->read_iops, RATE_MIN, IOPS_MAX);
+    clamp(&l->write_iops, RATE_MIN, IOPS_MAX);
     clamp(&l->io_weight, 1, 10000);
 }
 

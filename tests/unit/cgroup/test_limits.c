@@ -28,7 +28,7 @@ static void extremes_are_clamped(void **state)
     assert_int_equal(l.memory, page);
     assert_int_equal(l.memory_swap, page);
     assert_int_equal(l.pids, 1);
-    assert_int_equal(l.read_bps, 1);
+    assert_int_equal(l.read_bps, 2);
     l = (struct limits){INT64_MAX, INT64_MAX, "",        INT64_MAX,
                         INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX,
                         INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX};
