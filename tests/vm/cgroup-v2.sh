@@ -31,4 +31,4 @@ fi
 [ $# -eq 1 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 build=$(cd "$1" && pwd)
 [ -x "$build/tests/unit/cgroup/test_kill" ] || { echo "$build has no built tests" >&2; exit 2; }
-exec "$here/run" "${options[@]}" --timeout 1200 -- "$here/cgroup-v2.sh" --in-vm "$build"
+exec "$here/run" "${options[@]}" --timeout 900 -- "$here/cgroup-v2.sh" --in-vm "$build"

@@ -1,4 +1,5 @@
-"""One boot of tests/vm/reboot.sh: `first` ends in `systemctl reboot`, `second` looks at what became of its tasks."""
+"""One boot of tests/vm/reboot.sh: `first` ends in `systemctl reboot`, `second` looks at what became of its tasks and ends
+in a crash, `third` looks again."""
 
 import json
 import os
@@ -14,17 +15,16 @@ from reeve_up import OUT, Api, alive, clean_environment, wait_until
 
 DATA = pathlib.Path("/var/tmp/reeve-reboot")
 UNITS = pathlib.Path("/etc/systemd/system")
-RESULTS = pathlib.Path(os.environ["REEVE_VM_RESULTS"])
-STATE = RESULTS / "state.tar"
+# On the VM's disk, as all below DATA.
+STATE = DATA / "state"
 
-# What is on disk when all have stopped. The server goes last.
+# Goes last, so that what ends with the host is told.
 SERVER = f"""[Unit]
 Before=reeved.service
-RequiresMountsFor={RESULTS}
+RequiresMountsFor={DATA}
 [Service]
 ExecStart={OUT}/libexec/reeve/reeve-server --data {DATA}/server --endpoint {DATA}/endpoint.json \
  --api-port 18008 --web-port 18080 --files-port 18081
-ExecStopPost=/bin/tar -C / -cf {STATE} var/lib/reeve {str(DATA)[1:]}
 """
 
 
@@ -42,6 +42,7 @@ def main_pid():
 
 def install():
     """The units; the server started and its endpoint."""
+    DATA.mkdir(exist_ok=True)
     (UNITS / "reeve-test-server.service").write_text(SERVER)
     shutil.copy(OUT / "lib/systemd/system/reeved.service", UNITS)
     systemctl("daemon-reload")
@@ -56,7 +57,7 @@ def install():
     drop_in.parent.mkdir(exist_ok=True)
     drop_in.write_text("[Service]\n" + "".join(
         f'Environment="{k}={v}"\n' for k, v in
-        {**settings, "REEVED_OPTIONS": "--queue services"}.items()))
+        {**settings, "REEVED_OPTIONS": f"--queue services --state-dir {STATE}"}.items()))
     systemctl("daemon-reload")
     return Host(Api(endpoint["api"], endpoint["access_key"], endpoint["secret_key"]), settings)
 
@@ -92,7 +93,7 @@ def first():
     host = install()
     systemctl("enable", "--now", "reeved")
     say("reeved is enabled and started")
-    counted = "echo x >> /var/lib/reeve/count; echo line $(wc -l < /var/lib/reeve/count)"
+    counted = f"echo x >> {STATE}/count; sync; echo line $(wc -l < {STATE}/count)"
     loop = "while :; do sleep 0.5; done"
     stays = host.submit(f"{counted}; trap 'echo line 9; exit 0' TERM; {loop}", "--restart", "unless-stopped",
                         "--memory", "64m")
@@ -105,25 +106,32 @@ def first():
     systemctl("restart", "reeved")
     killed = main_pid()
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: main_pid() not in (0, killed), what="systemd's restart of it")
+    # Active once it says that it serves.
+    wait_until(lambda: main_pid() not in (0, killed) and
+               systemctl("show", "--property=ActiveState", "--value", "reeved") == "active",
+               what="systemd's restart of it")
     wait_until(lambda: [host.row(t)["pid"] for t in (stays, ends)] == pids, what="the adopted tasks")
     say("restarted and killed")
-    before = main_pid()
+    before, begun = main_pid(), time.monotonic()
     systemctl("reload", "reeved")
     assert main_pid() == before and all(map(alive, pids))
+    uptime = json.loads(host.reeve("status", "--json"))["uptime_s"]
+    assert uptime < time.monotonic() - begun, "no other program serves"
     assert [host.row(t)["pid"] for t in (stays, ends)] == pids
     say("upgraded in place")
     assert host.numbers(stays) == [1] and host.numbers(ends) == [5]
     (DATA / "tasks.json").write_text(json.dumps([stays, ends, done]))
-    # What the rig asks for when the machine is off.
+    end("systemctl", "reboot")
+
+
+def end(*command):
+    """Ends the boot. What the rig asks for when the machine is off comes first."""
     pathlib.Path("/run/reeve-vm/status").write_text("0\n")
-    subprocess.run(["systemctl", "reboot"], check=True)
+    subprocess.run(command, check=True)
     signal.pause()
 
 
 def second():
-    assert STATE.exists(), "the first boot has left nothing"
-    subprocess.run(["tar", "-C", "/", "-xf", STATE], check=True)
     stays, ends, done = json.loads((DATA / "tasks.json").read_text())
     host = install()
     text = host.text(stays)
@@ -141,11 +149,33 @@ def second():
     assert host.task(done)["status"] == "completed"
     assert host.row(stays)["attempt"] == 2
     assert json.loads(host.reeve("ps", "--json"))[0]["memory_limit"] == 64 << 20
+    ends = host.submit("echo line 6; while :; do sleep 0.5; done")
+    wait_until(lambda: host.numbers(ends) == [6], what="line 6")
+    (DATA / "tasks.json").write_text(json.dumps([stays, ends, done]))
+    # Of the disk's writes those are done that were waited for.
+    os.sync()
+    say("crashing")
+    end("sh", "-c", "echo 1 > /proc/sys/kernel/sysrq; echo b > /proc/sysrq-trigger")
+
+
+def third():
+    stays, ends, done = json.loads((DATA / "tasks.json").read_text())
+    host = install()
+    assert {host.task(task)["status"] for task in (stays, ends)} == {"in_progress"}
+    systemctl("enable", "--now", "reeved")
+    wait_until(lambda: host.task(ends)["status"] == "failed", what="the end of what is not restarted")
+    wait_until(lambda: 3 in host.numbers(stays), what="the next attempt")
+    # Nobody was told to end.
+    assert host.numbers(stays) == [1, 9, 2, 3], host.text(stays)
+    assert host.task(ends)["status_reason"] == "host-reboot"
+    assert host.numbers(ends) == [6] and host.numbers(done) == [7]
+    assert host.task(done)["status"] == "completed"
+    assert host.row(stays)["attempt"] == 3
     host.reeve("stop", stays)
     wait_until(lambda: host.task(stays)["status"] == "stopped", what="its end")
-    assert host.numbers(stays) == [1, 9, 2, 9]
+    assert host.numbers(stays) == [1, 9, 2, 3, 9]
     say("all is as it should be")
 
 
 if __name__ == "__main__":
-    {"first": first, "second": second}[sys.argv[1]]()
+    {"first": first, "second": second, "third": third}[sys.argv[1]]()

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include "base/alloc.h"
+#include "cgroup/cgroup-file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,6 +84,35 @@ static void enough_memory_is_no_oom(void **state)
     struct cgroup_stat stat = read_stat(host);
     assert_int_equal(stat.oom, 0);
     assert_int_equal(stat.oom_kill, 0);
+    rig_end(host, PAYLOAD);
+    assert_int_equal(cgroup_remove(host, "run", NULL), 0);
+}
+
+static int64_t swap_free(void)
+{
+    char text[8192];
+    cgroup_file_read("/proc", "meminfo", text, sizeof text);
+    const char *line = strstr(text, "SwapFree:");
+    return line ? strtoll(line + 9, NULL, 10) * 1024 : 0;
+}
+
+/* What memory and swap together allow, and not a page more. */
+static void swap_is_bounded(void **state)
+{
+    struct cgroup_host *host = *state;
+    struct limits l = memory_quota(), got;
+    int fits = 34, too_much = 60;
+    if (swap_free() < 48 * MIB)
+        skip();
+    l.memory_swap = 44 * MIB;
+    rig_create(host, PAYLOAD, &l);
+    assert_int_equal(cgroup_read_limits(host, PAYLOAD, &got, NULL), 0);
+    if (got.memory_swap == l.memory_swap) {
+        assert_int_equal(rig_wait(rig_fork(host, PAYLOAD, eat, &fits)), 0);
+        assert_int_equal(read_stat(host).oom_kill, 0);
+        assert_int_equal(WTERMSIG(rig_wait(rig_fork(host, PAYLOAD, eat, &too_much))),
+                         SIGKILL);
+    }
     rig_end(host, PAYLOAD);
     assert_int_equal(cgroup_remove(host, "run", NULL), 0);
 }
@@ -339,6 +369,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(too_much_memory_is_oom),
         cmocka_unit_test(enough_memory_is_no_oom),
+        cmocka_unit_test(swap_is_bounded),
         cmocka_unit_test(a_plain_sigkill_is_no_oom),
         cmocka_unit_test(page_cache_at_the_limit_is_no_oom),
         cmocka_unit_test(forks_beyond_the_quota_are_refused),
