@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "master/host-down.h"
 #include "master/master.h"
 #include "master/notify.h"
 #include "master/pull.h"
@@ -134,6 +135,7 @@ static void stop_task(struct master *m, bool hurried)
 
 void master_shutdown(struct master *m, bool stop_runs)
 {
+    host_down_forget(m); /* its answer would count as another word to end */
     if (m->exiting && m->options->task && !m->hurried && runs_count(m->runs) > 0) {
         m->hurried = true;
         stop_task(m, true);

@@ -1,6 +1,7 @@
 """SIGTERM of a master that systemd has started: its own end, or the host's."""
 
 import os
+import pathlib
 import signal
 import threading
 
@@ -14,7 +15,7 @@ def unit_rig(rig):
     """As a unit of systemd's, whose systemctl says what the file `system` has."""
     program = rig.folder / "bin" / "systemctl"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\n[ "$*" = is-system-running ] && cat {rig.folder}/system\nexit 1\n')
+    program.write_text(f'#!/bin/sh\n[ "$*" = is-system-running ] && exec cat {rig.folder}/system\nexit 1\n')
     program.chmod(0o755)
     rig.master.env["INVOCATION_ID"] = "0123456789abcdef0123456789abcdef"
     rig.master.env["PATH"] = f"{program.parent}:{os.environ['PATH']}"
@@ -98,3 +99,26 @@ def test_master_alone_goes_down(unit_rig):
     assert alive(row["pid"])
     rig.master.start()
     assert rig.master.wait_phase(task, "running")["pid"] == row["pid"]
+
+
+def test_told_to_end_while_systemd_is_asked(unit_rig):
+    """The answer that comes later is no second signal, which would leave the runs as they are."""
+    rig = unit_rig
+    os.mkfifo(rig.folder / "system")  # systemctl waits for the word
+    rig.master.start("--queue", "services", "--on-exit", "stop")
+    task = rig.enqueue('trap "sleep 1; exit 0" TERM; echo line 1; while :; do sleep 0.1; done')
+    wait_until(lambda: rig.numbers(task) == [1], what="the first line")
+    rig.master.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: any(b"/system" in words for words in children(rig.master.process.pid)), what="the question")
+    assert rig.master.control(cmd="shutdown", on_exit="stop")["ok"]
+    assert rig.master.process.wait(60) == 0
+    assert rig.status(task) == "stopped"
+
+
+def children(pid):
+    """The command lines of its children."""
+    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            yield pathlib.Path(f"/proc/{child}/cmdline").read_bytes()
+        except OSError:
+            pass
