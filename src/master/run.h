@@ -152,6 +152,7 @@ struct run {
     char seen_status[16]; /* that one */
 
     unsigned steps_waiting; /* steps.c: of its own, for want of room here */
+    unsigned steps_seen;    /* ... so far in the look under way */
     bool steps_told;
     char steps_queue[TASK_ID_SIZE];
 

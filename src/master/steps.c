@@ -61,7 +61,7 @@ static void note_step(struct steps *s, struct run *run, const char *queue)
 {
     if (!pull_waits_for(s->master->pull, queue))
         return;
-    run->steps_waiting++;
+    run->steps_seen++;
     snprintf(run->steps_queue, sizeof run->steps_queue, "%s", queue);
 }
 
@@ -129,15 +129,23 @@ static void on_steps(void *arg, const struct api_reply *r)
         return;
     }
     rearm(s);
-    for (struct run *run = runs_first(s->master->runs); run; run = run->list_next)
-        if (run->steps_waiting)
+    for (struct run *run = runs_first(s->master->runs); run; run = run->list_next) {
+        /* Of those on a later page nothing is known yet. */
+        if (run->steps_seen || (!s->after[0] && r->result == API_OK))
+            run->steps_waiting = run->steps_seen;
+        if (run->steps_seen)
             judge_run(s, run);
+    }
 }
 
-static void forget(struct steps *s)
+/* all: what the last look found, too; of lent ones that is not looked for again. */
+static void forget(struct steps *s, bool all)
 {
-    for (struct run *run = runs_first(s->master->runs); run; run = run->list_next)
-        run->steps_waiting = 0;
+    for (struct run *run = runs_first(s->master->runs); run; run = run->list_next) {
+        run->steps_seen = 0;
+        if (all || run->promise.lent)
+            run->steps_waiting = 0;
+    }
 }
 
 /* The next page of runs that may have steps; empty: there is none. */
@@ -147,7 +155,7 @@ static cJSON *page_of_parents(struct steps *s)
     struct run *run = s->after[0] ? runs_find(s->master->runs, s->after) : NULL;
     run = run ? run->list_next : runs_first(s->master->runs);
     if (!s->after[0])
-        forget(s);
+        forget(s, false);
     s->after[0] = '\0';
     for (int n = 0; run && n < PAGE; run = run->list_next) {
         if (!has_slot(run) || run->promise.lent)
@@ -179,7 +187,7 @@ static void look_cb(struct ev_loop *loop, ev_timer *w, int revents)
     struct steps *s = w->data;
     bool waits = pull_waits_for(s->master->pull, NULL) != NULL;
     if (!waits && s->looked) {
-        forget(s);
+        forget(s, true);
         s->after[0] = '\0';
     }
     s->looked = waits;
