@@ -141,12 +141,13 @@ int upgrade_take_socket(const char *name)
 }
 
 /* The file may be another one by now, or none. */
-static void hand_on_before(void)
+static int hand_on_before(void)
 {
     int fd = open("/proc/self/exe", O_PATH);
     auto_free char *text = xasprintf("%d %s", fd, next.self);
     if (fd >= 0)
         setenv(BEFORE, text, 1);
+    return fd;
 }
 
 /* file: what is executed; path: as what. */
@@ -173,10 +174,12 @@ void upgrade_execute(int umask_was)
     if (!next.due)
         return;
     setenv(SOCKETS, buf_str(&next.sockets), 1);
-    hand_on_before();
+    auto_close before = hand_on_before();
     execute(next.binary, next.binary, umask_was);
     auto_free char *why =
         xasprintf("%s cannot be executed: %s", next.binary, strerror(errno));
+    if (before >= 0)
+        fd_set_cloexec(before, 1);
     go_back("/proc/self/exe", next.self, why, umask_was);
 }
 

@@ -74,6 +74,17 @@ def test_what_does_not_start_is_refused(reeve, tmp_path, what, words):
     assert after["uptime_s"] >= before["uptime_s"]
 
 
+def descriptors(pid):
+    """What is open there."""
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass
+    return found
+
+
 @pytest.fixture
 def other(tmp_path):
     """A program that passes the check; what it does in the master's place is the test's."""
@@ -103,6 +114,7 @@ def test_the_old_program_goes_on(reeve, other, tmp_path, does, checked, words):
     after = reeve.json("status")
     assert (after["pid"], after["version"]) == (before["pid"], before["version"])
     assert words in after["upgrade_failed"]
+    assert not [fd for fd in descriptors(after["pid"]) if fd.endswith("/reeved")]
     assert wait_until(lambda: reeve.row(task), what="the adopted run")["pid"] == row["pid"]
     # By its own path, which is not that of the failed one.
     reeve.run("upgrade")
