@@ -115,12 +115,9 @@ struct spool_writer *spool_writer_open(const char *dir, uint64_t *last_raw_end,
     return w;
 }
 
-/* More than the budget is taken of what must not be lost. */
-static int new_segment(struct spool_writer *w, uint8_t type)
+static int new_segment(struct spool_writer *w)
 {
     char name[SPOOL_NAME_SIZE];
-    if (w->budget && spool_make_room(w) < 0 && type == SPOOL_OUTPUT)
-        return -1;
     if (w->fd >= 0 && fdatasync(w->fd) < 0)
         return -1;
     int fd = openat(w->dirfd, spool_name(w->end, name),
@@ -133,6 +130,18 @@ static int new_segment(struct spool_writer *w, uint8_t type)
     w->segment = w->end;
     w->name_synced = false;
     return 0;
+}
+
+/* More than the budget is taken of what must not be lost, in the last segment: output
+ * is not to follow it into a new one. */
+static int ready_segment(struct spool_writer *w, uint8_t type)
+{
+    if (w->fd >= 0 && w->end - w->segment < w->segment_bytes)
+        return 0;
+    bool room = !w->budget || spool_make_room(w) == 0;
+    if (!room && type == SPOOL_OUTPUT)
+        return -1;
+    return room || w->fd < 0 ? new_segment(w) : 0;
 }
 
 static void take_back(struct spool_writer *w)
@@ -150,8 +159,7 @@ static int write_record(struct spool_writer *w, uint8_t type, uint32_t attempt,
                         size_t *size)
 {
     unsigned char fixed[SPOOL_FIXED_SIZE], header[RECORD_HEADER_SIZE];
-    if ((w->fd < 0 || w->end - w->segment >= w->segment_bytes) &&
-        new_segment(w, type) < 0)
+    if (ready_segment(w, type) < 0)
         return -1;
     put_le32(fixed, attempt);
     put_le64(fixed + 4, w->end);

@@ -163,8 +163,9 @@ static void test_waits(void **state)
     assert_int_equal(fill(w, &number, 30 * FILL), EDQUOT);
     assert_true(spool_held(*state) <= BUDGET);
     assert_int_equal(fill(w, &number, 1), EDQUOT);
-    /* What is not output is taken. */
+    /* What is not output is taken, and output does not follow it. */
     assert_int_equal(spool_writer_add_exit(w, 1, 1, number, &exit, NULL), 0);
+    assert_int_equal(fill(w, &number, 1), EDQUOT);
     look(*state, 0, 0, &seen);
     assert_int_equal(seen.gaps, 0);
     assert_int_equal(seen.count, number);
