@@ -19,6 +19,10 @@ def available():
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
 
 
+class Full(Note):
+    """The host takes no more of them, and why."""
+
+
 class Figures:
     """Of one host while it is given more and more to hold."""
 
@@ -38,11 +42,26 @@ class Figures:
         begin = time.monotonic()
         self.reeve.enqueue(more)
         self.tasks += more
-        wait_until(lambda: self.reeve.running() >= count, 60 + count / 20, 0.5, f"{count} running services")
+        wait_until(lambda: self.running_or_full() >= count, 60 + count / 20, 0.5, f"{count} running services")
         spent = time.monotonic() - begin
         # What the start has left to do: workers to register, lines to send.
         time.sleep(1 if self.options.smoke else 5 + count / 1000)
         return missing / spent
+
+    def running_or_full(self):
+        status = self.reeve.json("status")
+        if status["admission"]["closed"]:
+            raise Full(status["admission"]["closed"])
+        return status["running"]
+
+    def no_more(self):
+        """So many run then: those that wait still are not to follow."""
+        self.reeve.run("drain")
+        waiting = [task["id"] for task in self.reeve.times(self.tasks) if task["status"] == "queued"]
+        for start in range(0, len(waiting), 500):
+            self.reeve.client.data("tasks.dequeue_many", ids=waiting[start:start + 500])
+        time.sleep(2)
+        return self.reeve.running()
 
     def stop(self):
         """Seconds from an abort of all until none is left."""
@@ -83,14 +102,18 @@ class Figures:
         """Rows of growing to so many, and of holding them. What is in the way of more ends the steps, and nothing else."""
         if available() < NEEDED * (count - len(self.tasks)):
             raise Note(f"{available() / MB:,.0f} MB are too little for {count:,} services")
-        rate = self.grow(count)
+        try:
+            rate = self.grow(count)
+        except Full:
+            yield from self.held(self.no_more())
+            raise
         if count > 1:
             yield row(f"launches while growing to {count:,} idle services", None, rate, "1/s", less_is_better=False)
         yield from self.held(count)
 
     def end(self):
         """Rows of what is left when the last step is done, or was not to be had."""
-        count = self.reeve.running()
+        count = self.no_more()
         yield row("idle services on one host", 10_000, count, "", less_is_better=False, alone=ALONE,
                   note="at once; as many as were asked for" if count == len(self.tasks) else f"of {len(self.tasks):,} that were asked for")
         if count >= 1000:
