@@ -579,10 +579,6 @@ static void launch(struct run *run)
         run_arm(run, run->master->waits.again_ms, launch);
         return;
     }
-    if (run->attempt == 1) {
-        run_limits_save(run);
-        report_run_started(run);
-    }
     if (make_folders(run, &err) < 0 || make_groups(run, &err) < 0) {
         fail_start(run, "cgroup", &err, launch);
         return;
@@ -594,6 +590,11 @@ static void launch(struct run *run)
     if (!run->agent_pid && agent_spawn(run, &err) < 0) {
         fail_start(run, "start", &err, launch);
         return;
+    }
+    /* What need not be there before the sub-agent is, while that comes up. */
+    if (run->attempt == 1) {
+        run_limits_save(run);
+        report_run_started(run);
     }
     wait_for_agent(run);
 }
