@@ -54,11 +54,13 @@ def other_ids(answer):
 BEFORE = {
     "500": lambda: refusal(500), "429": lambda: refusal(429), "token": lambda: refusal(401, 30, "Invalid token"),
     "403": lambda: refusal(403, 20), "503": lambda: page(503, "down"), "dropped": lambda: "drop",
-    "another JSON": lambda: response(b'{"ok": true}'), "sign in": lambda: page(200, "Sign in"),
+    "reset": lambda: ("reset", b""), "another JSON": lambda: response(b'{"ok": true}'), "sign in": lambda: page(200, "Sign in"),
 }
 # Carried out, and the answer is not what the server said.
 AFTER = {
     "lost": lambda answer: "drop",
+    "reset in its body": lambda answer: ("reset", response(whole(answer))[:-20]),
+    "dribbling": lambda answer: ("dribble", response(whole(answer))),
     "cut": lambda answer: response(whole(answer)[:-20], len(whole(answer))),
     "short JSON": lambda answer: response(whole(answer)[:-20]),
     "a page": lambda answer: page(200, "Sign in"),

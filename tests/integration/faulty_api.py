@@ -8,6 +8,8 @@ import os
 import pathlib
 import re
 import signal
+import socket
+import struct
 import subprocess
 import threading
 import time
@@ -35,8 +37,9 @@ def page(status, title, **headers):
 
 class Proxy:
     """before(name, body) and after(name, body, answer) may return (code, envelope) to answer so,
-    bytes that are all of the answer, head included, or "drop" to close the connection; after runs
-    when the server has carried the call out. Connections are closed after they were idle for so many
+    bytes that are all of the answer, head included, "drop" to close the connection, ("reset", bytes) to
+    send these and then reset it, or ("dribble", bytes) for a few of them at a time; after runs when the
+    server has carried the call out. Connections are closed after they were idle for so many
     seconds. tls: an ssl.SSLContext. redirect: (status, base address) for every request."""
 
     def __init__(self, server, tls=None, idle=None):
@@ -84,6 +87,10 @@ class Proxy:
                     self.close_connection = True
                     self.tell(b"" if answer == "drop" else answer)
                     return
+                if answer[0] in ("reset", "dribble"):
+                    self.close_connection = True
+                    self.tell_badly(*answer)
+                    return
                 code, envelope = answer
                 text = json.dumps(envelope).encode()
                 try:
@@ -102,6 +109,15 @@ class Proxy:
                     self.wfile.write(data)
                 except OSError:
                     pass
+
+            def tell_badly(self, how, data):
+                step = max(1, len(data) // 20) if how == "dribble" else len(data) + 1
+                for i in range(0, len(data), step):
+                    self.tell(data[i:i + step])
+                    time.sleep(0.01)
+                if how == "reset":  # what is not sent yet is thrown away, too
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connection.close()
 
             def log_message(self, *args):
                 pass
@@ -209,7 +225,6 @@ class Master:
         return self.process.wait(60 * SLOW)
 
     def control(self, **request):
-        import socket
         with socket.socket(socket.AF_UNIX) as s:
             fd = os.open(self.folder / "run", os.O_RDONLY)
             s.settimeout(20)
