@@ -31,6 +31,13 @@ def may_lower():
     return os.waitpid(pid, 0)[1] == 0
 
 
+def knows(master, task):
+    try:
+        return master.row(task)
+    except (OSError, ValueError):
+        return None  # between the two programs
+
+
 @pytest.mark.vm
 def test_payloads_have_what_reeved_was_started_with(rig):
     """Also after an upgrade in place: the kernel would end the master last, payloads as ever."""
@@ -46,4 +53,4 @@ def test_payloads_have_what_reeved_was_started_with(rig):
         assert [oom_score(pid) for pid in (rig.master.process.pid, *rig.master.sub_agents())] == [lowest] * (2 + n)
         if n == 0:
             assert rig.master.control(cmd="upgrade")["ok"]
-            wait_until(lambda: rig.master.row(task), what="the upgraded master")
+            wait_until(lambda: knows(rig.master, task), what="the upgraded master")

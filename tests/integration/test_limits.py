@@ -123,7 +123,7 @@ def test_set_while_it_lives(shared, tmp_path):
 def test_set_memory_below_what_is_in_use(shared):
     """The kernel's answer is the command's; the run lives on with what it had."""
     task = shared.submit("--memory", "128m", "--", sys.executable, "-c",
-                        "import time\nx = bytearray(40 << 20)\nprint('ready', flush=True)\n"
+                        "import time\nx = bytearray(72 << 20)\nprint('ready', flush=True)\n"
                         "time.sleep(300)")
     shared.wait_line(task, "ready")
     done = shared.run("set", task, "--memory", "20m", check=False)

@@ -102,7 +102,7 @@ static void swap_is_bounded(void **state)
     struct cgroup_host *host = *state;
     struct limits l = memory_quota(), got;
     int fits = 34, too_much = 60;
-    if (swap_free() < 48 * MIB)
+    if (swap_free() < 21 * MIB)
         skip();
     l.memory_swap = 44 * MIB;
     rig_create(host, PAYLOAD, &l);
