@@ -312,7 +312,10 @@ static void test_stop_at_once(void **state)
     driver_start(d, &(struct start){.script = "sleep 1000"});
     driver_stop(d, 0);
     driver_expect(d, MESSAGE_EXITED);
-    assert_exit(d, -1, SIGKILL);
+    /* The STOP may be read before the payload was let go: then nothing of it ran. */
+    bool begun = !*driver_text(d, TAG_STEP);
+    assert_string_equal(driver_text(d, TAG_STEP), begun ? "" : "start");
+    assert_exit(d, -1, begun ? SIGKILL : 0);
 }
 
 static void test_time_out(void **state)
