@@ -175,6 +175,7 @@ struct removal {
     int top;
     dev_t dev;
     unsigned moved; /* to the top, since they were too deep */
+    unsigned named; /* names that were tried for it */
     const atomic_bool *stop;
 };
 
@@ -194,9 +195,11 @@ static int move_up(struct removal *r, int dirfd, const char *name)
 {
     char to[32];
     for (int tries = 0; tries < MOVE_TRIES; tries++) {
-        snprintf(to, sizeof to, "deep.%u", r->moved++);
-        if (renameat(dirfd, name, r->top, to) == 0)
+        snprintf(to, sizeof to, "deep.%u", r->named++);
+        if (renameat(dirfd, name, r->top, to) == 0) {
+            r->moved++;
             return 0;
+        }
         if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR)
             return -1;
     }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void check(const char *path, const char *text)
@@ -91,9 +92,54 @@ static void test_deep_tree_is_removed(void **state)
     assert_int_equal(access(dir, F_OK), -1);
 }
 
+/* A chain of folders, which are made if they are missing; the last have this mode. */
+static void make_chain(const char *dir, mode_t mode)
+{
+    int at = open(dir, O_RDONLY | O_DIRECTORY);
+    for (int i = 0; i < 100; i++) {
+        mkdirat(at, "n", 0700);
+        int below = openat(at, "n", O_RDONLY | O_DIRECTORY);
+        if (i > 50)
+            fchmod(at, mode);
+        close(at);
+        at = below;
+    }
+    close(at);
+}
+
+static int remove_chain(void)
+{
+    char dir[] = "/tmp/reeve-test-XXXXXX";
+    struct reeve_error err = {0};
+    /* Nothing is closed to root. */
+    if (geteuid() == 0 && (setegid(65534) < 0 || seteuid(65534) < 0))
+        return 2;
+    if (!mkdtemp(dir))
+        return 3;
+    make_chain(dir, 0500);
+    alarm(20);
+    int rc = dir_remove_tree(dir, &err);
+    bool failed = rc < 0 && err.code == EACCES;
+    make_chain(dir, 0700);
+    return dir_remove_tree(dir, NULL) < 0 ? 4 : !failed;
+}
+
+/* It fails, and does not try for ever. */
+static void test_deep_tree_is_closed(void **state)
+{
+    int status = -1;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(remove_chain());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_renew),
-                                       cmocka_unit_test(test_deep_tree_is_removed)};
+                                       cmocka_unit_test(test_deep_tree_is_removed),
+                                       cmocka_unit_test(test_deep_tree_is_closed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
