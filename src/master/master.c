@@ -422,6 +422,7 @@ void master_destroy(struct master *m)
     report_destroy(m->report);
     steps_destroy(m->steps);
     pull_destroy(m->pull);
+    m->pull = NULL; /* which runs would wake that give back what they hold */
     drain_destroy(m->drain);
     if (m->runs && m->cgroups && runs_count(m->runs) == 0)
         cgroup_remove(m->cgroups, "run", NULL);

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 import joined
-from reeve_up import PLAIN, alive, wait_until
+from reeve_up import OUT, PLAIN, SLOW, alive, wait_until
 from faulty_api import refusal
 
 
@@ -849,3 +849,23 @@ def test_a_line_waits_for_a_sub_agent_to_connect(rig, tmp_path):
     rig.wait(task)
     assert rig.numbers(task) == [0, 1]
     assert "note not written" not in rig.master.log.read_text()
+
+
+def test_end_while_many_start(make_rig, tmp_path):
+    """The half of those that may start at a time wake the part that looks for more; not one that is gone."""
+    go, programs = tmp_path / "go", tmp_path / "programs"
+    shutil.copytree(OUT / "libexec/reeve", programs, symlinks=True)
+    (programs / "reeve-subagent").unlink()
+    (programs / "reeve-subagent").write_text(f'#!/bin/sh\n[ -e {go} ] || exec sleep 300\n'
+                                             f'exec {OUT}/libexec/reeve/reeve-subagent "$@"\n')
+    (programs / "reeve-subagent").chmod(0o755)
+    rig = make_rig(env={"REEVE_LIBEXEC_DIR": str(programs), "CLEARML_AGENT__AGENT__REEVE__WAITS__AGENT": "5s"})
+    tasks = [rig.enqueue("true") for _ in range(12)]
+    rig.master.start("--queue", "services", "--on-exit", "keep")
+    wait_until(lambda: [r["phase"] for r in rig.master.control(cmd="ps")["data"]] == ["starting"] * len(tasks), what="12 starts")
+    rig.master.process.send_signal(signal.SIGTERM)
+    assert rig.master.process.wait(60 * SLOW) == 0
+    go.touch()
+    rig.master.start()
+    for task in tasks:
+        rig.wait(task)
