@@ -263,12 +263,13 @@ static void read_io_weight(const char *dir, struct limits *out)
 }
 
 /* memory.high is left below memory.max by an apply that was cut short: as long as it
- * stands, that is the limit. */
+ * stands, that is the limit; a byte less, since whole pages are wanted, and it may be
+ * the wanted limit itself, which slows where it should end. */
 static int64_t read_memory_limit(const char *dir)
 {
     int64_t max = cgroup_file_number(dir, "memory.max", LIMIT_NONE);
     int64_t high = cgroup_file_number(dir, "memory.high", LIMIT_NONE);
-    return high != LIMIT_NONE && (max == LIMIT_NONE || high < max) ? high : max;
+    return high > 0 && (max == LIMIT_NONE || high < max) ? high - 1 : max;
 }
 
 static void v2_read_limits(struct cgroup_host *host, const char *path,

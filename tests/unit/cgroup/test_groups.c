@@ -119,6 +119,14 @@ static void a_cut_short_apply_is_seen_and_undone(void **state)
     assert_int_equal(limits_differ(&l, &got), 0);
     cgroup_file_read(dirs.dir[0], "memory.high", text, sizeof text);
     assert_string_equal(text, "max\n");
+    /* The new limit was recorded before, so that it is the wanted one. */
+    assert_int_equal(cgroup_file_write(dirs.dir[0], "memory.max", "134217728"), 0);
+    assert_int_equal(cgroup_file_write(dirs.dir[0], "memory.high", "67108864"), 0);
+    assert_int_equal(cgroup_read_limits(host, "run/a/payload", &got, NULL), 0);
+    assert_true(limits_differ(&l, &got) != 0);
+    assert_int_equal(cgroup_apply(host, "run/a/payload", &l, NULL), 0);
+    assert_int_equal(cgroup_read_limits(host, "run/a/payload", &got, NULL), 0);
+    assert_int_equal(limits_differ(&l, &got), 0);
     assert_int_equal(cgroup_remove(host, "run", NULL), 0);
 }
 
