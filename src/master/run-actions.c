@@ -121,7 +121,8 @@ static char **agent_environment(void)
 {
     static const char *const others[] = {
         "CLEARML_CONFIG_FILE=", "TRAINS_CONFIG_FILE=", "CLEARML_AGENT__",
-        "NOTIFY_SOCKET=",       "WATCHDOG_",           "REEVE_DATA="};
+        "NOTIFY_SOCKET=",       "WATCHDOG_USEC=",      "WATCHDOG_PID=",
+        "REEVE_DATA="};
     extern char **environ;
     size_t n = 0, kept = 0;
     while (environ[n])

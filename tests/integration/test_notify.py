@@ -27,13 +27,14 @@ def notices(tmp_path):
 
 
 def test_notices(make_rig, notices, tmp_path):
-    rig = make_rig(env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"})
+    rig = make_rig(env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000", "WATCHDOG_OF": "mine"})
     rig.master.start()
     ready = f"READY=1\nMAINPID={rig.master.process.pid}"
     notices(ready)
     task = rig.enqueue("env; echo line 1")
     rig.wait(task)
     assert "NOTIFY_SOCKET" not in rig.text(task) and "WATCHDOG_USEC" not in rig.text(task)
+    assert "WATCHDOG_OF=mine" in rig.text(task).splitlines()
     notices("WATCHDOG=1")
     assert rig.master.control(cmd="upgrade")["ok"]
     notices(r"RELOADING=1\nMONOTONIC_USEC=\d{3,}")
