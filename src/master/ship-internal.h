@@ -20,6 +20,7 @@ struct part {
     uint64_t begin, end;
     int64_t ms;
     uint32_t sum; /* of the run and its text: ship_sum() */
+    bool has_sum; /* read from a journal that has sums */
     cJSON *event; /* NULL once the server has it */
 };
 

@@ -34,6 +34,7 @@
 /* A batch has 513 events at most, of 140 bytes here. */
 #define SLOT_BYTES (128 << 10)
 #define MAGIC "reeve-batch 2 "
+#define FIRST_MAGIC "reeve-batch 1 "
 #define HEAD_BYTES 32
 
 static char *journal_path_dup(const struct ship *s)
@@ -112,7 +113,7 @@ static bool read_text(struct run *run, const struct part *p, struct buf *text)
     }
     spool_reader_close(r);
     return !later && at == p->end && text->len > 0 &&
-           ship_sum(run, buf_str(text)) == p->sum;
+           (!p->has_sum || ship_sum(run, buf_str(text)) == p->sum);
 }
 
 /* Where an event of the batch may begin. All that stands before its first one of a run
@@ -147,12 +148,14 @@ static void restore_part(struct ship *s, size_t i)
 
 static bool parse_part(const char *line, struct part *p)
 {
-    int end = 0;
+    int end = 0, more = 0;
     memset(p, 0, sizeof *p);
     _Static_assert(TASK_ID_SIZE == 65, "as in the format below");
-    return sscanf(line, "%64s %" SCNu64 " %" SCNu64 " %" SCNd64 " %8x%n", p->task,
-                  &p->begin, &p->end, &p->ms, &p->sum, &end) == 5 &&
-           line[end] == '\n' && id_valid(p->task) && p->begin < p->end;
+    if (sscanf(line, "%64s %" SCNu64 " %" SCNu64 " %" SCNd64 "%n", p->task, &p->begin,
+               &p->end, &p->ms, &end) != 4)
+        return false;
+    p->has_sum = line[end] == ' ' && sscanf(line + end, " %8x%n", &p->sum, &more) == 1;
+    return line[end + more] == '\n' && id_valid(p->task) && p->begin < p->end;
 }
 
 static void parse_parts(struct batch *b, const char *line)
@@ -220,15 +223,38 @@ static bool find_slot(struct ship *s, struct buf *newest)
     return newest->len > 0;
 }
 
+/* That of an earlier version, from which this one may have been upgraded in place: the
+ * same in one piece and without sums, "crc <hex>" behind it. */
+static bool read_first_version(const struct ship *s, struct buf *body)
+{
+    auto_buf text = BUF_INIT;
+    char *to = buf_reserve(&text, 2 * SLOT_BYTES);
+    ssize_t n = fd_pread_full(s->journal, to, 2 * SLOT_BYTES, 0);
+    text.len = n > 0 ? strnlen(to, (size_t)n) : 0;
+    const char *begin = buf_str(&text), *end = strstr(begin, "\ncrc ");
+    unsigned crc;
+    if (strncmp(begin, FIRST_MAGIC, sizeof FIRST_MAGIC - 1) != 0 || !end++ ||
+        sscanf(end, "crc %8x\n", &crc) != 1 ||
+        crc != crc32c(0, begin, (size_t)(end - begin)))
+        return false;
+    begin += sizeof FIRST_MAGIC - 1;
+    buf_add(body, begin, (size_t)(end - begin));
+    return true;
+}
+
 bool ship_journal_read(struct ship *s)
 {
     auto_buf newest = BUF_INIT;
     char epoch[sizeof s->epoch];
     uint64_t number;
     bool open = false;
-    if (s->journal < 0 || !find_slot(s, &newest))
+    if (s->journal < 0 || (!find_slot(s, &newest) && !read_first_version(s, &newest)))
         return false;
-    parse_parts(&s->batch, parse_head(buf_str(&newest), epoch, &number));
+    const char *events = parse_head(buf_str(&newest), epoch, &number);
+    if (!events)
+        return false;
+    s->number = number;
+    parse_parts(&s->batch, events);
     for (size_t i = 0; i < s->batch.count; i++) {
         restore_part(s, i);
         open = open || s->batch.parts[i].event;

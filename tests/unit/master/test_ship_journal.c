@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/record.h"
 #include "master/master.h"
 #include "master/ship-internal.h"
 #include "run/run-dir.h"
@@ -291,6 +292,55 @@ static void test_rubbish(void **state)
     }
 }
 
+/* As a version has left it that had one batch in one piece, and no sums. */
+static void test_journal_of_an_earlier_version(void **state)
+{
+    struct host h;
+    auto_free char *path = path_join_dup(*state, "batch");
+    host_begin(&h, *state);
+    struct run *run = adopt(&h, "t1", "c1");
+    uint64_t one = print(run, "one\n", 1000), two = print(run, "two\n", 3000);
+    host_end(&h);
+    auto_buf text = BUF_INIT;
+    buf_printf(&text, "reeve-batch 1 first 8\nt1 0 %llu 1000\nt1 %llu %llu 3000\n",
+               (unsigned long long)one, (unsigned long long)one,
+               (unsigned long long)two);
+    buf_printf(&text, "crc %08x\n", crc32c(0, text.data, text.len));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(file_replace(path, text.data, text.len, 0600, false, NULL), 0);
+
+    host_begin(&h, *state);
+    run = adopt(&h, "t1", "c1");
+    assert_true(ship_journal_read(&h.ship));
+    assert_string_equal(h.ship.epoch, "first");
+    assert_int_equal(h.ship.number, 8);
+    assert_int_equal(h.ship.batch.count, 2);
+    assert_string_equal(json_str(h.ship.batch.parts[1].event, "msg", ""), "two\n");
+    assert_int_equal(run->ship.read, two);
+    batch_end(&h.ship.batch);
+    /* The next batch is what counts from then on. */
+    uint64_t three = print(run, "three\n", 5000);
+    add(&h.ship, run, two, three, 5000, "three\n");
+    strcpy(h.ship.epoch, "own");
+    write_batch(&h.ship);
+    host_end(&h);
+
+    host_begin(&h, *state);
+    run = adopt(&h, "t1", "c1");
+    assert_true(ship_journal_read(&h.ship));
+    assert_int_equal(h.ship.number, 9);
+    assert_int_equal(run->ship.acked, two);
+    host_end(&h);
+
+    text.data[text.len - 2] ^= 1;
+    assert_int_equal(file_replace(path, text.data, text.len, 0600, false, NULL), 0);
+    host_begin(&h, *state);
+    run = adopt(&h, "t1", "c1");
+    assert_false(ship_journal_read(&h.ship));
+    assert_int_equal(run->ship.read, 0);
+    host_end(&h);
+}
+
 /* Its room is taken before it is needed. */
 static void test_has_its_full_length(void **state)
 {
@@ -315,6 +365,7 @@ int main(void)
         TEST(test_journal_of_an_earlier_run),
         TEST(test_write_that_was_cut_short),
         TEST(test_rubbish),
+        TEST(test_journal_of_an_earlier_version),
         TEST(test_has_its_full_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
