@@ -239,7 +239,9 @@ static bool moves(struct spool_writer *w)
 
 int spool_make_room(struct spool_writer *w)
 {
-    bool wait = w->full == SPOOL_FULL_WAIT || (w->full == SPOOL_FULL_JUDGE && moves(w));
+    /* Looked at in both cases: what the server has counts no more, even where it stays
+     * for a terminal that has not shown it. */
+    bool wait = w->full != SPOOL_FULL_DROP && (moves(w) || w->full == SPOOL_FULL_WAIT);
     if (!is_over(w, w->segment_bytes))
         return 0;
     if (wait) {

@@ -174,6 +174,22 @@ static void test_waits(void **state)
     spool_writer_close(w);
 }
 
+/* What is kept for somebody else, as for a terminal that stands still, is at the server
+ * all the same. */
+static void test_waits_for_nothing_that_is_acknowledged(void **state)
+{
+    static const enum spool_full all[] = {SPOOL_FULL_WAIT, SPOOL_FULL_JUDGE};
+    struct spool_writer *w = writer(*state);
+    unsigned number = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        spool_writer_limit(w, BUDGET, all[i]);
+        assert_int_equal(fill(w, &number, 50 * FILL), EDQUOT);
+        assert_int_equal(spool_ack_ms(*state, spool_writer_end(w), 0, 0, NULL), 0);
+        assert_int_equal(fill(w, &number, 5 * FILL), 0);
+    }
+    spool_writer_close(w);
+}
+
 /* While the server takes lines, a run that is faster waits for it. */
 static void test_waits_while_lines_go(void **state)
 {
@@ -252,6 +268,7 @@ int main(void)
         IN_FOLDER(test_keeps_what_may_be_under_way),
         IN_FOLDER(test_keeps_what_follows_the_acknowledged),
         IN_FOLDER(test_waits),
+        IN_FOLDER(test_waits_for_nothing_that_is_acknowledged),
         IN_FOLDER(test_waits_while_lines_go),
         IN_FOLDER(test_drops_for_a_server_that_is_away),
         IN_FOLDER(test_never_waits_for_nothing),
