@@ -67,6 +67,8 @@ void ship_tell_write(bool *failing, int result, const struct reeve_error *err);
 void ship_ack(struct ship *s, struct part *part);
 /* Sends the window. */
 void ship_send(struct ship *s);
+/* A call goes out: a server that does not answer it for long counts as away. */
+void ship_await_answer(struct ship *s);
 /* Its fate is certain: goes on with the next one. */
 void ship_window_done(struct ship *s);
 /* The first half of it alone. */

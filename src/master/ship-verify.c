@@ -71,6 +71,7 @@ static void verify_next(struct ship *s)
     json_set_int(body, "batch_size", (int64_t)own + LOOK_BACK_EVENTS);
     json_set_str(body, "order", "desc");
     struct api_options options = {.retry = API_RETRY_SAFE};
+    ship_await_answer(s);
     s->call = api_send(s->master->api, NULL, "events.get_task_log", body, &options,
                        on_log, s);
 }

@@ -418,6 +418,12 @@ static void wait_for_answer(struct ship *s, int64_t patience)
     ev_timer_start(s->master->loop, &s->patience);
 }
 
+void ship_await_answer(struct ship *s)
+{
+    if (!s->failing && !s->away)
+        wait_for_answer(s, SILENT_FOR);
+}
+
 static void has_failed(struct ship *s)
 {
     if (!s->failing && !s->away)
@@ -547,8 +553,7 @@ void ship_send(struct ship *s)
     struct api_options options = {.json_lines = true, .timeout_ms = 60000};
     if (api_has_extension(s->master->api, "batch"))
         options.headers[0] = s->header;
-    if (!s->failing && !s->away)
-        wait_for_answer(s, SILENT_FOR);
+    ship_await_answer(s);
     s->call = api_send(s->master->api, NULL, "events.add_batch", lines, &options,
                        on_reply, s);
 }

@@ -160,6 +160,26 @@ def test_budget_drops_the_middle(make_rig):
         assert f"\nreeve_log_lines_dropped_total {missing}\n" in page.read().decode()
 
 
+def test_budget_drops_for_a_master_that_finds_no_server(make_rig, tmp_path):
+    """It looks first which lines of a batch that was under way the server has: that nobody answers is an outage, too."""
+    rig = make_rig(env=FULL)
+    rig.master.start()
+    calls = []
+    rig.proxy.before = lambda name, body: name.startswith("events.") and (calls.append(name) or "drop") or None
+    task = rig.enqueue(f"echo ready; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; " + PRINT.format(LINES))
+    wait_until(lambda: "events.add_batch" in calls, what="a batch under way")
+    rig.master.kill()
+    rig.master.start()
+    wait_until(lambda: "events.get_task_log" in calls, what="a look for it")
+    (tmp_path / "go").touch()
+    rig.master.wait_phase(task, "draining", 60)
+    rig.proxy.resume()
+    rig.wait(task, timeout=90)
+    numbers, gaps = shown(rig, task)
+    assert len(gaps) == 1 and len(numbers) + gaps[0][1] == LINES
+    assert rig.text(task).count("\nready\n") == 1
+
+
 def test_budget_may_make_the_task_wait(make_rig):
     rig = make_rig(env={**FULL, "CLEARML_AGENT__AGENT__REEVE__LOG__WHEN_FULL": "wait"})
     rig.master.start()
