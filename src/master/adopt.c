@@ -88,9 +88,13 @@ static void find_exit(struct run *run)
 static void adopt_live(struct run *run)
 {
     report_run_adopted(run);
-    /* Its sub-agent may be dead, or be ended for not being known. */
-    if (same_boot(run))
+    run->unmade = run->phase == PHASE_STARTING && !run->start_sent;
+    if (same_boot(run)) {
+        /* Its sub-agent may be dead, or be ended for not being known. */
         run_hold_fifos(run);
+        /* Of this attempt, and not acknowledged: it is told, or found, once more. */
+        run->have_exit = false;
+    }
     if (adopt_agent(run))
         return;
     if (same_boot(run)) {

@@ -29,7 +29,6 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "master/spec.h"
-#include "master/stop-order.h"
 #include "run/run-dir.h"
 
 #include <errno.h>
@@ -233,7 +232,7 @@ static void on_spec_written(void *arg, const struct reeve_error *err)
     if (c->spec_size > SPEC_LARGE)
         malloc_trim(0); /* a script of megabytes went through several copies */
     if (m->exiting && m->stop_runs && !c->quota_error.text[0])
-        stop_order_look(m->stop_order);
+        shutdown_stop_late(run);
     else
         run_first_launch(run, &c->quota_error);
     claim_destroy(c);
@@ -249,8 +248,8 @@ void claim_write_spec(struct claim *c)
         run_made_and_stopped(c);
         return;
     }
-    if (run && !c->run_made) {
-        /* An earlier one, of the same task. */
+    if (run && (!c->run_made || run->phase != PHASE_CLAIMED)) {
+        /* An earlier one, of the same task; or it was stopped meanwhile, and ends. */
         claim_later(c, m->waits.again_ms, claim_write_spec);
         return;
     }

@@ -452,6 +452,8 @@ static bool may_have_begun(const struct run *run, const struct agent_news *news)
     return news->began || (run->start_lost && !news->certain);
 }
 
+static void launch(struct run *run);
+
 static bool resume_if_due(struct run *run)
 {
     bool due = run->resume_due;
@@ -503,6 +505,8 @@ void run_agent_ready(struct run *run, const struct agent_news *news)
             break;
         if (may_have_begun(run, news))
             lose(run);
+        else if (run->unmade)
+            launch(run);
         else
             send_start(run);
         break;
@@ -584,6 +588,7 @@ static void launch(struct run *run)
         fail_start(run, "cgroup", &err, launch);
         return;
     }
+    run->unmade = false;
     if (run->peer) {
         send_start(run);
         return;
@@ -622,7 +627,8 @@ static void act_launch(struct run *run)
 static void act_stop(struct run *run)
 {
     run_state_save(run);
-    if (run->have_exit) /* and what is left is being ended */
+    /* What is left is being ended, and the attempt ends with that. */
+    if (run->have_exit || run->timer_fn == lose)
         return;
     if (run->peer && run->payload_pid)
         send_stop(run, run->stop_grace_ms);
@@ -630,7 +636,7 @@ static void act_stop(struct run *run)
         send_stop(run, 0); /* START may be on its way: STOP follows it */
     else if (run->peer)
         run_post(run, RUN_EVENT_ENDED);
-    else if (!run->timer_fn)
+    else if (!run->timer_fn || run->timer_fn == start_overdue)
         wait_for_agent(run);
 }
 
@@ -668,6 +674,7 @@ static void recover_spawn(struct run *run)
         log_error("task=%s %s", run->id, err.text);
         recover_later(run);
     } else {
+        run->unmade = false;
         wait_for_agent(run);
     }
 }

@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "master/link.h"
 #include "master/master.h"
+#include "master/run-internal.h"
 #include "master/run-token.h"
 #include "master/ship.h"
 #include "run/run-dir.h"
@@ -158,6 +159,11 @@ void run_stop(struct run *run, enum stop_cause cause, int64_t grace_ms,
         if (!first || over)
             run_state_save(run);
     }
+    /* A master that ends has left it to the next one whether another attempt follows:
+     * now none does. */
+    if (run->phase == PHASE_EXITED && run->master->exiting && !run->call &&
+        !run->resume_due)
+        run_decide(run, true);
     /* What a look at the server finds is found by the next look too: told once. */
     if (over || (!first && !asked))
         return;

@@ -98,6 +98,7 @@ struct run {
     uint64_t agent_start;
     bool start_sent; /* START of this attempt was, perhaps, sent */
     bool start_lost; /* to a sub-agent that is gone */
+    bool unmade;     /* adopted before START: perhaps without the attempt's groups */
     int agent_pidfd;
     ev_io agent_watch;
     struct peer *peer;   /* link.c: its connection, NULL while there is none */

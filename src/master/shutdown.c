@@ -125,12 +125,22 @@ static void stop_in_order(struct master *m)
  * again. */
 static void stop_task(struct master *m, bool hurried)
 {
+    m->stop_until_ms = clock_boot_ms() + (hurried ? 0 : m->waits.stop_ms);
     for (struct run *run = runs_first(m->runs); run; run = run->list_next) {
         if (run->policy.grace_ms > m->waits.stop_ms)
             m->waits.stop_ms = run->policy.grace_ms;
         m->stop_until_ms = clock_boot_ms() + (hurried ? 0 : m->waits.stop_ms);
         stop_one(run, m->stop_until_ms);
     }
+}
+
+void shutdown_stop_late(struct run *run)
+{
+    struct master *m = run->master;
+    if (m->stop_order)
+        stop_order_look(m->stop_order);
+    else if (is_stopped_with(run))
+        stop_one(run, m->stop_until_ms);
 }
 
 void master_shutdown(struct master *m, bool stop_runs)

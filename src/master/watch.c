@@ -97,7 +97,7 @@ static bool status_ends(const struct run *run, const char *status)
     for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
         if (strcmp(status, ending[i]) == 0)
             return true;
-    return run->phase == PHASE_BACKOFF &&
+    return !run_is_live(run) &&
            (strcmp(status, "completed") == 0 || strcmp(status, "publishing") == 0);
 }
 

@@ -312,6 +312,22 @@ def test_sub_agent_that_was_not_recorded(rig):
     assert rig.numbers(task) == [1, 2]
 
 
+def test_next_attempt_without_its_group(rig):
+    """The master died when the next attempt was recorded, before its group was made; the sub-agent lives."""
+    rig.master.env["CLEARML_AGENT__AGENT__REEVE__WAITS__BACKOFF_MIN"] = "60s"
+    rig.master.start()
+    go = rig.folder / "go"
+    task = rig.enqueue(f"test -e {go}", "--restart on-failure:1")
+    rig.master.wait_phase(task, "backoff")
+    rig.master.kill()
+    go.write_text("")
+    change_state(rig, task, phase="starting", attempt=2, have_exit=False, have_verdict=False, start_sent=False,
+                 start_lost=False, payload_pid=0)
+    rig.master.start()
+    rig.wait(task)
+    assert "starts in" in rig.text(task) and "setup:" not in rig.text(task)
+
+
 @pytest.mark.parametrize("harm", [b"", b"\0" * 100, b"{}\ncrc 00000000\n", b"x" * 70000],
                          ids=["empty", "zeros", "checksum", "large"])
 def test_damaged_state_goes_on(rig, harm):
@@ -424,8 +440,9 @@ def test_host_restart_fails_what_ran(rig):
     assert rig.document(task)["status_reason"] == "host-reboot"
 
 
-def test_abort_between_claim_and_launch(make_rig):
-    """The master died after the claim; until the next one the task was aborted: it is not begun."""
+@pytest.mark.parametrize("status", ["stopped", "completed"])
+def test_abort_between_claim_and_launch(make_rig, status):
+    """The master died after the claim; until the next one the task was ended: it is not begun."""
     rig = make_rig(env={"CLEARML_AGENT__AGENT__REEVE__WAITS__WATCH": "10m"})
     marks = rig.folder / "marks"
     task, row = killed_while_running(rig, f"echo x >> {marks}; echo line 1; exec sleep 300")
@@ -436,12 +453,12 @@ def test_abort_between_claim_and_launch(make_rig):
     for path in (rig.master.state / "runs" / task).iterdir():
         if path.name != "spec.json":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    rig.server.call("tasks.stopped", {"task": task, "force": True, "status_reason": "by me"})
+    rig.server.call(f"tasks.{status}", {"task": task, "force": True, "status_reason": "by me"})
     # Its answer comes late: nothing is begun meanwhile.
     rig.proxy.before = failing("tasks.get_all", 2, refusal(500))
     rig.master.start()
     wait_until(lambda: rig.master.row(task) is None, what="the end of the run")
-    assert (rig.status(task), rig.document(task)["status_reason"]) == ("stopped", "by me")
+    assert (rig.status(task), rig.document(task)["status_reason"]) == (status, "by me")
     assert marks.read_text() == "x\n"
 
 
@@ -719,6 +736,44 @@ def test_state_of_an_older_version(rig):
 
 
 # ---- stops
+
+
+def test_stop_that_met_an_exit(rig):
+    """The exit was known and the stop recorded when the master died: the sub-agent tells the exit once more."""
+    go = rig.folder / "go"
+    task, row = killed_while_running(rig, f"echo line 1; {until(go)}; echo line 2")
+    change_state(rig, task, phase="stopping", stop=2, stop_text="reeve stop", have_exit=True,
+                 exit={"code": 0, "signal": 0})
+    go.write_text("")
+    wait_until(lambda: not alive(row["pid"]), what="its end")
+    rig.master.start()
+    rig.wait(task, "stopped")
+    assert rig.numbers(task) == [1, 2]
+
+
+def test_one_task_interrupted_while_it_is_claimed(rig):
+    """The run that the claim becomes is stopped as well, at once."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def hold(name, body):
+        if name == "projects.get_by_id":
+            asked.set()
+            answer.wait(30)
+    rig.proxy.before = hold
+    project = rig.server.call("projects.create", {"name": "of one", "description": ""})["id"]
+    task = rig.server.task(project=project, script={"binary": "sh", "entry_point": "-c 'sleep 300'"})
+    try:
+        rig.master.start("--task", task)
+        assert asked.wait(30)
+        rig.master.process.send_signal(signal.SIGINT)
+        wait_until(lambda: "signal 2" in rig.master.log.read_text(), what="the signal")
+        answer.set()
+        assert rig.master.process.wait(20 * SLOW) == 128 + signal.SIGINT
+    finally:
+        answer.set()
+        rig.master.kill()
+        rig.master.process = None
+    assert rig.status(task) == "stopped"
 
 
 def test_stop_is_told_once_and_keeps_its_grace(rig):

@@ -410,6 +410,24 @@ def test_controllers_are_ended_before_their_steps(make_reeve, tmp_path):
         assert "reeved is shutting down" in document["status_message"]
 
 
+def test_a_step_that_ends_by_itself_meanwhile(make_reeve, tmp_path):
+    """While controllers have their time: no attempt follows, and the end does not wait for one."""
+    reeve = make_reeve()
+    told, ended = tmp_path / "told", tmp_path / "ended"
+    step = reeve.shell(f"echo ready; until [ -e {told} ]; do sleep 0.1; done; touch {ended}; exit 1",
+                       "--type", "training", "--restart", "always")
+    # It goes a second after the step, whose end is judged by then.
+    controller = reeve.shell(f"trap 'touch {told}; until [ -e {ended} ]; do sleep 0.1; done; sleep 1; exit 0' TERM; "
+                             "echo ready; while :; do sleep 0.1; done", "--type", "controller")
+    for task in step, controller:
+        reeve.wait_line(task, "ready")
+    begun = time.monotonic()
+    reeve.stop()
+    assert time.monotonic() - begun < 30 * SLOW
+    reeve.start()
+    assert [reeve.status(task) for task in (step, controller)] == ["failed", "stopped"]
+
+
 def test_the_end_of_the_master_is_bounded(make_reeve):
     """Deaf ones with ten hours of grace, a controller among them: killed within the time that is set."""
     reeve = make_reeve(env={"CLEARML_AGENT__AGENT__REEVE__WAITS__STOP": "1s"})
