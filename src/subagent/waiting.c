@@ -67,7 +67,8 @@ static int64_t next_deadline(const struct agent *a)
 {
     const struct payload *p = &a->payload;
     int64_t at = a->rest_at;
-    sooner(&at, a->save_at);
+    if (!agent_is_launching(a)) /* as in life_save() */
+        sooner(&at, a->save_at);
     /* On a full disk a partial line waits as everything else does. */
     sooner(&at, a->output.retry_at ? a->output.retry_at : a->output.pause_at);
     sooner(&at, link_deadline(&a->link));
