@@ -34,8 +34,8 @@ int proc_pidfd_open(pid_t pid);
 int proc_pidfd_signal(int pidfd, int sig);
 /* How a process ended that need not be our child (PIDFD_GET_INFO, Linux 6.15), for a
  * pidfd that was opened before it was reaped. 1: code or signal is set, the other one
- * -1 or 0; 0: not yet, since it lives or nobody has reaped it; -1: this kernel does not
- * say. */
+ * -1 or 0; 0: not yet, since it lives or nobody has reaped it all; -1: this kernel does
+ * not say. */
 int proc_pidfd_exit(int pidfd, int *code, int *signal);
 
 #endif
