@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ROUNDS 2000
+#define ROUNDS 300 /* one in three met it */
 
 static void *reap(void *arg)
 {
